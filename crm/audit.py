@@ -1,0 +1,28 @@
+"""Audit rows (OBS-2): who did what to which thing. Plain inserts in the transaction of the change."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm.db import Tx, to_json
+
+SQL = """
+insert into crm.audit_log (tenant_id, actor_user_id, action, target_type, target_id, metadata_json, created_at)
+values ($1::uuid, $2::uuid, $3::text, $4::text, $5::uuid, $6::jsonb, $7::timestamptz)
+"""
+
+
+async def record(
+    tx: Tx,
+    action: str,
+    target_type: str,
+    target_id: UUID | None,
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    at: datetime,
+) -> None:
+    """Write one audit row; `metadata` holds ids, codes and reasons, never personal data. The trace id joins it."""
+    detail = {**(metadata or {}), "trace_id": tx.actor.trace_id.hex}
+    await tx.execute(SQL, tx.actor.tenant_id, tx.actor.user_id, action, target_type, target_id, to_json(detail), at)
+    tx.recorded(audits=1)

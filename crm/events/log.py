@@ -1,0 +1,58 @@
+"""Writing events, and the shape in which readers get them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm.db import Tx, to_json
+
+SQL = """
+insert into crm.event_log
+  (tenant_id, aggregate_type, aggregate_id, event_type, payload_json, occurred_at, actor_user_id, causation_id)
+values ($1::uuid, $2::text, $3::uuid, $4::text, $5::jsonb, $6::timestamptz, $7::uuid, $8::uuid)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `occurred_at` is the business's instant, `created_at` when it was recorded (UTC)."""
+
+    tenant_id: UUID
+    id: int
+    tx_id: int
+    aggregate_type: str
+    aggregate_id: UUID
+    event_type: str
+    payload: Mapping[str, Any]
+    occurred_at: datetime
+    created_at: datetime
+    actor_user_id: UUID | None
+    causation_id: UUID | None
+
+
+async def record(
+    tx: Tx,
+    aggregate_type: str,
+    aggregate_id: UUID,
+    event_type: str,
+    payload: Mapping[str, Any] | None = None,
+    *,
+    at: datetime,
+) -> None:
+    """Write one event in the open transaction; `payload` holds ids and codes, never names, numbers or free text."""
+    await record_many(tx, [(aggregate_type, aggregate_id, event_type, payload or {})], at=at)
+
+
+async def record_many(
+    tx: Tx, events: Iterable[tuple[str, UUID, str, Mapping[str, Any]]], *, at: datetime
+) -> None:
+    """Write several events (aggregate type, aggregate id, event type, payload) of one instant in one round trip."""
+    actor = tx.actor
+    rows = [
+        (actor.tenant_id, kind, which, happened, to_json(payload), at, actor.user_id, actor.trace_id)
+        for kind, which, happened, payload in events
+    ]
+    await tx.executemany(SQL, rows)
+    tx.recorded(events=len(rows))

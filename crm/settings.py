@@ -1,0 +1,93 @@
+"""Settings from the environment: `SANTRAL_*` and `DATABASE_URL`. Nothing is read at import."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+
+from crm import errors
+from crm.vault import keys
+
+APP_ROLE = "santral_app"
+PIPELINE_ROLE = "santral_pipeline"
+
+
+class NotConfigured(errors.CrmError):
+    """A setting that has no default is missing."""
+
+    code = "not_configured"
+
+
+class Settings(BaseSettings):
+    """What a process needs to know. Secrets have no default: `santral up` makes one secret for its own home."""
+
+    model_config = SettingsConfigDict(env_prefix="SANTRAL_", extra="ignore", populate_by_name=True)
+
+    database_url: str = Field("", validation_alias="DATABASE_URL")
+    """The owner's address of the database (postgresql://owner:password@host/santral), PostgreSQL 15 or newer."""
+    secret: SecretStr = SecretStr("")
+    """One secret (32 random bytes, base64) from which every key and database password is derived by purpose."""
+    home: Path = Path(".santral")
+    """State of this checkout: embedded database, object folder, logs, Dagster home."""
+    environment: Literal["demo", "production"] = "production"
+    log_level: str = "INFO"
+    host: str = "127.0.0.1"
+    api_port: int = 8000
+    dashboard_port: int = 8501
+    dagster_port: int = 3000
+    api_url: str = "http://127.0.0.1:8000"
+    """Where clients of the API (dashboards, probes) find it."""
+    graph_url: str = "https://graph.facebook.com"
+    """Base address of Meta's Graph API; the demo and tests point it at a loopback server."""
+    otlp_endpoint: str = ""
+    """Where traces go (OTLP over HTTP); empty: nowhere."""
+    rate_limit: str = "600/minute"
+    """Requests per user (per address before sign-in), in the notation of the `limits` library."""
+    pool_size: int = 10
+    """Database connections one process may hold."""
+
+    def derived(self, purpose: str) -> bytes:
+        """Return the 32-byte key for a purpose (HKDF-SHA-256 of the one secret, RFC 5869).
+
+        :raises NotConfigured: when there is no secret.
+        """
+        if not self.secret.get_secret_value():
+            raise NotConfigured("SANTRAL_SECRET is not set: make one with `openssl rand -base64 32` and keep it safe")
+        return keys.derive(self.secret.get_secret_value().encode(), purpose)
+
+    def password_of(self, role: str) -> str:
+        """Return the password that a database role of ours signs in with, derived from the secret."""
+        return self.derived(f"role:{role}").hex()
+
+    def owner_url(self, database: str | None = None, *, driver: str = "asyncpg") -> URL:
+        """Return the owner's address of the main database or of another one of the same server.
+
+        :raises NotConfigured: when `DATABASE_URL` is not set.
+        """
+        if not self.database_url:
+            raise NotConfigured("DATABASE_URL is not set: name a PostgreSQL 15+ database, or start with `santral up`")
+        url = make_url(self.database_url).set(drivername=f"postgresql+{driver}")
+        return url.set(database=database) if database else url
+
+    def role_url(self, role: str, database: str | None = None, *, driver: str = "asyncpg") -> URL:
+        """Return the address under which one of our own roles reaches a database."""
+        return self.owner_url(database, driver=driver).set(username=role, password=self.password_of(role))
+
+    @property
+    def keys_database(self) -> str:
+        """Name of the database that holds the keys of people, beside the main one."""
+        return f"{self.owner_url().database}_keys"
+
+    @property
+    def dagster_database(self) -> str:
+        """Name of the database that holds Dagster's own tables."""
+        return f"{self.owner_url().database}_dagster"
+
+
+@cache
+def settings() -> Settings:
+    """Return this process's settings, read once from the environment."""
+    return Settings()
