@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 
 from crm import errors
-from crm.vault import keys
+from crm.derive import derive
 
 APP_ROLE = "santral_app"
 PIPELINE_ROLE = "santral_pipeline"
@@ -28,6 +28,8 @@ class Settings(BaseSettings):
 
     database_url: str = Field("", validation_alias="DATABASE_URL")
     """The owner's address of the database (postgresql://owner:password@host/santral), PostgreSQL 15 or newer."""
+    keys_database_url: str = ""
+    """The owner's address of the database of people's keys; empty: `<main>_keys` on the same server."""
     secret: SecretStr = SecretStr("")
     """One secret (32 random bytes, base64) from which every key and database password is derived by purpose."""
     home: Path = Path(".santral")
@@ -56,7 +58,7 @@ class Settings(BaseSettings):
         """
         if not self.secret.get_secret_value():
             raise NotConfigured("SANTRAL_SECRET is not set: make one with `openssl rand -base64 32` and keep it safe")
-        return keys.derive(self.secret.get_secret_value().encode(), purpose)
+        return derive(self.secret.get_secret_value().encode(), purpose)
 
     def password_of(self, role: str) -> str:
         """Return the password that a database role of ours signs in with, derived from the secret."""
@@ -72,14 +74,17 @@ class Settings(BaseSettings):
         url = make_url(self.database_url).set(drivername=f"postgresql+{driver}")
         return url.set(database=database) if database else url
 
-    def role_url(self, role: str, database: str | None = None, *, driver: str = "asyncpg") -> URL:
-        """Return the address under which one of our own roles reaches a database."""
-        return self.owner_url(database, driver=driver).set(username=role, password=self.password_of(role))
+    def role_url(self, role: str, *, driver: str = "asyncpg") -> URL:
+        """Return the address under which one of our own roles reaches the main database."""
+        return self.owner_url(driver=driver).set(username=role, password=self.password_of(role))
 
-    @property
-    def keys_database(self) -> str:
-        """Name of the database that holds the keys of people, beside the main one."""
-        return f"{self.owner_url().database}_keys"
+    def keys_url(self, role: str | None = None) -> URL:
+        """Return the address of the database that holds the keys of people, for its owner or for a role of ours."""
+        if self.keys_database_url:
+            url = make_url(self.keys_database_url).set(drivername="postgresql+asyncpg")
+        else:
+            url = self.owner_url(f"{self.owner_url().database}_keys")
+        return url.set(username=role, password=self.password_of(role)) if role else url
 
     @property
     def dagster_database(self) -> str:

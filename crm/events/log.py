@@ -45,9 +45,7 @@ async def record(
     await record_many(tx, [(aggregate_type, aggregate_id, event_type, payload or {})], at=at)
 
 
-async def record_many(
-    tx: Tx, events: Iterable[tuple[str, UUID, str, Mapping[str, Any]]], *, at: datetime
-) -> None:
+async def record_many(tx: Tx, events: Iterable[tuple[str, UUID, str, Mapping[str, Any]]], *, at: datetime) -> None:
     """Write several events (aggregate type, aggregate id, event type, payload) of one instant in one round trip."""
     actor = tx.actor
     rows = [

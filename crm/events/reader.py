@@ -46,7 +46,9 @@ class BatchReader:
     async def batches(self) -> AsyncIterator[list[Event]]:
         """Yield what is new until nothing is left below the horizon."""
         while True:
-            position = (await _fetch("select tx_id::text::bigint as tx_id, id from crm.event_position($1::text)", self.name))[0]
+            position = (
+                await _fetch("select tx_id::text::bigint as tx_id, id from crm.event_position($1::text)", self.name)
+            )[0]
             rows = await _fetch(
                 f"select {COLUMNS} from crm.events_below_horizon($1::text::xid8, $2::bigint, $3::int)",
                 str(position["tx_id"]), position["id"], self.limit,
@@ -95,4 +97,3 @@ class LiveReader:
         self.watermark = horizon
         self.window = {key: tx for key, tx in self.window.items() if tx >= horizon}
         return [_event(row) for row in fresh]
-

@@ -5,6 +5,7 @@ lock lets one work while the others wait.
 """
 
 import asyncio
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -37,15 +38,15 @@ async def prepare(config: Settings | None = None) -> None:
     :raises Unusable: when the server refuses, is older than 15, or the owner may not create roles.
     """
     config = config or settings()
-    await _create_database(config)
+    await _create_database(config.owner_url())
     connection = await _connect(config.owner_url())
     try:
         await connection.execute("select pg_advisory_lock($1)", LOCK)
         await _create_roles(connection, config)
-        for name in (config.keys_database, config.dagster_database):
-            await _create_if_missing(connection, name)
+        await _create_if_missing(connection, config.dagster_database)
+        await _create_database(config.keys_url())
         await _upgrade(config.owner_url(), "versions")
-        await _upgrade(config.owner_url(config.keys_database), "keys")
+        await _upgrade(config.keys_url(), "keys")
     except asyncpg.InsufficientPrivilegeError as error:
         raise Unusable(f"the owner in DATABASE_URL may not create roles and databases: {error}") from error
     finally:
@@ -79,9 +80,8 @@ async def _connect(url: URL) -> asyncpg.Connection:
     return connection
 
 
-async def _create_database(config: Settings) -> None:
-    """Create the main database when DATABASE_URL names one that does not exist yet."""
-    url = config.owner_url()
+async def _create_database(url: URL) -> None:
+    """Create the database an address names when it does not exist yet."""
     try:
         await (await asyncpg.connect(_dsn(url), timeout=20)).close()
     except asyncpg.InvalidCatalogNameError:
@@ -144,9 +144,15 @@ def _config(folder: str) -> Config:
     return config
 
 
+@cache
+def head(folder: str = "versions") -> str | None:
+    """Return the newest revision that this version of the product knows."""
+    return ScriptDirectory.from_config(_config(folder)).get_current_head()
+
+
 def _is_current(connection: Connection, folder: str, to: str) -> bool:
     context = MigrationContext.configure(
         connection, opts={"version_table": "santral_version", "version_table_schema": "public"}
     )
-    wanted = ScriptDirectory.from_config(_config(folder)).get_current_head() if to == "head" else to
+    wanted = head(folder) if to == "head" else to
     return context.get_current_revision() == wanted

@@ -22,14 +22,13 @@ def upgrade() -> None:
           tenant_id uuid not null,
           id uuid not null,
           wrapped bytea,
-          claimed_at timestamptz,
+          created_at timestamptz not null default now(),
           destroyed_at timestamptz,
           primary key (tenant_id, id),
           check ((wrapped is null) = (destroyed_at is not null))
         )
         """
     )
-    op.execute("create index data_key_spare on keys.data_key (tenant_id, id) where claimed_at is null")
     op.execute("alter table keys.data_key enable row level security")
     op.execute(
         f"create policy tenant on keys.data_key to {APP_ROLE}"

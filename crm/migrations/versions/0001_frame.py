@@ -167,18 +167,6 @@ TABLES = {
         updated_at timestamptz not null,
         primary key (tenant_id, id)
     """,
-    "lead_status_change": """
-        tenant_id uuid not null,
-        id uuid not null,
-        lead_id uuid not null,
-        cycle_no int not null,
-        from_status text,
-        to_status text not null,
-        reason text,
-        changed_by uuid,
-        changed_at timestamptz not null,
-        primary key (tenant_id, id)
-    """,
     "lead_assignment": """
         tenant_id uuid not null,
         id uuid not null,
@@ -362,7 +350,6 @@ create index lead_received on crm.lead (tenant_id, received_at desc, id desc);
 create index lead_contact on crm.lead (tenant_id, contact_id);
 create index lead_owner on crm.lead (tenant_id, owner_id, received_at desc, id desc);
 create index lead_waiting on crm.lead (tenant_id, received_at) where owner_id is null and status = 'new' and not is_test;
-create index lead_status_change_lead on crm.lead_status_change (tenant_id, lead_id, changed_at);
 create index lead_assignment_lead on crm.lead_assignment (tenant_id, lead_id, started_at);
 create index activity_lead on crm.activity (tenant_id, lead_id, occurred_at desc, id desc);
 create index activity_contact on crm.activity (tenant_id, contact_id, occurred_at desc, id desc);
@@ -430,7 +417,7 @@ create function crm.advance_event_position(reader text, new_tx xid8, new_id bigi
 """
 
 PII_COLUMNS = {
-    "user_account": ("email", "name", "password_hash", "failed_logins", "locked_until"),
+    "user_account": ("email", "password_hash", "failed_logins", "locked_until"),
     "user_session": None,
     "invitation": None,
     "contact": ("name", "name_search", "phone_masked", "email_masked"),
@@ -459,6 +446,7 @@ def upgrade() -> None:
     op.execute("revoke execute on all functions in schema crm from public")
     op.execute(f"grant execute on all functions in schema crm to {APP_ROLE}")
     op.execute(f"grant execute on function crm.event_horizon() to {PIPELINE_ROLE}")
+    op.execute(f"grant select on public.santral_version to {APP_ROLE}")
     for schema in ("raw", "stg", "int", "snap", "marts", "bi", "ops"):
         op.execute(f'create schema if not exists "{schema}"')
         op.execute(f'grant usage on schema "{schema}" to {APP_ROLE}')

@@ -22,7 +22,10 @@ def upgrade() -> None:
     op.execute("create schema jobs")
     op.execute("set local search_path = jobs")
     run_script(SchemaManager.get_schema())
-    for trigger in ("procrastinate_jobs_notify_queue_job_inserted_v1", "procrastinate_jobs_notify_queue_job_aborted_v1"):
+    for trigger in (
+        "procrastinate_jobs_notify_queue_job_inserted_v1",
+        "procrastinate_jobs_notify_queue_job_aborted_v1",
+    ):
         op.execute(f"alter table jobs.procrastinate_jobs disable trigger {trigger}")
     op.execute("reset search_path")
     op.execute(f"grant usage on schema jobs to {APP_ROLE}")

@@ -1,0 +1,47 @@
+"""Log lines: one JSON object each on standard output (structlog), of ours and of the libraries alike.
+
+A line holds ids, codes and durations; never a name, number, address, query string or body.
+"""
+
+import logging
+import sys
+
+import orjson
+import structlog
+
+QUIET = ("httpx", "httpcore", "asyncio", "uvicorn.access")
+"""Loggers whose ordinary lines carry addresses of requests, and with them whatever was asked."""
+
+SHARED: list[structlog.typing.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+
+def _dumps(event: object, **_: object) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+def configure(level: str = "INFO") -> None:
+    """Send every log line of this process to standard output as JSON; call it once, when the process starts."""
+    structlog.configure(
+        processors=[*SHARED, structlog.processors.JSONRenderer(serializer=_dumps)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(serializer=_dumps),
+            ],
+            foreign_pre_chain=[*SHARED, structlog.stdlib.add_logger_name],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

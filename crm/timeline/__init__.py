@@ -1,0 +1,46 @@
+"""The timeline (LEAD-10): what people see of a contact and a lead. Written by the operation that caused it, never edited."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm import ids, vault
+from crm.db import Tx, to_json
+
+SQL = """
+insert into crm.activity (tenant_id, id, contact_id, lead_id, kind, channel, direction, outcome, detail, note,
+                          note_key_id, note_sealed, provider_reference, actor_user_id, occurred_at, created_at)
+values ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::text, $6::text, $7::text, $8::text, $9::jsonb, $10::text,
+        $11::uuid, $12::bytea, $13::text, $14::uuid, $15::timestamptz, $15::timestamptz)
+"""
+
+
+async def record(
+    tx: Tx,
+    contact_id: UUID,
+    kind: str,
+    *,
+    at: datetime,
+    lead_id: UUID | None = None,
+    channel: str | None = None,
+    direction: str | None = None,
+    outcome: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+    note: str | None = None,
+    provider_reference: str | None = None,
+) -> UUID:
+    """Write one activity and return its id. `detail` holds ids and codes.
+
+    A note is kept twice: scrubbed of numbers and addresses for everyone, and, where scrubbing changed it, as written
+    and sealed for those who may reveal it.
+    """
+    shown = vault.scrub(note) if note else None
+    key = (await vault.take(tx.actor.tenant_id))[0] if note and shown != note else None
+    activity_id = ids.new()
+    await tx.execute(
+        SQL, tx.actor.tenant_id, activity_id, contact_id, lead_id, kind, channel, direction, outcome,
+        to_json(detail or {}), shown, key and key.id, key.seal(note) if key and note else None, provider_reference,
+        tx.actor.user_id, at,
+    )  # fmt: skip
+    return activity_id

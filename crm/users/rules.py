@@ -1,0 +1,119 @@
+"""Roles and permissions: what each role may do. Permissions are verbs on nouns; a role is a set of them (SEC-1)."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import lru_cache
+
+
+class Role(StrEnum):
+    """The roles every tenant has."""
+
+    admin = "admin"
+    sales_manager = "sales_manager"
+    sales_agent = "sales_agent"
+    compliance_auditor = "compliance_auditor"
+    analyst = "analyst"
+
+
+PERMISSIONS = {
+    "lead.view.own": "see the leads one owns",
+    "lead.view.team": "see the leads of one's team",
+    "lead.view.all": "see every lead",
+    "lead.create": "store a lead",
+    "lead.edit": "change a lead's fields",
+    "lead.status": "move a lead through its statuses",
+    "lead.reassign": "give a lead to somebody else",
+    "contact.view": "see contacts, masked",
+    "contact.create": "store a contact",
+    "contact.edit": "change a contact",
+    "contact.archive": "archive a contact",
+    "contact.reveal": "see a phone number or e-mail address in clear, with a reason, audited",
+    "activity.create": "add a note or a call to a timeline",
+    "user.view": "see who works here",
+    "user.manage": "invite, change and deactivate users",
+    "team.view": "see the teams",
+    "team.manage": "make and change teams",
+    "import.view": "see imports and their reports",
+    "import.run": "import files of leads",
+    "inbox.view": "see what arrived from outside",
+    "inbox.replay": "process an inbox message again",
+    "connection.view": "see the connections to lead sources",
+    "connection.manage": "make and change connections to lead sources",
+    "campaign.view": "see campaigns",
+    "campaign.manage": "make and change campaigns",
+    "routing.view": "see how leads are distributed and why",
+    "routing.manage": "change weights, capacities and members of distribution",
+    "agent.availability": "say whether one takes new leads",
+    "kpi.view": "ask for KPIs",
+    "dashboard.view": "see the operational dashboard",
+    "audit.read": "read the audit log",
+    "realtime.listen": "follow events as they happen",
+    "metrics.read": "read the process's metrics",
+    "settings.view": "see the settings",
+    "settings.manage": "change the settings",
+}
+"""Every permission with its meaning. What only the system does (signing in, routing) is not among them."""
+
+EVERYTHING = frozenset(PERMISSIONS)
+
+ROLES: dict[Role, frozenset[str]] = {
+    Role.admin: EVERYTHING,
+    Role.sales_manager: frozenset(
+        {
+            "lead.view.own", "lead.view.team", "lead.create", "lead.edit", "lead.status", "lead.reassign",
+            "contact.view", "contact.create", "contact.edit", "contact.archive", "activity.create",
+            "user.view", "team.view", "import.view", "import.run", "inbox.view", "campaign.view", "campaign.manage",
+            "routing.view", "routing.manage", "agent.availability", "kpi.view", "dashboard.view", "realtime.listen",
+            "settings.view",
+        }
+    ),
+    Role.sales_agent: frozenset(
+        {
+            "lead.view.own", "lead.create", "lead.edit", "lead.status", "contact.view", "contact.create",
+            "contact.edit", "activity.create", "team.view", "agent.availability", "dashboard.view", "realtime.listen",
+        }
+    ),
+    Role.compliance_auditor: frozenset(
+        {
+            "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
+            "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
+            "audit.read", "settings.view",
+        }
+    ),
+    Role.analyst: frozenset({"kpi.view", "dashboard.view", "campaign.view", "team.view"}),
+}  # fmt: skip
+"""An auditor looks at everything and changes nothing; an analyst sees numbers and no person."""
+
+LOCK_AFTER = 5
+"""Wrong passwords in a row before an account is locked."""
+LOCK_MINUTES = 15
+ACCESS_MINUTES = 15
+REFRESH_DAYS = 14
+INVITATION_DAYS = 7
+SHORTEST_PASSWORD = 10
+
+
+@lru_cache(maxsize=256)
+def _union(roles: frozenset[str]) -> frozenset[str]:
+    return frozenset().union(*(ROLES[Role(role)] for role in roles if role in ROLES))
+
+
+def permissions_of(roles: Iterable[str]) -> frozenset[str]:
+    """Return all that holders of these roles may do; an unknown role allows nothing."""
+    return _union(frozenset(roles))
+
+
+def locks_now(failed_logins: int) -> bool:
+    """Tell whether this many wrong passwords in a row lock the account."""
+    return failed_logins >= LOCK_AFTER
+
+
+def reason_against_password(password: str, *, email: str) -> str | None:
+    """Return why a password cannot be taken, or None when it can."""
+    if len(password) < SHORTEST_PASSWORD:
+        return f"at least {SHORTEST_PASSWORD} characters"
+    if len(set(password)) < 4:
+        return "more than three different characters"
+    if email.split("@")[0].casefold() in password.casefold():
+        return "must not contain your own address"
+    return None

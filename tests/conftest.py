@@ -1,0 +1,182 @@
+"""Real PostgreSQL for every test: one server a run, one database a test, cloned from a migrated template."""
+
+import base64
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy.engine import make_url
+
+from cli.postgres import server
+from crm import db, ids, migrations, vault
+from crm.actor import Actor
+from crm.settings import settings
+from crm.users import rules
+
+HOME = "SANTRAL_TEST_HOME"
+TEMPLATE = "santral_template"
+KEYS = "santral_test_keys"
+NOW = datetime(2026, 3, 3, 9, 30, tzinfo=UTC)
+"""A Tuesday, half past twelve in Istanbul."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run (all its workers) one folder for its server."""
+    os.environ.setdefault("SANTRAL_ENVIRONMENT", "demo")
+    os.environ.setdefault("SANTRAL_SECRET", base64.b64encode(b"a secret for tests, 32 bytes ok!").decode())
+    if HOME not in os.environ:
+        os.environ[HOME] = tempfile.mkdtemp(prefix="santral-test-")
+        os.chmod(os.environ[HOME], 0o755)
+        config.stash[_OWNER] = Path(os.environ[HOME])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the run's folder; the server stopped with its last user."""
+    if home := config.stash.get(_OWNER, None):
+        os.environ.pop(HOME, None)
+        target = home / "postgres"
+        if target.is_symlink():
+            shutil.rmtree(target.resolve(), ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+_OWNER: pytest.StashKey[Path] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """The owner's address of the run's server, without durability: its data dies with the run."""
+    with server(Path(os.environ[HOME]), fast=True) as url:
+        yield url
+
+
+def at(url: str, database: str) -> str:
+    """Return the same server's address for another database."""
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> str:
+    """The name of a migrated, empty database to clone; made by the first worker that asks."""
+    import asyncio
+
+    with open(Path(os.environ[HOME]) / "template", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if lock.tell() == 0:
+            with pytest.MonkeyPatch.context() as patch:
+                _point_at(patch, server_url, TEMPLATE)
+                asyncio.run(migrations.prepare())
+            lock.write("ready")
+    return TEMPLATE
+
+
+def _point_at(patch: pytest.MonkeyPatch, server_url: str, name: str) -> None:
+    patch.setenv("DATABASE_URL", at(server_url, name))
+    patch.setenv("SANTRAL_KEYS_DATABASE_URL", at(server_url, KEYS))
+    settings.cache_clear()
+
+
+@pytest.fixture
+async def database(
+    server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[str]:
+    """A database of this test's own under `DATABASE_URL`, which child processes inherit; yields the owner's address."""
+    name = f"t_{ids.new().hex}"
+    admin = await asyncpg.connect(at(server_url, "postgres"))
+    await admin.execute(f'create database "{name}" template {template} strategy file_copy')
+    _point_at(monkeypatch, server_url, name)
+    monkeypatch.setenv("SANTRAL_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    yield at(server_url, name)
+    await db.close()
+    await vault.close()
+    settings.cache_clear()
+    await admin.execute(f'drop database "{name}" with (force)')
+    await admin.close()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The instant at which tests happen."""
+    return NOW
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A small firm: one team, one person of each role (the agent takes leads), all by their actors."""
+
+    id: UUID
+    team_id: UUID
+    actors: dict[str, Actor]
+
+    @property
+    def system(self) -> Actor:
+        """The system acting for this tenant."""
+        return Actor.system(self.id)
+
+    def __getattr__(self, role: str) -> Actor:
+        """Return the actor of a role: `tenant.admin`, `tenant.sales_agent`."""
+        try:
+            return self.actors[role]
+        except KeyError:
+            raise AttributeError(role) from None
+
+
+async def make_tenant(slug: str, *, now: datetime = NOW) -> Tenant:
+    """Create a tenant with a default team and one user of each role."""
+    tenant_id, team_id = ids.new(), ids.new()
+    actors = {
+        role: Actor(tenant_id, ids.new(), team_id, frozenset({role}), rules.permissions_of([role]))
+        for role in rules.ROLES
+    }
+    async with db.transaction(Actor.system(tenant_id)) as tx:
+        await tx.execute(
+            "insert into crm.tenant (tenant_id, slug, name, created_at) values ($1::uuid, $2::text, $2::text, $3::timestamptz)",
+            tenant_id, slug, now,
+        )  # fmt: skip
+        await tx.execute(
+            "insert into crm.team (tenant_id, id, name, is_default, created_at, updated_at)"
+            " values ($1::uuid, $2::uuid, 'Sales', true, $3::timestamptz, $3::timestamptz)",
+            tenant_id, team_id, now,
+        )  # fmt: skip
+        for role, actor in actors.items():
+            await tx.execute(
+                "insert into crm.user_account (tenant_id, id, email, name, roles, team_id, created_at, updated_at)"
+                " values ($1::uuid, $2::uuid, $3::text, $4::text, array[$4::text], $5::uuid, $6::timestamptz, $6::timestamptz)",
+                tenant_id, actor.user_id, f"{role}@{slug}.example", role, team_id, now,
+            )  # fmt: skip
+        await tx.execute(
+            "insert into crm.routing_member (tenant_id, team_id, user_id, updated_at)"
+            " values ($1::uuid, $2::uuid, $3::uuid, $4::timestamptz)",
+            tenant_id, team_id, actors["sales_agent"].user_id, now,
+        )  # fmt: skip
+    return Tenant(tenant_id, team_id, actors)
+
+
+@pytest.fixture
+async def tenant(database: str) -> Tenant:
+    """One small firm in this test's database."""
+    return await make_tenant("acme")
+
+
+@pytest.fixture
+async def other_tenant(tenant: Tenant) -> Tenant:
+    """A second firm beside the first, to be kept apart from it."""
+    return await make_tenant("rival")
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Path:
+    """The folder of real data; tests on it skip with a reason where it is not at hand."""
+    folder = os.environ.get("SANTRAL_SAMPLE_DATA")
+    if not folder or not (Path(folder) / "data").is_dir():
+        pytest.skip("SANTRAL_SAMPLE_DATA does not name a folder with data/")
+    return Path(folder) / "data"
