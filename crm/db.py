@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
@@ -52,7 +53,8 @@ class Tx:
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """Return all rows of a statement with `$1` placeholders; cast each one."""
-        return await self._driver.fetch(sql, *args)
+        rows: list[asyncpg.Record] = await self._driver.fetch(sql, *args)
+        return rows
 
     async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
         """Return the first row, or None."""
@@ -64,7 +66,7 @@ class Tx:
 
     async def execute(self, sql: str, *args: Any) -> str:
         """Run a statement and return the server's word on it (`UPDATE 1`)."""
-        return await self._driver.execute(sql, *args)
+        return str(await self._driver.execute(sql, *args))
 
     async def executemany(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Run a statement once for each row of arguments, in one round trip."""
@@ -119,22 +121,40 @@ async def close() -> None:
         engine.cache_clear()
 
 
+async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
+    """Return the asyncpg connection under SQLAlchemy's."""
+    return (await connection.get_raw_connection()).driver_connection
+
+
+async def ask(sql: str, *args: Any) -> list[asyncpg.Record]:
+    """Run one read outside any tenant: only the doorways of the first migration answer there."""
+    async with engine().connect() as connection:
+        rows: list[asyncpg.Record] = await (await driver_of(connection)).fetch(sql, *args)
+    return rows
+
+
+@asynccontextmanager
+async def bound(connection: AsyncConnection, tenant_id: UUID) -> AsyncIterator[asyncpg.Connection]:
+    """Open a transaction that row-level security binds to a tenant; commit when the block ends, else roll back."""
+    driver = await driver_of(connection)
+    # A UUID's text holds only hex digits and dashes, so it is safe inside the statement.
+    await driver.execute(f"begin; set local app.tenant_id = '{tenant_id}'")
+    try:
+        yield driver
+        await driver.execute("commit")
+    except BaseException:
+        if not driver.is_closed():
+            await driver.execute("rollback")
+        raise
+
+
 @asynccontextmanager
 async def transaction(actor: Actor) -> AsyncIterator[Tx]:
     """Open one transaction for the actor's tenant; commit when the block ends, roll back when it raises."""
-    async with engine().connect() as connection:
-        driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
-        # A UUID's text holds only hex digits and dashes, so it is safe inside the statement.
-        await driver.execute(f"begin; set local app.tenant_id = '{actor.tenant_id}'")
+    async with engine().connect() as connection, bound(connection, actor.tenant_id) as driver:
         tx = Tx(connection, driver, actor)
-        try:
-            yield tx
-            await tx.flush()
-            await driver.execute("commit")
-        except BaseException:
-            if not driver.is_closed():
-                await driver.execute("rollback")
-            raise
+        yield tx
+        await tx.flush()
 
 
 async def run(actor: Actor, work: Callable[[Tx], Awaitable[T]]) -> T:

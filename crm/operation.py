@@ -1,4 +1,4 @@
-"""What every mutating operation promises: a permission is checked, an event and (for a person) an audit row are written.
+"""What every mutating operation promises: a permission is checked, an event and (for a person) an audit row written.
 
 The promise is kept at run time, not by memory: a change that recorded nothing is refused and rolled back.
 """

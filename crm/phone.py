@@ -17,7 +17,7 @@ class NotAPhone(errors.Invalid):
 
 
 def parse(text: str, *, country: str = "TR") -> Phone:
-    """Return the number in E.164; a number without its country code is read as one of `country` (ISO 3166, two letters).
+    """Return the number in E.164; one without its country code is read as of `country` (ISO 3166, two letters).
 
     :raises NotAPhone: when no valid number can be read from the text. The message never repeats the number.
     """

@@ -139,7 +139,8 @@ async def make_tenant(slug: str, *, now: datetime = NOW) -> Tenant:
     }
     async with db.transaction(Actor.system(tenant_id)) as tx:
         await tx.execute(
-            "insert into crm.tenant (tenant_id, slug, name, created_at) values ($1::uuid, $2::text, $2::text, $3::timestamptz)",
+            "insert into crm.tenant (tenant_id, slug, name, created_at)"
+            " values ($1::uuid, $2::text, $2::text, $3::timestamptz)",
             tenant_id, slug, now,
         )  # fmt: skip
         await tx.execute(
@@ -150,7 +151,8 @@ async def make_tenant(slug: str, *, now: datetime = NOW) -> Tenant:
         for role, actor in actors.items():
             await tx.execute(
                 "insert into crm.user_account (tenant_id, id, email, name, roles, team_id, created_at, updated_at)"
-                " values ($1::uuid, $2::uuid, $3::text, $4::text, array[$4::text], $5::uuid, $6::timestamptz, $6::timestamptz)",
+                " values ($1::uuid, $2::uuid, $3::text, $4::text, array[$4::text], $5::uuid,"
+                " $6::timestamptz, $6::timestamptz)",
                 tenant_id, actor.user_id, f"{role}@{slug}.example", role, team_id, now,
             )  # fmt: skip
         await tx.execute(

@@ -7,7 +7,6 @@ what they delivered, and move the watermark only to the horizon.
 """
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import asyncpg
 
@@ -25,11 +24,8 @@ def _event(row: asyncpg.Record) -> Event:
     )  # fmt: skip
 
 
-async def _fetch(sql: str, *args: Any) -> list[asyncpg.Record]:
-    """Run one read on its own, outside any tenant: only the doorways of the migration answer there."""
-    async with db.engine().connect() as connection:
-        driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
-        return await driver.fetch(sql, *args)
+POSITION = "select tx_id::text::bigint as tx_id, id from crm.event_position($1::text)"
+ADVANCE = "select crm.advance_event_position($1::text, $2::text::xid8, $3::bigint)"
 
 
 class BatchReader:
@@ -46,10 +42,8 @@ class BatchReader:
     async def batches(self) -> AsyncIterator[list[Event]]:
         """Yield what is new until nothing is left below the horizon."""
         while True:
-            position = (
-                await _fetch("select tx_id::text::bigint as tx_id, id from crm.event_position($1::text)", self.name)
-            )[0]
-            rows = await _fetch(
+            position = (await db.ask(POSITION, self.name))[0]
+            rows = await db.ask(
                 f"select {COLUMNS} from crm.events_below_horizon($1::text::xid8, $2::bigint, $3::int)",
                 str(position["tx_id"]), position["id"], self.limit,
             )  # fmt: skip
@@ -57,7 +51,7 @@ class BatchReader:
                 return
             yield [_event(row) for row in rows]
             last = rows[-1]
-            await _fetch("select crm.advance_event_position($1::text, $2::text::xid8, $3::bigint)", self.name, str(last["tx_id"]), last["id"])  # fmt: skip
+            await db.ask(ADVANCE, self.name, str(last["tx_id"]), last["id"])
 
 
 class LiveReader:
@@ -72,12 +66,12 @@ class LiveReader:
 
     async def start(self) -> None:
         """Begin at this moment: what committed before is not delivered."""
-        rows = await _fetch("select (crm.event_horizon())::text::bigint as horizon")
+        rows = await db.ask("select (crm.event_horizon())::text::bigint as horizon")
         self.watermark = rows[0]["horizon"]
         self.window = {row["id"]: row["tx_id"] for row in await self._visible()}
 
     async def _visible(self) -> list[asyncpg.Record]:
-        return await _fetch(
+        return await db.ask(
             f"select {COLUMNS} from crm.events_from($1::text::xid8)",
             str(self.watermark),
         )
@@ -90,7 +84,7 @@ class LiveReader:
         if self.watermark is None:
             await self.start()
             return []
-        horizon = (await _fetch("select (crm.event_horizon())::text::bigint as horizon"))[0]["horizon"]
+        horizon = (await db.ask("select (crm.event_horizon())::text::bigint as horizon"))[0]["horizon"]
         rows = await self._visible()
         fresh = [row for row in rows if row["id"] not in self.window]
         self.window.update((row["id"], row["tx_id"]) for row in fresh)

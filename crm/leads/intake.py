@@ -225,7 +225,8 @@ with replay as (
   select n, coalesce(input.existing_id, input.lead_id) as lead_id,
          coalesce(input.existing_contact_id, stored.contact_id) as contact_id,
          case when input.existing_id is not null
-              then case when input.existing_hash is not distinct from input.content_hash then 'unchanged' else 'changed' end
+              then case when input.existing_hash is not distinct from input.content_hash
+                        then 'unchanged' else 'changed' end
               when stored.is_known or stored.is_duplicate then 'merged' else 'created' end as outcome,
          coalesce(stored.is_duplicate, false) as is_duplicate, input.status, input.phone_masked, input.email_masked
     from input left join stored using (n)
@@ -339,7 +340,7 @@ async def store(
     """Store prepared leads in one statement and return what became of each, in their order.
 
     Rows of one call must not repeat an outside id. An idempotency key goes with a single lead only; a replay returns
-    the first answer under the outcome `replayed`. A person's import writes one audit row a call, any other door one a lead.
+    the first answer under the outcome `replayed`. A person's import writes one audit row a call, others one a lead.
 
     :raises crm.idempotency.KeyReused: when the key was used before with another body or route.
     """

@@ -16,7 +16,7 @@ def tenant_table(
     hidden_from_pipeline: Sequence[str] | None = (),
     append_only: bool = False,
 ) -> None:
-    """Create `schema.name`, bind the app role to the transaction's tenant, let the pipeline read all but what is hidden.
+    """Create `schema.name`, bind the app role to its tenant, let the pipeline read all but what is hidden.
 
     `hidden_from_pipeline`: columns that can hold personal data; None hides the whole table.
     `append_only`: the app role may insert and read, never change or delete.

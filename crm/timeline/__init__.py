@@ -1,4 +1,4 @@
-"""The timeline (LEAD-10): what people see of a contact and a lead. Written by the operation that caused it, never edited."""
+"""The timeline (LEAD-10): what people see of a contact and a lead, written by the operation that caused it."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from crm import ids
+from crm import db, ids
 from crm.settings import APP_ROLE, settings
 from crm.vault import sealing
 
@@ -83,7 +83,8 @@ async def find(tenant_id: UUID, key_ids: Iterable[UUID]) -> dict[UUID, DataKey]:
     """Return the keys that still exist, by id; a destroyed key is not among them."""
     rows = await _run(
         tenant_id,
-        "select id, wrapped from keys.data_key where tenant_id = $1::uuid and id = any($2::uuid[]) and wrapped is not null",
+        "select id, wrapped from keys.data_key"
+        " where tenant_id = $1::uuid and id = any($2::uuid[]) and wrapped is not null",
         tenant_id,
         list(key_ids),
     )
@@ -105,14 +106,6 @@ async def destroy(tenant_id: UUID, key_ids: Iterable[UUID], *, now: datetime) ->
 
 
 async def _run(tenant_id: UUID, sql: str, *args: object) -> list[asyncpg.Record]:
-    async with _engine().connect() as connection:
-        driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
-        await driver.execute(f"begin; set local app.tenant_id = '{tenant_id}'")
-        try:
-            rows = await driver.fetch(sql, *args)
-            await driver.execute("commit")
-        except BaseException:
-            if not driver.is_closed():
-                await driver.execute("rollback")
-            raise
+    async with _engine().connect() as connection, db.bound(connection, tenant_id) as driver:
+        rows: list[asyncpg.Record] = await driver.fetch(sql, *args)
     return rows
