@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from crm import ids, migrations, tenancy, vault
+from crm import db, ids, migrations, vault
 
 log = structlog.get_logger("crm.readiness")
 
@@ -34,12 +34,12 @@ async def _ask(name: str, question: Callable[[], Awaitable[str]]) -> str:
 
 
 async def _database() -> str:
-    await tenancy.ask("select 1")
+    await db.ask("select 1")
     return "ok"
 
 
 async def _tables() -> str:
-    rows = await tenancy.ask("select version_num from public.santral_version")
+    rows = await db.ask("select version_num from public.santral_version")
     found = rows[0]["version_num"] if rows else "none"
     wanted = migrations.head()
     return "ok" if found == wanted else f"at {found}, this version needs {wanted}: run `santral up` or migrate"

@@ -25,7 +25,8 @@ AT_MOST = 50_000
 
 INSERT = """
 insert into crm.request_log (tenant_id, at, route, method, status_code, duration_ms, user_id, trace_id)
-select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::real[], $7::uuid[], $8::uuid[])
+select * from unnest(
+  $1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::real[], $7::uuid[], $8::uuid[])
 """
 
 
