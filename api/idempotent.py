@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -12,6 +12,8 @@ from api.context import context_of
 from crm import db
 from crm.db import Tx
 from crm.idempotency import Idempotency, once
+
+Kept = TypeVar("Kept", bound=BaseModel)
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -34,12 +36,14 @@ async def create(
     body: BaseModel,
     work: Callable[[Tx], Awaitable[Any]],
     *,
-    answer: type[BaseModel],
+    answer: type[Kept],
+    show: Callable[[Kept], BaseModel] | None = None,
     status: int = 201,
 ) -> Response:
     """Run `work` in one transaction and answer with its result read as `answer`; under a key seen before, answer again.
 
-    Commits before it returns, so that the status means stored.
+    Commits before it returns, so that the status means stored. `show` adds what must not be kept (a secret that can be
+    computed again) to what is answered.
 
     :raises crm.idempotency.KeyReused: when the key was used before with another body or route.
     """
@@ -49,7 +53,7 @@ async def create(
     repeatable = idempotency_of(request, key, body)
     replay = False
 
-    async def job(tx: Tx) -> BaseModel:
+    async def job(tx: Tx) -> Kept:
         nonlocal replay
         if repeatable is None:
             return answer.model_validate(await work(tx))
@@ -58,7 +62,8 @@ async def create(
         return answer.model_validate(kept.content)
 
     made = await db.run(actor, job)
-    return Response(made.model_dump_json(), status, REPLAYED if replay else {}, "application/json")
+    shown = show(made) if show else made
+    return Response(shown.model_dump_json(), status, REPLAYED if replay else {}, "application/json")
 
 
 async def _content(tx: Tx, work: Callable[[Tx], Awaitable[Any]], answer: type[BaseModel]) -> Any:

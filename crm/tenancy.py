@@ -1,8 +1,29 @@
 """Tenants: the few questions asked before one is known, and making a new one."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from crm import db
+from crm import audit, db, errors, events
+from crm.db import Tx
+from crm.operation import operation
+from crm.users import operations as users
+from crm.users import rules, teams
+
+
+class SlugTaken(errors.Conflict):
+    """A tenant of this short name exists already."""
+
+    code = "tenant.slug_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    """A firm just made, with its default team and first administrator."""
+
+    id: UUID
+    team_id: UUID
+    admin_id: UUID
 
 
 async def tenants() -> list[UUID]:
@@ -14,3 +35,51 @@ async def by_slug(slug: str) -> UUID | None:
     """Return the tenant of that short name, or None."""
     rows = await db.ask("select crm.tenant_by_slug($1::text)", slug)
     return rows[0][0] if rows else None
+
+
+@operation("tenant.create")
+async def create(
+    tx: Tx,
+    *,
+    slug: str,
+    name: str,
+    admin_email: str,
+    admin_name: str,
+    admin_password_hash: str | None,
+    team_name: str = "Satış",
+    timezone: str = "Europe/Istanbul",
+    country: str = "TR",
+    currency: str = "TRY",
+    is_demo: bool = False,
+    now: datetime,
+) -> NewTenant:
+    """Make a firm with a default team and a first administrator.
+
+    The transaction is one of the system for the new id: `db.run(Actor.system(ids.new()), lambda tx: create(tx, ...))`.
+    The password comes hashed (`crm.users.passwords.hashed`); without one, nobody can sign in until it is set.
+
+    :raises SlugTaken: when there is a firm of that short name.
+    :raises crm.users.operations.EmailTaken: when the address has an account, in any firm.
+    """
+    tenant_id = tx.actor.tenant_id
+    made = await tx.fetchval(
+        "insert into crm.tenant (tenant_id, slug, name, timezone, country, currency, is_demo, created_at) values"
+        " ($1::uuid, $2::text, $3::text, $4::text, $5::text, $6::text, $7::bool, $8::timestamptz)"
+        " on conflict (slug) do nothing returning true",
+        tenant_id, slug, name, timezone, country, currency, is_demo, now,
+    )  # fmt: skip
+    if not made:
+        raise SlugTaken(fields={"slug": "in use"})
+    await events.record(tx, "tenant", tenant_id, "tenant.created", {"country": country}, at=now)
+    await audit.record(tx, "tenant.created", "tenant", tenant_id, at=now)
+    team_id = await teams.create(tx, name=team_name, timezone=timezone, is_default=True, now=now)
+    admin_id = await users.create(
+        tx,
+        email=admin_email,
+        name=admin_name,
+        roles=[rules.Role.admin],
+        team_id=team_id,
+        password_hash=admin_password_hash,
+        now=now,
+    )
+    return NewTenant(tenant_id, team_id, admin_id)

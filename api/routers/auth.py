@@ -1,0 +1,66 @@
+"""Signing in, registering by invitation, staying signed in, oneself."""
+
+from fastapi import Response
+from pydantic import SecretStr
+
+from api.deps import Context, CurrentActor, Router, public, signed_in
+from api.schemas.users import Login, Me, RefreshToken, Register, SessionRead
+from crm import db
+from crm.users import operations, queries, sessions
+
+router = Router("/auth")
+
+
+def clear(secret: SecretStr) -> str:
+    """Return what a secret holds, at the one place that needs it."""
+    return secret.get_secret_value()
+
+
+@router.post("/login")
+@public("one signs in here")
+async def login(body: Login, context: Context) -> SessionRead:
+    """Sign in. Five wrong passwords in a row lock the account for fifteen minutes; no answer says which it was."""
+    session = await sessions.sign_in(
+        body.email, clear(body.password), now=context.now, trace_id=context.trace_id
+    )  # fmt: skip
+    return SessionRead.model_validate(session)
+
+
+@router.post("/register", status_code=201)
+@public("the invitation's token is the proof")
+async def register(body: Register, context: Context) -> SessionRead:
+    """Make the account that an invitation promises, and sign in."""
+    session = await operations.register(
+        body.token,
+        name=body.name,
+        password=clear(body.password),
+        locale=body.locale,
+        now=context.now,
+        trace_id=context.trace_id,
+    )
+    return SessionRead.model_validate(session)
+
+
+@router.post("/refresh")
+@public("the refresh token is the proof")
+async def refresh(body: RefreshToken, context: Context) -> SessionRead:
+    """Exchange a refresh token, once. One that comes a second time ends the whole session for everybody."""
+    return SessionRead.model_validate(
+        await sessions.refresh(body.refresh_token, now=context.now, trace_id=context.trace_id)
+    )
+
+
+@router.post("/logout", status_code=204)
+@public("the refresh token is the proof")
+async def logout(body: RefreshToken, context: Context) -> Response:
+    """End the session of a refresh token; an access token already given runs out by itself."""
+    await sessions.sign_out(body.refresh_token, now=context.now, trace_id=context.trace_id)
+    return Response(status_code=204)
+
+
+@router.get("/me")
+@signed_in("everyone may see who they are")
+async def me(actor: CurrentActor) -> Me:
+    """Return the signed-in person as the database knows them now, with all that their token allows."""
+    row = await db.run(actor, lambda tx: queries.user(tx, actor.user_id))  # type: ignore[arg-type]
+    return Me(**dict(row), tenant_id=actor.tenant_id, permissions=sorted(actor.permissions))
