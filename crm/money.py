@@ -33,6 +33,11 @@ class Money:
         return cls(minor, code)
 
     @property
+    def exponent(self) -> int:
+        """How many digits of the minor units stand after the point."""
+        return EXPONENT.get(self.currency, 2)
+
+    @property
     def amount(self) -> Decimal:
         """The amount in major units."""
-        return Decimal(self.minor).scaleb(-EXPONENT.get(self.currency, 2))
+        return Decimal(self.minor).scaleb(-self.exponent)

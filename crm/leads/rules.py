@@ -21,6 +21,38 @@ class Status(StrEnum):
     recycled = "recycled"
 
 
+class Channel(StrEnum):
+    """How we and a customer meet; a note is for ourselves."""
+
+    call = "call"
+    sms = "sms"
+    whatsapp = "whatsapp"
+    email = "email"
+    meeting = "meeting"
+    note = "note"
+
+
+class Direction(StrEnum):
+    """Who began it: the customer (inbound) or we (outbound)."""
+
+    inbound = "inbound"
+    outbound = "outbound"
+
+
+KIND: dict[Channel, str] = {
+    Channel.call: "call",
+    Channel.sms: "message",
+    Channel.whatsapp: "message",
+    Channel.email: "message",
+    Channel.meeting: "meeting",
+    Channel.note: "note",
+}
+"""The kind of activity a channel makes."""
+
+DIRECTED = frozenset({"call", "message"})
+"""Kinds that somebody began; outbound ones by a person of ours are attempts."""
+
+
 class Stage(StrEnum):
     """The funnel, in order."""
 

@@ -1,6 +1,6 @@
 """The timeline (LEAD-10): what people see of a contact and a lead, written by the operation that caused it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -44,3 +44,21 @@ async def record(
         tx.actor.user_id, at,
     )  # fmt: skip
     return activity_id
+
+
+MANY = """
+insert into crm.activity (tenant_id, id, contact_id, lead_id, kind, detail, actor_user_id, occurred_at, created_at)
+values ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::text, $6::jsonb, $7::uuid, $8::timestamptz, $8::timestamptz)
+"""
+
+
+async def record_many(tx: Tx, activities: Iterable[tuple[UUID, UUID, str, Mapping[str, Any]]], *, at: datetime) -> None:
+    """Write several activities (lead, contact, kind, detail) of one instant in one round trip, in their order."""
+    actor = tx.actor
+    await tx.executemany(
+        MANY,
+        [
+            (actor.tenant_id, ids.new(), contact_id, lead_id, kind, to_json(detail), actor.user_id, at)
+            for lead_id, contact_id, kind, detail in activities
+        ],
+    )

@@ -91,6 +91,7 @@ TABLES = {
         email_masked text,
         consented text[] not null default '{}',
         opted_out text[] not null default '{}',
+        created_by uuid,
         archived_at timestamptz,
         created_at timestamptz not null,
         updated_at timestamptz not null,
@@ -352,9 +353,10 @@ create index lead_owner on crm.lead (tenant_id, owner_id, received_at desc, id d
 create index lead_waiting on crm.lead (tenant_id, received_at)
   where owner_id is null and status = 'new' and not is_test;
 create index lead_assignment_lead on crm.lead_assignment (tenant_id, lead_id, started_at);
+create unique index lead_assignment_open on crm.lead_assignment (tenant_id, lead_id) where ended_at is null;
 create index activity_lead on crm.activity (tenant_id, lead_id, occurred_at desc, id desc);
 create index activity_contact on crm.activity (tenant_id, contact_id, occurred_at desc, id desc);
-create index routing_decision_lead on crm.routing_decision (tenant_id, lead_id);
+create index routing_decision_lead on crm.routing_decision (tenant_id, lead_id, decided_at);
 create index inbox_message_pending on crm.inbox_message (tenant_id, next_attempt_at) where status = 'pending';
 create index import_run_created on crm.import_run (tenant_id, created_at desc);
 create index event_log_order on crm.event_log (tx_id, id);
@@ -376,6 +378,7 @@ comment on table crm.event_reader is 'How far each batch reader has read the who
 """
 
 # The few questions that must be asked before a tenant is known. Each runs as the owner and answers just that.
+# Readers of the log always want its end: the planner, which plans without knowing where they stand, is told so.
 DOORWAYS = """
 create function crm.tenants() returns setof uuid language sql stable security definer
   set search_path = crm, pg_temp as $$ select tenant_id from crm.tenant order by tenant_id $$;
@@ -397,11 +400,14 @@ create function crm.tenant_of_connection(source text, connection_id uuid) return
    limit 2 $$;
 create function crm.event_horizon() returns xid8 language sql stable as $$
   select pg_snapshot_xmin(pg_current_snapshot()) $$;
-create function crm.events_from(watermark xid8) returns setof crm.event_log language sql stable security definer
-  set search_path = crm, pg_temp as $$
-  select * from crm.event_log where tx_id >= watermark order by tx_id, id $$;
+create function crm.events_since(seen pg_snapshot) returns setof crm.event_log language sql stable security definer
+  set search_path = crm, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+  select * from crm.event_log where tx_id >= pg_snapshot_xmax(seen)
+  union all
+  select e.* from pg_snapshot_xip(seen) as late(tx_id) join crm.event_log e on e.tx_id = late.tx_id $$;
 create function crm.events_below_horizon(after_tx xid8, after_id bigint, how_many int) returns setof crm.event_log
-  language sql stable security definer set search_path = crm, pg_temp as $$
+  language sql stable security definer
+  set search_path = crm, pg_temp set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
   select * from crm.event_log
    where (tx_id, id) > (after_tx, after_id) and tx_id < pg_snapshot_xmin(pg_current_snapshot())
    order by tx_id, id limit how_many $$;

@@ -1,0 +1,44 @@
+"""Which leads an actor sees: all, those of the team, or one's own. Another's lead is exactly as not found as none.
+
+Every query and every mutation of leads asks here; what hangs on leads (contacts, timelines) follows.
+"""
+
+from crm.actor import Actor
+from crm.sql import Args
+
+ANY = ("lead.view.own", "lead.view.team", "lead.view.all")
+"""Holding any of these lets a person ask for leads at all; which ones they see is decided row by row."""
+
+
+def sees_all(actor: Actor) -> bool:
+    """Tell whether no lead is hidden from the actor."""
+    return actor.may("lead.view.all")
+
+
+def branches(actor: Actor, args: Args, *, lead: str = "l") -> list[str]:
+    """Return conditions on `crm.lead`, no two of them true for one row, whose union is what the actor sees.
+
+    Each alone fits an index, so that a page is read in order from each and merged, where one `or` would be sorted.
+    """
+    if sees_all(actor):
+        return ["true"]
+    owned = f"{lead}.owner_id = {args.add(actor.user_id, 'uuid')}"
+    if not actor.may("lead.view.team") or actor.team_id is None:
+        return [owned] if actor.may("lead.view.own") or actor.may("lead.view.team") else ["false"]
+    team = args.add(actor.team_id, "uuid")
+    return [f"{lead}.team_id = {team}", f"{owned} and {lead}.team_id is distinct from {team}"]
+
+
+def condition(actor: Actor, args: Args, *, lead: str = "l") -> str:
+    """Return the same as one condition, for where one row is asked for by its id."""
+    return "(" + " or ".join(branches(actor, args, lead=lead)) + ")"
+
+
+def contact_condition(actor: Actor, args: Args, *, contact: str = "c") -> str:
+    """Return the condition on `crm.contact`: one sees the people behind the leads one sees, and those one entered."""
+    if sees_all(actor):
+        return "true"
+    leads = " union all ".join(
+        f"select l.contact_id from crm.lead l where {branch}" for branch in branches(actor, args)
+    )
+    return f"({contact}.created_by = {args.add(actor.user_id, 'uuid')} or {contact}.id in ({leads}))"
