@@ -1,14 +1,15 @@
 """Reading the event log without losing rows of late commits.
 
 A sequence number is taken before its transaction commits, so `id > last` loses what commits late. Every event carries
-the id of its transaction; below `pg_snapshot_xmin(pg_current_snapshot())`, the horizon, everything has ended.
-Batch readers take what lies below the horizon. Live readers take all they can see from their watermark on, remember
-what they delivered, and move the watermark only to the horizon.
+the id of its transaction instead. Batch readers take what lies below `pg_snapshot_xmin(pg_current_snapshot())`, the
+horizon: everything there has ended. Live readers remember the snapshot of their last read and take the events of
+transactions that had not ended in it: each costs one look at the index, however long another transaction stays open.
 """
 
 from collections.abc import AsyncIterator
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from crm import db
 from crm.events.log import Event
@@ -54,40 +55,52 @@ class BatchReader:
             await db.ask(ADVANCE, self.name, str(last["tx_id"]), last["id"])
 
 
+SINCE = f"""
+select pg_current_snapshot()::text as seen, {COLUMNS}
+  from (values (1)) as always left join crm.events_since($1::text::pg_snapshot) on true
+"""
+
+
 class LiveReader:
     """Reads as soon as things commit, each event once; the position lives in this object only.
 
-    `watermark`: every transaction below it has been read in full. `window`: what was delivered at or above it.
+    It keeps one connection of the pool: a server that crashes may give the ids of transactions it forgot to new ones,
+    and losing the connection is how we hear of it. Any failure of `read` ends the reader; `start` begins it anew.
     """
 
-    def __init__(self, *, watermark: int | None = None, window: dict[int, int] | None = None) -> None:
-        self.watermark = watermark
-        self.window = dict(window or {})
+    def __init__(self) -> None:
+        self._connection: AsyncConnection | None = None
+        self._seen = ""
 
     async def start(self) -> None:
         """Begin at this moment: what committed before is not delivered."""
-        rows = await db.ask("select (crm.event_horizon())::text::bigint as horizon")
-        self.watermark = rows[0]["horizon"]
-        self.window = {row["id"]: row["tx_id"] for row in await self._visible()}
-
-    async def _visible(self) -> list[asyncpg.Record]:
-        return await db.ask(
-            f"select {COLUMNS} from crm.events_from($1::text::xid8)",
-            str(self.watermark),
-        )
+        await self.close()
+        self._connection = await db.engine().connect()
+        driver = await db.driver_of(self._connection)
+        self._seen = await driver.fetchval("select pg_current_snapshot()::text")
 
     async def read(self) -> list[Event]:
         """Return the events that became visible since the last call, ordered by transaction and id.
 
-        The horizon is taken first: whatever lies below it had ended by then, so the read after it sees all of that.
+        A reader that was not started starts. One whose read failed must be started again, and its owner must find
+        out in another way what happened in between.
         """
-        if self.watermark is None:
+        if self._connection is None:
             await self.start()
             return []
-        horizon = (await db.ask("select (crm.event_horizon())::text::bigint as horizon"))[0]["horizon"]
-        rows = await self._visible()
-        fresh = [row for row in rows if row["id"] not in self.window]
-        self.window.update((row["id"], row["tx_id"]) for row in fresh)
-        self.watermark = horizon
-        self.window = {key: tx for key, tx in self.window.items() if tx >= horizon}
-        return [_event(row) for row in fresh]
+        try:
+            driver = await db.driver_of(self._connection)
+            rows = await driver.fetch(SINCE, self._seen)
+        except BaseException:
+            await self.close()
+            raise
+        self._seen = rows[0]["seen"]
+        found = [_event(row) for row in rows if row["id"] is not None]
+        return sorted(found, key=lambda event: (event.tx_id, event.id))
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
