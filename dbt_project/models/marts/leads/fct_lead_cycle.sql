@@ -1,0 +1,174 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key=['tenant_id', 'lead_id'],
+    on_schema_change='append_new_columns'
+) }}
+
+with events as (
+
+  {{ lead_events_in_cycles() }}
+
+),
+
+leads as (
+
+  select
+    events.*,
+    tenants.timezone
+  from events
+  join {{ ref('stg_crm__tenants') }} as tenants using (tenant_id)
+  where events.event_type = 'lead.created'
+
+),
+
+intervals as (
+
+  select
+    *,
+    lead(status) over cycle as next_status,
+    lead(started_at) over cycle as next_at
+  from {{ ref('fct_lead_stage_interval') }}
+  where (tenant_id, lead_id) in (select tenant_id, lead_id from leads)
+  window cycle as (partition by tenant_id, lead_id, cycle_no order by interval_no)
+
+),
+
+reached as (
+
+  select
+    tenant_id,
+    lead_id,
+    cycle_no,
+    min(started_at) as started_at,
+    max(rank) as max_rank,
+    min(started_at) filter (where rank >= 2) as contacted_at,
+    min(started_at) filter (where rank >= 3) as qualified_at,
+    min(started_at) filter (where rank >= 4) as proposal_at,
+    -- A sale undone within the cancellation period is none, though the stage stays reached.
+    min(started_at) filter (
+      where status = 'won'
+        and (next_at is null or next_at > started_at + interval '{{ var("cancellation_days") }} days')
+    ) as won_at,
+    max(started_at) filter (where status = 'lost') as lost_at,
+    (array_agg(reason order by interval_no desc) filter (where status = 'lost'))[1] as loss_reason,
+    (array_agg(status order by interval_no desc))[1] as status
+  from intervals
+  group by tenant_id, lead_id, cycle_no
+
+),
+
+touched as (
+
+  select
+    tenant_id,
+    lead_id,
+    cycle_no,
+    min(occurred_at) filter (where event_type = 'lead.assigned' and assigned_user_id is not null) as assigned_at,
+    (array_agg(assigned_user_id order by occurred_at, event_id)
+      filter (where event_type = 'lead.assigned' and assigned_user_id is not null))[1] as first_owner_id,
+    (array_agg(assigned_team_id order by occurred_at, event_id)
+      filter (where event_type = 'lead.assigned' and assigned_team_id is not null))[1] as first_team_id,
+    min(occurred_at) filter (
+      where event_type = 'activity.recorded' and direction = 'outbound' and is_human
+    ) as first_attempt_at,
+    min(occurred_at) filter (
+      where event_type = 'activity.recorded' and channel is not null and is_human
+        and (direction = 'inbound' or outcome in (
+          {%- for outcome in var('two_way_outcomes') %}'{{ outcome }}'{{ ', ' if not loop.last }}{% endfor -%}
+        ))
+    ) as first_contact_at
+  from events
+  group by tenant_id, lead_id, cycle_no
+
+),
+
+sources as (
+
+  select
+    tenant_id,
+    lead_id,
+    max(recorded_at) as source_max_recorded_at,
+    max(tx_id::text::bigint) as source_max_tx_id
+  from events
+  group by tenant_id, lead_id
+
+),
+
+clocks as (
+
+  select
+    leads.*,
+    reached.cycle_no as reached_cycle_no,
+    reached.max_rank,
+    reached.status as current_status,
+    reached.contacted_at,
+    reached.qualified_at,
+    reached.proposal_at,
+    reached.won_at,
+    reached.lost_at,
+    reached.loss_reason,
+    touched.assigned_at,
+    touched.first_owner_id,
+    touched.first_team_id,
+    touched.first_attempt_at,
+    touched.first_contact_at,
+    -- A reopened cycle starts when it was reopened; nobody enquired anew, so it has no acquisition instant.
+    case when reached.cycle_no = 1 then coalesce(leads.received_at, leads.occurred_at) else reached.started_at end
+      as cycle_received_at,
+    case when reached.cycle_no = 1 then coalesce(leads.acquired_at, leads.occurred_at) else reached.started_at end
+      as cycle_acquired_at,
+    reached.cycle_no = 1 and coalesce(leads.acquired_at_known, false) as cycle_acquired_at_known
+  from leads
+  join reached
+    on reached.tenant_id = leads.tenant_id and reached.lead_id = leads.lead_id
+  left join touched
+    on touched.tenant_id = reached.tenant_id
+    and touched.lead_id = reached.lead_id
+    and touched.cycle_no = reached.cycle_no
+
+)
+
+select
+  clocks.tenant_id,
+  clocks.lead_id,
+  clocks.reached_cycle_no as cycle_no,
+  clocks.lead_id::text || ':' || clocks.reached_cycle_no as lead_cycle_key,
+  clocks.lead_source as source,
+  coalesce(clocks.platform, 'unknown') as platform,
+  coalesce(clocks.campaign, 'unknown') as campaign,
+  coalesce(clocks.adset, 'unknown') as adset,
+  coalesce(clocks.ad, 'unknown') as ad,
+  coalesce(clocks.form, 'unknown') as form,
+  clocks.current_status as status,
+  clocks.max_rank,
+  clocks.loss_reason,
+  clocks.first_owner_id,
+  clocks.first_team_id,
+  clocks.cycle_acquired_at as acquired_at,
+  clocks.cycle_acquired_at_known as acquired_at_known,
+  clocks.cycle_received_at as received_at,
+  (clocks.cycle_received_at at time zone clocks.timezone)::date as received_on,
+  clocks.assigned_at,
+  clocks.first_attempt_at,
+  clocks.first_contact_at,
+  clocks.contacted_at,
+  clocks.qualified_at,
+  clocks.proposal_at,
+  clocks.won_at,
+  clocks.lost_at,
+  -- Seconds; null: not attempted yet, acquired at an unknown instant, or an attempt before the acquisition (rejected).
+  case
+    when clocks.cycle_acquired_at_known and clocks.first_attempt_at >= clocks.cycle_acquired_at
+      then extract(epoch from clocks.first_attempt_at - clocks.cycle_acquired_at)::numeric(18, 6)
+  end as speed_to_lead_s,
+  coalesce(
+    clocks.won_at <= clocks.cycle_received_at + interval '{{ var("conversion_window_days") }} days', false
+  ) as is_won_90d,
+  coalesce(clocks.is_test, false) as is_test,
+  coalesce(clocks.is_duplicate, false) as is_duplicate,
+  sources.source_max_recorded_at,
+  sources.source_max_tx_id
+from clocks
+join sources
+  on sources.tenant_id = clocks.tenant_id and sources.lead_id = clocks.lead_id

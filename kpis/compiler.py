@@ -1,0 +1,136 @@
+"""MetricFlow, fenced: metrics and group-bys in, one SELECT for PostgreSQL out. Nothing else of ours imports it.
+
+Values of filters never travel through it: its `where` is a template of raw SQL, so a filter enters as a placeholder
+literal that we wrote ourselves, and leaves as a bind parameter.
+"""
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache, lru_cache
+from typing import Any
+
+from kpis import project
+
+DAY = "{{ TimeDimension('metric_time', 'day') }}"
+PLACEHOLDER = re.compile(r"'__value_(\d+)__'")
+_one_at_a_time = threading.Lock()
+"""MetricFlow numbers its nodes in a global counter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A metric as its definition says: names, words, and what its `meta` adds."""
+
+    name: str
+    label: str
+    description: str
+    meta: Mapping[str, Any]
+    dimensions: Mapping[str, str]
+    """Short name of a dimension → MetricFlow's name of it."""
+
+
+class _Postgres:
+    """The part of a SQL client that compiling needs: which dialect to write."""
+
+    def __init__(self) -> None:
+        from metricflow.protocols.sql_client import SqlEngine
+        from metricflow.sql.render.postgres import PostgresSQLSqlPlanRenderer
+
+        self.sql_engine_type = SqlEngine.POSTGRES
+        self.sql_plan_renderer = PostgresSQLSqlPlanRenderer()
+
+
+@cache
+def _manifest() -> Any:
+    from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
+
+    manifest = json.loads((project.target() / "semantic_manifest.json").read_text())
+    for model in manifest["semantic_models"]:
+        # Without the database's name the same SQL runs in any database of ours.
+        relation = model["node_relation"]
+        relation |= {"database": None, "relation_name": f'"{relation["schema_name"]}"."{relation["alias"]}"'}
+    return parse_manifest_from_dbt_generated_manifest(manifest_json_string=json.dumps(manifest))
+
+
+@cache
+def _engine() -> Any:
+    from metricflow.engine.metricflow_engine import MetricFlowEngine
+    from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
+
+    return MetricFlowEngine(semantic_manifest_lookup=SemanticManifestLookup(_manifest()), sql_client=_Postgres())
+
+
+@cache
+def definitions() -> Mapping[str, Definition]:
+    """Return every metric of the project, building blocks (`meta.internal`) included."""
+    with _one_at_a_time:
+        return {metric.name: _definition(metric) for metric in _manifest().metrics}
+
+
+def _definition(metric: Any) -> Definition:
+    meta = dict(metric.config.meta) if metric.config and metric.config.meta else {}
+    dimensions = {
+        element.name: element.dunder_name
+        for element in _engine().simple_dimensions_for_metrics([metric.name], without_any_property=())
+        if element.name not in ("metric_time", "received_on", "is_test")
+    }
+    return Definition(metric.name, metric.label or metric.name, metric.description or "", meta, dimensions)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One filter: a dimension (MetricFlow's name), an operator's SQL with one `{value}`, the number of its value."""
+
+    dimension: str
+    sql: str
+    position: int
+
+
+@lru_cache(maxsize=512)
+def compile_sql(
+    metrics: tuple[str, ...],
+    group_by: tuple[str, ...],
+    since: date | None,
+    until: date | None,
+    conditions: tuple[Condition, ...],
+) -> str:
+    """Return the SELECT for some metrics by some group-bys (MetricFlow's names), of days in `[since, until)`.
+
+    The columns are named as the metrics and group-bys; `$n` stands where condition n wants its value.
+    """
+    from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
+
+    request = MetricFlowQueryRequest.create(
+        metric_names=list(metrics),
+        group_by_names=list(group_by),
+        order_by_names=list(group_by),
+        # Not MetricFlow's own time constraint: it widens the range to whole weeks or months of the grain asked for.
+        where_constraints=[
+            *(f"{DAY} >= '{since.isoformat()}'" for since in (since,) if since),
+            *(f"{DAY} < '{until.isoformat()}'" for until in (until,) if until),
+            *(_template(condition) for condition in conditions),
+        ]
+        or None,
+    )
+    with _one_at_a_time:
+        sql: str = _engine().explain(request).sql_statement.sql
+    return PLACEHOLDER.sub(r"$\1", sql)
+
+
+def _template(condition: Condition) -> str:
+    entity, _, name = condition.dimension.rpartition("__")
+    column = f"{{{{ Dimension('{entity}__{name}') }}}}"
+    return condition.sql.format(column=column, value=f"'__value_{condition.position}__'")
+
+
+def definition_hash(metrics: Sequence[str]) -> str:
+    """Return a short hash of how these metrics are defined: it changes when a number may mean something else."""
+    manifest = _manifest()
+    wanted = [metric.json(sort_keys=True) for metric in manifest.metrics if metric.name in metrics]
+    models = [model.json(sort_keys=True) for model in manifest.semantic_models]
+    return hashlib.sha256("\n".join(sorted(wanted) + sorted(models)).encode()).hexdigest()[:16]
