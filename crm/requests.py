@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -88,7 +89,7 @@ select route, method, count(*)::int as requests,
 """
 
 
-async def health(tx: Tx, *, since: datetime, until: datetime) -> list[dict[str, object]]:
+async def health(tx: Tx, *, since: datetime, until: datetime) -> list[dict[str, Any]]:
     """Return requests, server errors, median and p95 in milliseconds of each route of the actor's tenant."""
     rows = await tx.fetch(HEALTH, tx.actor.tenant_id, since, until)
     return [dict(row) for row in rows]
