@@ -1,7 +1,7 @@
 """Embedded PostgreSQL: the wheel's own binaries on a loopback port, never as root, never leaked.
 
 Every user of a server holds a shared lock on one file. A keeper process owns the server: it starts it for the first
-user and stops it when the last one is gone, which the kernel tells by freeing the locks of the dead, however they died.
+user and stops it when the last one leaves, or is gone: the kernel frees the locks of the dead, however they died.
 """
 
 import fcntl
@@ -75,12 +75,10 @@ def server(home: Path, *, fast: bool = False) -> Iterator[str]:
         try:
             yield f"postgresql://postgres:{(base / 'superuser').read_text()}@127.0.0.1:{port}/{DATABASE}"
         finally:
-            last = _alone(users)
-            users.close()
-            if last:
-                _outlast_keeper(base)
-            if keeper:
-                keeper.poll()
+            if _alone(users):
+                stop_keeper(base)
+            if keeper and not _kept(base):
+                keeper.wait()
 
 
 def runtime_user() -> pwd.struct_passwd | None:
@@ -168,17 +166,8 @@ def initialise(base: Path, binaries: Path, user: pwd.struct_passwd | None) -> No
     if user:
         os.chown(draft, user.pw_uid, user.pw_gid)
         os.chown(password, user.pw_uid, user.pw_gid)
-    command = [
-        binaries / "initdb",
-        "-D",
-        draft,
-        "-U",
-        "postgres",
-        "-A",
-        "scram-sha-256",
-        f"--pwfile={password}",
-    ]
-    command += ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+    options = ["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+    command = [str(binaries / "initdb"), "-D", str(draft), f"--pwfile={password}", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, **_as(user))
     if done.returncode:
         raise ServerRefused(f"PostgreSQL could not make its data folder in {base}: {_last_line(done.stderr)}")
@@ -233,26 +222,39 @@ def launch_keeper(base: Path, binaries: Path, *, fast: bool) -> tuple[subprocess
     return keeper, int(port)
 
 
+def stop_keeper(base: Path) -> None:
+    """End the server now, as its last user, so that nothing of it runs when we have left. New users wait for us."""
+    if _kept(base):
+        os.kill(int((base / "keeper").read_text()), signal.SIGTERM)
+    deadline = time.monotonic() + PATIENCE
+    while _kept(base) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def keep(base: Path, binaries: Path, *, fast: bool, announce: IO[str]) -> int:
     """Own a server until its last user is gone; the body of the keeper process. Return its exit code."""
-    with open(base / "keeper", "a") as mine, open(base / "users", "a") as users:
-        fcntl.flock(mine, fcntl.LOCK_EX)
-        _outlast_orphan(base)
-        postgres = _start(base, binaries, fast=fast)
-        port = _wait_until_ready(base, postgres)
-        if port:
-            with suppress(BrokenPipeError):  # whoever launched us is gone; others may be here already
-                print(port, file=announce, flush=True)
-        announce.close()
-        while port and postgres.poll() is None and not _alone(users):
-            time.sleep(0.05)
-        if postgres.poll() is None:
-            postgres.send_signal(signal.SIGINT)
-            try:
-                postgres.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                postgres.send_signal(signal.SIGQUIT)
-        return postgres.wait()
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    # Both are held until this process has ended, so that nobody who waits for that finds a trace of it.
+    mine, users = os.open(base / "keeper", os.O_RDWR | os.O_CREAT), os.open(base / "users", os.O_RDWR)
+    fcntl.flock(mine, fcntl.LOCK_EX)
+    (base / "keeper").write_text(str(os.getpid()))
+    _outlast_orphan(base)
+    postgres = _start(base, binaries, fast=fast)
+    port = _wait_until_ready(base, postgres)
+    if port:
+        with suppress(BrokenPipeError):  # whoever launched us is gone; others may be here already
+            print(port, file=announce, flush=True)
+    announce.close()
+    while port and not stopped and postgres.poll() is None and not _alone(users):
+        time.sleep(0.05)
+    if postgres.poll() is None:
+        postgres.send_signal(signal.SIGINT)
+        try:
+            postgres.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            postgres.send_signal(signal.SIGQUIT)
+    return postgres.wait()
 
 
 def _start(base: Path, binaries: Path, *, fast: bool) -> subprocess.Popen[bytes]:
@@ -291,21 +293,18 @@ def _wait_until_ready(base: Path, postgres: subprocess.Popen[bytes]) -> int | No
     return None
 
 
+def is_kept(home: Path) -> bool:
+    """Whether a server runs for this home."""
+    return _kept((home / "postgres").resolve())
+
+
 def _kept(base: Path) -> bool:
-    """Whether a keeper lives."""
     with open(base / "keeper", "a") as keeper:
         try:
             fcntl.flock(keeper, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
-
-
-def _outlast_keeper(base: Path) -> None:
-    """Wait until the server has stopped, so that the last user leaves nothing running behind; not if one comes."""
-    deadline = time.monotonic() + 2
-    while _kept(base) and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def _outlast_orphan(base: Path) -> None:
@@ -321,7 +320,7 @@ def _outlast_orphan(base: Path) -> None:
         time.sleep(0.02)
 
 
-def _alone(users: IO[str]) -> bool:
+def _alone(users: IO[str] | int) -> bool:
     """Whether no other user is left; if so, new ones wait until this file is closed."""
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -359,4 +358,4 @@ def _last_line(text: str) -> str:
 
 if __name__ == "__main__":
     folder, programs, mode = sys.argv[1:]
-    sys.exit(keep(Path(folder), Path(programs), fast=mode == "fast", announce=sys.stdout))
+    os._exit(keep(Path(folder), Path(programs), fast=mode == "fast", announce=sys.stdout) != 0)

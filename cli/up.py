@@ -1,0 +1,108 @@
+"""`santral up`: everything, from nothing, under one supervisor."""
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import dagster_home, home, postgres, processes, supervisor, sweep
+from crm import clock, errors
+from crm.settings import Settings, settings
+
+app = typer.Typer()
+ROOM = 1_000_000_000
+"""Bytes the whole wants free: database, logs and the pipeline's files."""
+
+
+class Running(errors.Conflict):
+    """Santral runs already for this home."""
+
+    code = "running"
+
+
+class Ended(errors.Unavailable):
+    """A process has ended, and the others with it."""
+
+    code = "ended"
+
+
+@app.command()
+def up(
+    exit_when_ready: Annotated[bool, typer.Option(help="Start, show addresses and figures, stop, end with 0.")] = False,
+    size: Annotated[int, typer.Option(min=0, help="Leads of the demo's month, on the first start.")] = 5000,
+) -> None:
+    """Start everything, show where it is, and stop it all on Ctrl-C. The data stays for the next time."""
+    os.environ.setdefault("SANTRAL_ENVIRONMENT", "demo")
+    place, embedded, began = home.settle(), postgres.is_embedded(), clock.utc_now()
+    settings.cache_clear()
+    with _alone(place), sweep.swept() as mark:
+        home.require_room(place, wanted=ROOM)
+        processes.require_ports(settings())
+        with postgres.ensure_database():
+            config = settings()
+            environment = _environment(config, place) | mark
+            live = config.environment == "demo"
+            if live:
+                _load_demo(size, environment)
+            port = _free_port(config.host)
+            dagster_home.write_workspace(place, config.host, port)
+            flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": live}
+            words = [began.isoformat(), *(word for word, is_set in flags.items() if is_set)]
+            spokesman = processes.Part(supervisor.SPOKESMAN, [sys.executable, "-m", "cli.watch", *words])
+            parts = [*processes.parts(config, port, since=began, live=live), spokesman]
+            code, first = supervisor.run(parts, environment, logs=place / "logs", cwd=home.CHECKOUT)
+    if first and not (code == 0 and exit_when_ready and first == supervisor.SPOKESMAN):
+        raise Ended(f"{first} has ended (exit code {code}) and all was stopped; logs are in {place / 'logs'}")
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Hold the home for one supervisor.
+
+    :raises Running: when another holds it.
+    """
+    with open(place / "up", "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Running(
+                f"Santral already runs with its state in {place}: stop it, or set another SANTRAL_HOME"
+            ) from None
+        yield
+
+
+def _environment(config: Settings, place: Path) -> dict[str, str]:
+    """Return the environment of the processes: nothing phones home, big libraries stay compiled."""
+    own = {
+        "PATH": f"{processes.BIN}{os.pathsep}{os.environ.get('PATH', '/usr/bin:/bin')}",
+        "PYTHONUNBUFFERED": "1",
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "GX_ANALYTICS_ENABLED": "false",
+        "SANTRAL_API_URL": os.environ.get("SANTRAL_API_URL", processes.addresses(config)["api"]),
+        "COLUMNS": str(shutil.get_terminal_size((100, 24)).columns),
+    }
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return inherited | own | dagster_home.prepare(place, config)
+
+
+def _load_demo(leads: int, environment: Mapping[str, str]) -> None:
+    """Fill the demo tenant on the first start, in a process of its own: its memory and connections end with it."""
+    command = ["setpriv", "--pdeathsig", "KILL", "--", str(processes.BIN / "santral"), "demo", "--leads", str(leads)]
+    done = subprocess.run(command, env=dict(environment), check=False)
+    if done.returncode:
+        raise Ended("the demo could not be loaded, for the reason above")
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
