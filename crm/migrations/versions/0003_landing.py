@@ -60,6 +60,7 @@ grant select, insert, update on ops.horizon to {PIPELINE_ROLE};
 
 def upgrade() -> None:
     tenant_table("api_payload", API_PAYLOAD, schema="raw", append_only=True)
+    op.execute(f"grant update (fetched_at) on raw.api_payload to {APP_ROLE}")
     tenant_table("payload_verdict", PAYLOAD_VERDICT, schema="raw")
     op.execute(f"revoke insert, update, delete on raw.payload_verdict from {APP_ROLE}")
     run_script(PIPELINE)

@@ -71,9 +71,11 @@ touched as (
       filter (where event_type = 'lead.assigned' and assigned_team_id is not null))[1] as first_team_id,
     min(occurred_at) filter (
       where event_type = 'activity.recorded' and direction = 'outbound' and is_human
+        and activity_kind in ('call', 'message')
     ) as first_attempt_at,
     min(occurred_at) filter (
-      where event_type = 'activity.recorded' and channel is not null and is_human
+      where event_type = 'activity.recorded'
+        and activity_kind in ('call', 'message', 'meeting')
         and (direction = 'inbound' or outcome in (
           {%- for outcome in var('two_way_outcomes') %}'{{ outcome }}'{{ ', ' if not loop.last }}{% endfor -%}
         ))

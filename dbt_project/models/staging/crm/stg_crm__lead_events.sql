@@ -28,7 +28,7 @@ renamed as (
     payload_json ->> 'ad' as ad,
     payload_json ->> 'form' as form,
     coalesce(payload_json ->> 'loss_reason', payload_json ->> 'reason') as reason,
-    payload_json ->> 'channel' as channel,
+    payload_json ->> 'kind' as activity_kind,
     payload_json ->> 'direction' as direction,
     payload_json ->> 'outcome' as outcome,
 
