@@ -350,8 +350,10 @@ create unique index lead_external on crm.lead (tenant_id, source, external_id) w
 create index lead_received on crm.lead (tenant_id, received_at desc, id desc);
 create index lead_contact on crm.lead (tenant_id, contact_id);
 create index lead_owner on crm.lead (tenant_id, owner_id, received_at desc, id desc);
-create index lead_waiting on crm.lead (tenant_id, received_at)
-  where owner_id is null and status = 'new' and not is_test;
+create index lead_waiting on crm.lead (tenant_id, team_id, received_at, id)
+  where owner_id is null and status in ('new', 'assigned') and not is_test;
+create index lead_open on crm.lead (tenant_id, owner_id)
+  where owner_id is not null and status not in ('won', 'lost') and not is_test;
 create index lead_assignment_lead on crm.lead_assignment (tenant_id, lead_id, started_at);
 create unique index lead_assignment_open on crm.lead_assignment (tenant_id, lead_id) where ended_at is null;
 create index activity_lead on crm.activity (tenant_id, lead_id, occurred_at desc, id desc);
