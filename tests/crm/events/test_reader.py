@@ -241,7 +241,8 @@ class TestLiveReader:
         await reader.start()
         admin = await asyncpg.connect(database)
         await admin.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'santral_app' and pid <> pg_backend_pid()"
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where usename = 'santral_app' and datname = current_database()"
         )
 
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
