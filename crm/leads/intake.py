@@ -320,7 +320,7 @@ def prepare(tenant_id: UUID, lead: NewLead, key: vault.DataKey, *, now: datetime
     )
 
 
-def _one_person_once(rows: Sequence[Prepared]) -> list[Prepared]:
+def one_person_once(rows: Sequence[Prepared]) -> list[Prepared]:
     """Give rows of one batch that share a phone or an e-mail the same candidate person."""
     if len(rows) == 1:
         return list(rows)
@@ -354,7 +354,7 @@ async def store(
         actor.tenant_id, actor.user_id, actor.trace_id, now,
         idempotency and idempotency.key, idempotency and idempotency.route, idempotency and idempotency.body_hash,
     )  # fmt: skip
-    found = await tx.fetch(STORE, *fixed, *zip(*_one_person_once(rows), strict=True))
+    found = await tx.fetch(STORE, *fixed, *zip(*one_person_once(rows), strict=True))
     if found and found[0]["replayed"]:
         assert idempotency is not None
         idempotency.require_same(found[0])

@@ -287,6 +287,14 @@ TABLES = {
         created_at timestamptz not null,
         primary key (tenant_id, import_id, row_no)
     """,
+    "import_upload": """
+        tenant_id uuid not null,
+        import_id uuid not null,
+        part_no int not null,
+        key_id uuid not null,
+        sealed bytea not null,
+        primary key (tenant_id, import_id, part_no)
+    """,
     "event_log": """
         tenant_id uuid not null,
         id bigint generated always as identity,
@@ -364,6 +372,7 @@ create index import_run_created on crm.import_run (tenant_id, created_at desc);
 create index event_log_order on crm.event_log (tx_id, id);
 create index event_log_aggregate on crm.event_log (tenant_id, aggregate_type, aggregate_id, id);
 create index audit_log_created on crm.audit_log (tenant_id, created_at desc, id desc);
+create index audit_log_reveal on crm.audit_log (tenant_id, actor_user_id, created_at) where action = 'contact.reveal';
 create index request_log_at on crm.request_log (tenant_id, at);
 """
 
@@ -438,6 +447,7 @@ PII_COLUMNS = {
     "inbox_message": ("sealed", "body_hash", "last_error"),
     "import_run": ("file_name", "content_hash", "mapping", "notes", "last_error"),
     "import_rejection": None,
+    "import_upload": None,
     "idempotency_key": None,
     "audit_log": ("metadata_json",),
 }

@@ -1,0 +1,1 @@
+"""Leads: enquiries of people, from their first click to the sale."""

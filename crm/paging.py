@@ -1,0 +1,153 @@
+"""Lists by keyset: whitelisted sorts, typed filters, and pages that neither repeat nor lose a row while rows are added.
+
+A page starts after the last row of the page before it, by the sort's column and the id. What is stored meanwhile
+falls before or after that place and moves nothing. The cursor that carries the place is signed and bound to the
+tenant, the list, its sort and its filters (`crm.cursors`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from crm import cursors, errors
+from crm.db import to_json
+from crm.sql import Args
+
+LARGEST = 200
+"""Rows a page may have at most."""
+
+
+class UnknownName(errors.Invalid):
+    """This list has no such column, filter or sort."""
+
+    code = "list.unknown_name"
+
+
+class Operator(StrEnum):
+    """How a filter compares: `any_of` takes a list, the others one value; `until` leaves its end out."""
+
+    any_of = "any_of"
+    has_any = "has_any"
+    since = "since"
+    until = "until"
+    equals = "equals"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter of a list: the SQL it looks at, its type, how it compares."""
+
+    expression: str
+    kind: str
+    operator: Operator = Operator.any_of
+
+    def condition(self, args: Args, value: Any) -> str:
+        """Return the SQL condition; the value travels as an argument."""
+        if self.operator is Operator.since:
+            return f"{self.expression} >= {args.add(value, self.kind)}"
+        if self.operator is Operator.until:
+            return f"{self.expression} < {args.add(value, self.kind)}"
+        if self.operator is Operator.equals:
+            return f"{self.expression} = {args.add(value, self.kind)}"
+        if self.operator is Operator.has_any:
+            return f"{self.expression} && {args.add(list(value), f'{self.kind}[]')}"
+        if len(value) == 1:
+            return f"{self.expression} = {args.add(value[0], self.kind)}"
+        return f"{self.expression} = any({args.add(list(value), f'{self.kind}[]')})"
+
+
+def conditions(filters: Mapping[str, Filter], wanted: Mapping[str, Any], args: Args) -> list[str]:
+    """Return the SQL conditions of the filters that were asked for; None and empty lists ask for nothing.
+
+    :raises UnknownName: when the list has no filter of that name.
+    """
+    asked = {name: value for name, value in wanted.items() if value is not None and value != [] and value != ()}
+    if unknown := asked.keys() - filters.keys():
+        raise UnknownName(fields=dict.fromkeys(sorted(unknown), "no such filter"))
+    return [filters[name].condition(args, value) for name, value in asked.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which column of `alias` a list is sorted, and which way; ties are broken by the id."""
+
+    column: str
+    kind: str
+    descending: bool
+    alias: str
+
+    @property
+    def sql(self) -> str:
+        """The words after `order by`."""
+        way = " desc" if self.descending else ""
+        return ", ".join(f"{self.alias}.{column}{way}" for column in dict.fromkeys((self.column, "id")))
+
+    def after(self, args: Args, place: tuple[Any, UUID]) -> str:
+        """Return the condition for rows behind a place."""
+        sign = "<" if self.descending else ">"
+        if self.column == "id":
+            return f"{self.alias}.id {sign} {args.add(place[1], 'uuid')}"
+        values = f"({args.add(place[0], self.kind)}, {args.add(place[1], 'uuid')})"
+        return f"({self.alias}.{self.column}, {self.alias}.id) {sign} {values}"
+
+
+def order(sort: str, sorts: Mapping[str, str], *, alias: str) -> Order:
+    """Return the order that a sort names: `received_at`, or `-received_at` for the latest first.
+
+    `sorts`: the columns a list may be sorted by, each with its SQL type.
+    :raises UnknownName: when it is not among `sorts`.
+    """
+    column = sort.removeprefix("-")
+    if column not in sorts:
+        allowed = ", ".join(f"{name}, -{name}" for name in sorts)
+        raise UnknownName(fields={"sort": f"one of {allowed}"})
+    return Order(column, sorts[column], sort.startswith("-"), alias)
+
+
+def columns(wanted: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Return the wanted columns in the list's own order.
+
+    :raises UnknownName: when the list has no such column.
+    """
+    asked, there = set(wanted), tuple(known)
+    if unknown := asked.difference(there):
+        raise UnknownName(fields={"fields": f"no such column: {', '.join(sorted(unknown))}"})
+    return tuple(name for name in there if name in asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Reads and signs the places of one list: `purpose` and all of `bound_to` must be the same to go on with it."""
+
+    purpose: str
+    tenant_id: UUID
+    bound_to: str
+
+    @classmethod
+    def of(cls, purpose: str, tenant_id: UUID, *bound_to: Any) -> "Cursor":
+        """Return the cursors of a list with this sort and these filters."""
+        return cls(purpose, tenant_id, to_json(bound_to))
+
+    def read(self, cursor: str, kind: str) -> tuple[Any, UUID]:
+        """Return the place a cursor stands for; `kind` is the SQL type of the sort's column.
+
+        :raises crm.cursors.BadCursor: when it is not one of this list.
+        """
+        value, row_id = cursors.read(cursor, purpose=self.purpose, tenant_id=self.tenant_id, bound_to=self.bound_to)
+        return datetime.fromisoformat(value) if kind == "timestamptz" else value, UUID(row_id)
+
+    def sign(self, value: Any, row_id: UUID) -> str:
+        """Return the cursor of the page after a row."""
+        place = [value.isoformat() if isinstance(value, datetime) else value, str(row_id)]
+        return cursors.sign(place, purpose=self.purpose, tenant_id=self.tenant_id, bound_to=self.bound_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: the items as JSON texts, made by the database and passed on as they are, and where the next begins."""
+
+    items: list[str]
+    next_cursor: str | None
