@@ -317,5 +317,6 @@ async def set_availability(tx: Tx, *, accepting: bool, now: datetime) -> None:
             where tenant_id = $1::uuid and user_id = $2::uuid""",
         tx.actor.tenant_id, tx.actor.user_id, accepting, now,
     )  # fmt: skip
-    await events.record(tx, "user", tx.actor.user_id, "agent.availability_changed", {"accepting": accepting}, at=now)
+    detail = {"accepting": accepting, "team_id": tx.actor.team_id}
+    await events.record(tx, "agent", tx.actor.user_id, "agent.availability_changed", detail, at=now)
     await audit.record(tx, "agent.availability", "user", tx.actor.user_id, {"accepting": accepting}, at=now)

@@ -1,0 +1,23 @@
+"""What is kept for a while only: answers to idempotency keys, the request log, finished jobs."""
+
+from datetime import datetime, timedelta
+
+from crm import db, idempotency, jobs, requests, tenancy
+from crm.actor import Actor
+
+KEYS = timedelta(hours=48)
+REQUESTS = timedelta(days=30)
+JOBS = timedelta(days=7)
+
+
+@jobs.periodic("retention.forget", "17 * * * *")
+async def forget(now: datetime) -> None:
+    """Delete what is older than it is kept, one tenant at a time."""
+    for tenant_id in await tenancy.tenants():
+        async with db.transaction(Actor.system(tenant_id)) as tx:
+            await idempotency.forget(tx, before=now - KEYS)
+            await requests.forget(tx, before=now - REQUESTS)
+    hours = int(JOBS.total_seconds() // 3600)
+    await jobs.app().job_manager.delete_old_jobs(
+        nb_hours=hours, include_failed=True, include_cancelled=True, include_aborted=True
+    )
