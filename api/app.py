@@ -11,7 +11,9 @@ from fastapi import APIRouter, FastAPI
 import api.routers
 from api import openapi, problems, telemetry
 from api.middleware import Frame
-from crm import db, requests
+from api.realtime import Hub
+from crm import db, requests, vault
+from crm.events import bell
 from crm.settings import Settings, settings
 
 DESCRIPTION = "CRM and contact centre. Errors of every route have one shape; lists page by signed cursors."
@@ -40,6 +42,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         telemetry=telemetry.config(config),
     )
     app.state.requests = writer
+    app.state.hub = Hub()
     app.add_middleware(Frame, rate=config.rate_limit, sink=writer.take, tracing=bool(config.otlp_endpoint))
     problems.install(app)
     for router in routers():
@@ -51,13 +54,15 @@ def create_app(config: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(app.state.requests.run())]
+    tasks = [asyncio.create_task(app.state.requests.run()), asyncio.create_task(app.state.hub.run())]
     try:
-        yield
+        async with bell.ringing():
+            yield
     finally:
         for task in tasks:
             task.cancel()
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        await vault.close()
         await db.close()

@@ -20,6 +20,10 @@ RACES = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.Uniq
 """What two honest transactions can do to each other: the loser starts again and finds the winner's rows."""
 
 
+after_events: set[Callable[[], None]] = set()
+"""Who wants to know, without waiting, that a transaction of this process committed events (crm.events.bell)."""
+
+
 class Tx:
     """One open transaction of one tenant. SQL on the driver for what is hot, `session` (ORM) where nobody waits."""
 
@@ -155,6 +159,9 @@ async def transaction(actor: Actor) -> AsyncIterator[Tx]:
         tx = Tx(connection, driver, actor)
         yield tx
         await tx.flush()
+    if tx.events:
+        for tell in after_events:
+            tell()
 
 
 async def run(actor: Actor, work: Callable[[Tx], Awaitable[T]]) -> T:

@@ -30,13 +30,14 @@ class Listing(BaseModel, Generic[Item]):
     items: list[Item]
 
 
-def _no_nul(value: Any) -> Any:
+def without_nul(value: Any) -> Any:
+    """Refuse NUL characters, which PostgreSQL cannot store in text."""
     if isinstance(value, str) and "\x00" in value:
         raise ValueError("must not contain a NUL character")
     return value
 
 
-Line = Annotated[str, BeforeValidator(_no_nul), StringConstraints(min_length=1, max_length=200)]
+Line = Annotated[str, BeforeValidator(without_nul), StringConstraints(min_length=1, max_length=200)]
 """A line of text that people wrote: a name, a title."""
-Note = Annotated[str, BeforeValidator(_no_nul), StringConstraints(min_length=1, max_length=10_000)]
+Note = Annotated[str, BeforeValidator(without_nul), StringConstraints(min_length=1, max_length=10_000)]
 """Longer text that people wrote."""

@@ -18,7 +18,8 @@ COLUMNS = """tenant_id, id, tx_id::text::bigint as tx_id, aggregate_type, aggreg
   occurred_at, created_at, actor_user_id, causation_id"""
 
 
-def _event(row: asyncpg.Record) -> Event:
+def as_event(row: asyncpg.Record) -> Event:
+    """Return a row of `COLUMNS` as an event."""
     return Event(
         row["tenant_id"], row["id"], row["tx_id"], row["aggregate_type"], row["aggregate_id"], row["event_type"],
         row["payload_json"], row["occurred_at"], row["created_at"], row["actor_user_id"], row["causation_id"],
@@ -50,7 +51,7 @@ class BatchReader:
             )  # fmt: skip
             if not rows:
                 return
-            yield [_event(row) for row in rows]
+            yield [as_event(row) for row in rows]
             last = rows[-1]
             await db.ask(ADVANCE, self.name, str(last["tx_id"]), last["id"])
 
@@ -70,14 +71,15 @@ class LiveReader:
 
     def __init__(self) -> None:
         self._connection: AsyncConnection | None = None
-        self._seen = ""
+        self.seen = ""
+        """What was read: the snapshot (pg_snapshot) of the last look."""
 
     async def start(self) -> None:
         """Begin at this moment: what committed before is not delivered."""
         await self.close()
         self._connection = await db.engine().connect()
         driver = await db.driver_of(self._connection)
-        self._seen = await driver.fetchval("select pg_current_snapshot()::text")
+        self.seen = await driver.fetchval("select pg_current_snapshot()::text")
 
     async def read(self) -> list[Event]:
         """Return the events that became visible since the last call, ordered by transaction and id.
@@ -90,12 +92,12 @@ class LiveReader:
             return []
         try:
             driver = await db.driver_of(self._connection)
-            rows = await driver.fetch(SINCE, self._seen)
+            rows = await driver.fetch(SINCE, self.seen)
         except BaseException:
             await self.close()
             raise
-        self._seen = rows[0]["seen"]
-        found = [_event(row) for row in rows if row["id"] is not None]
+        self.seen = rows[0]["seen"]
+        found = [as_event(row) for row in rows if row["id"] is not None]
         return sorted(found, key=lambda event: (event.tx_id, event.id))
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
 """Access tokens: short-lived signed statements of who somebody is (JWT, RFC 7519), checked without the database."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -65,6 +65,15 @@ def read(token: str, *, now: datetime, trace_id: UUID) -> Actor:
         known.pop(token, None)
         raise ExpiredToken
     return Actor(actor.tenant_id, actor.user_id, actor.team_id, actor.roles, actor.permissions, trace_id)
+
+
+def expires_at(token: str) -> datetime:
+    """Return when a token that `read` took runs out.
+
+    :raises InvalidToken: when it is not one of ours.
+    """
+    found = _known().get(token) or _verified(token)
+    return datetime.fromtimestamp(found[1], UTC)
 
 
 def forget_all() -> None:

@@ -1,9 +1,11 @@
 """The application in process, and a client for each role of a small firm."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
@@ -67,3 +69,17 @@ def agent(sign_in: SignIn, tenant: Tenant) -> httpx.AsyncClient:
 def nobody(sign_in: SignIn) -> httpx.AsyncClient:
     """A client that is not signed in."""
     return sign_in(None)
+
+
+@pytest.fixture
+async def live(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """The application behind a real uvicorn on a free port; yields `127.0.0.1:port`."""
+    monkeypatch.setenv("SANTRAL_RATE_LIMIT", "1000000/minute")
+    settings.cache_clear()
+    server = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_config=None, access_log=False))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    await serving

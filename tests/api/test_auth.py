@@ -7,7 +7,7 @@ import pytest
 from crm import clock, db
 from crm.actor import Actor
 from crm.users import operations, passwords, rules, tokens
-from tests.api.conftest import Client, SignIn
+from tests.api.conftest import Client
 from tests.conftest import Tenant
 
 PASSWORD = "mavi-kedi-42-uyur"
@@ -72,7 +72,8 @@ class TestLogin:
         assert response.status_code == 401
         async with db.transaction(tenant.system) as tx:
             happened = await tx.fetch(
-                "select event_type from crm.event_log where aggregate_id = $1::uuid and event_type like 'user.%' order by id",
+                "select event_type from crm.event_log"
+                " where aggregate_id = $1::uuid and event_type like 'user.%' order by id",
                 person.user_id,
             )
             audited = await tx.fetchval(

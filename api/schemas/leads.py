@@ -1,0 +1,337 @@
+"""Leads as they travel."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model,
+    model_validator,
+)  # fmt: skip
+
+from api.pages import CursorText, Limit
+from api.schemas import Body, Line, Note, Read, without_nul
+from api.schemas.users import Email
+from crm.leads.queries import COLUMNS
+from crm.leads.rules import Channel, Direction, Stage, Status
+
+
+def _in_our_time(value: datetime) -> datetime:
+    if not 2000 <= value.astimezone(UTC).year < 2100:
+        raise ValueError("must lie between 2000 and 2100")
+    return value
+
+
+def _sane(value: Any) -> Any:
+    """Refuse instants whose year alone is out of reach, before a time zone carries them out of the calendar."""
+    if isinstance(value, datetime) and not 1999 <= value.year <= 2100:
+        raise ValueError("must lie between 2000 and 2100")
+    return value
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_our_time), AfterValidator(_sane)]
+Code = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9_.-]{0,59}$")]
+Text = Annotated[str, BeforeValidator(without_nul), StringConstraints(max_length=2000)]
+Number = Annotated[str, BeforeValidator(without_nul), StringConstraints(min_length=1, max_length=40)]
+Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
+LanguageTag = Annotated[str, StringConstraints(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+Tags = Annotated[list[Annotated[Line, StringConstraints(max_length=60)]], Field(max_length=50)]
+Answers = Annotated[dict[Line, Text], Field(max_length=100)]
+
+
+class ConsentGiven(Body):
+    """What the person said about one channel, and how we know."""
+
+    channel: Literal["call", "email", "sms", "whatsapp"]
+    status: Literal["granted", "denied"]
+    evidence: Answers = Field(default_factory=dict, description="Text of the form, the answer, the time.")
+
+
+class LeadCreate(Body):
+    """One enquiry. A phone or an e-mail is needed; both find the person when known already."""
+
+    name: Annotated[Line | None, Field(description="The person's name, as given.")] = None
+    phone: Number | None = Field(None, description="In any notation; without country code: of `country`, or Türkiye.")
+    email: Email | None = None
+    country: Country | None = None
+    language: LanguageTag | None = None
+    source: Code = Field("api", description="Where it comes from; with `external_id` it names the enquiry.")
+    external_id: Line | None = Field(None, description="Your own id: the same one again stores nothing.")
+    team_id: UUID | None = None
+    platform: Code = "unknown"
+    campaign: Line | None = None
+    adset: Line | None = None
+    ad: Line | None = None
+    form: Line | None = None
+    keyword: Line | None = None
+    geography: Line | None = None
+    click_ids: Annotated[dict[Code, Line], Field(max_length=20)] = Field(default_factory=dict)
+    attributes: Answers = Field(default_factory=dict, description="What else the person answered.")
+    tags: Tags = Field(default_factory=list)
+    consents: Annotated[list[ConsentGiven], Field(max_length=20)] = Field(default_factory=list)
+    acquired_at: Instant | None = Field(None, description="When the person asked, where the source knows it.")
+    is_test: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_answered(self) -> "LeadCreate":
+        if not self.phone and not self.email:
+            raise ValueError("a phone or an email is needed")
+        return self
+
+
+class LeadStored(Read):
+    """What became of an enquiry: `created` (a new person), `merged` (a person we know), `unchanged` or `changed` (your
+    `external_id` is stored already, with the same or with other content: nothing was written)."""
+
+    id: UUID
+    contact_id: UUID
+    outcome: Literal["created", "merged", "unchanged", "changed"]
+    status: Status
+    is_duplicate: bool = Field(description="The same person asked within the last day.")
+    phone_masked: str | None
+    email_masked: str | None
+    received_at: datetime
+
+
+class LeadUpdate(Body):
+    """What to change; what is not named stays."""
+
+    tags: Tags | None = None
+    attributes: Answers | None = None
+    geography: Line | None = None
+    keyword: Line | None = None
+    note: Note | None = Field(None, description="For the timeline; numbers and addresses in it are hidden.")
+
+    @model_validator(mode="after")
+    def _lists_are_emptied_not_nulled(self) -> "LeadUpdate":
+        for name in ("tags", "attributes"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{name} can be emptied, not null")
+        return self
+
+
+class StatusChange(Body):
+    """Where the lead goes. `lost` needs a reason."""
+
+    status: Status
+    reason: Code | None = Field(None, description="A code; what people write goes into `note`.")
+    note: Note | None = None
+
+
+class Assign(Body):
+    """Into whose hands: a person, a team, or both."""
+
+    user_id: UUID | None = None
+    team_id: UUID | None = None
+    reason: Code = "manual"
+
+
+class ActivityCreate(Body):
+    """A call, message, meeting or note. Calls and messages have a direction."""
+
+    channel: Channel
+    direction: Direction | None = None
+    outcome: Code | None = None
+    note: Note | None = None
+    occurred_at: Instant | None = Field(None, description="Now, when not given.")
+
+
+class Made(Read):
+    """The id of what was stored."""
+
+    id: UUID
+
+
+class Sale(Body):
+    """What was sold for, in major units."""
+
+    amount: Annotated[Decimal, Field(gt=0, max_digits=15, decimal_places=3)]
+    currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+
+
+class Named(Read):
+    """Somebody or something of ours, by name."""
+
+    id: UUID
+    name: str
+
+
+class LeadContact(Read):
+    """The person behind a lead: addresses masked, and through which channels they can be reached."""
+
+    id: UUID
+    name: str
+    phone_masked: str | None
+    email_masked: str | None
+    can_call: bool
+    can_whatsapp: bool
+    can_email: bool
+
+
+class StatusLabel(Read):
+    """A status: the code for machines, the label in the client's language."""
+
+    code: Status
+    label: str
+
+
+class LeadRead(Read):
+    """One lead. Instants are UTC."""
+
+    id: UUID
+    contact: LeadContact
+    status: StatusLabel
+    cycle_no: int
+    loss_reason: str | None
+    owner: Named | None
+    team: Named | None
+    source: str
+    external_id: str | None
+    platform: str
+    campaign: str | None
+    adset: str | None
+    ad: str | None
+    form: str | None
+    keyword: str | None
+    geography: str | None
+    tags: list[str]
+    attributes: dict[str, str]
+    acquired_at: datetime
+    acquired_at_known: bool
+    received_at: datetime
+    assigned_at: datetime | None
+    first_attempt_at: datetime | None
+    status_changed_at: datetime
+    is_test: bool
+    is_duplicate: bool
+    import_id: UUID | None
+    updated_at: datetime
+
+
+LeadItem = create_model(  # type: ignore[call-overload]
+    "LeadItem",
+    __base__=Read,
+    __doc__="One lead with the columns that were asked for.",
+    **{name: (field.annotation, None) for name, field in LeadRead.model_fields.items()},
+)
+
+
+class ColumnRead(Read):
+    """One column of the list and what people call it."""
+
+    name: str
+    label: str
+
+
+class LeadPage(Read):
+    """A page of leads; `next_cursor` opens the one after it."""
+
+    items: list[LeadItem]  # type: ignore[valid-type]
+    next_cursor: str | None
+    columns: list[ColumnRead]
+
+
+def _split(value: Any) -> Any:
+    """Take `a,b` for `a` and `b`, beside the repeated parameter."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, Iterable):
+        return [part for each in value for part in (each.split(",") if isinstance(each, str) else [each])]
+    return value
+
+
+def _listed(item: Any) -> Any:
+    return Annotated[list[item], BeforeValidator(_split), Field(max_length=50)]
+
+
+class LeadQuery(BaseModel):
+    """Which leads, in which order, with which columns. Lists take `a,b` or the parameter again."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    status: _listed(Status) = []  # type: ignore[valid-type]
+    owner: _listed(UUID) = []  # type: ignore[valid-type]
+    team: _listed(UUID) = []  # type: ignore[valid-type]
+    contact: _listed(UUID) = []  # type: ignore[valid-type]
+    platform: _listed(Code) = []  # type: ignore[valid-type]
+    source: _listed(Code) = []  # type: ignore[valid-type]
+    campaign: Annotated[list[Line], Field(max_length=50)] = []
+    form: Annotated[list[Line], Field(max_length=50)] = []
+    tag: Annotated[list[Line], Field(max_length=50)] = []
+    received_from: Instant | None = Field(None, description="Received at this instant or later.")
+    received_to: Instant | None = Field(None, description="Received before this instant.")
+    is_test: bool | None = None
+    q: Annotated[Line, StringConstraints(min_length=2, max_length=100)] | None = Field(
+        None, description="The beginning of the person's name, or a whole phone number or e-mail address."
+    )
+    sort: Literal["received_at", "-received_at", "updated_at", "-updated_at"] = "-received_at"
+    fields: _listed(Literal[tuple(COLUMNS)]) = []  # type: ignore[valid-type]
+    limit: Limit = 50
+    cursor: CursorText = None
+
+
+class StatusRead(Read):
+    """One status with its labels, its stage in the funnel, and what may follow."""
+
+    code: Status
+    label: str
+    labels: dict[str, str]
+    stage: Stage | None
+    is_terminal: bool
+    followed_by: list[Status]
+
+
+class StatusInterval(Read):
+    """A status a lead had: who set it, when, why, and until when it lasted."""
+
+    status: Status
+    label: str
+    previous: Status | None
+    reason: str | None
+    cycle_no: int
+    note: str | None
+    actor: Named | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+class AssignmentRead(Read):
+    """Hands a lead was in: whose, since when, given by whom (nobody: distribution), and why."""
+
+    id: UUID
+    user: Named | None
+    team: Named | None
+    reason: str
+    decision_id: UUID | None
+    strategy: str | None
+    decision_reasons: Any | None
+    assigned_by: Named | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+class ActivityRead(Read):
+    """Something that happened. Where `has_hidden_note`, the note as written can be revealed with a reason."""
+
+    id: UUID
+    contact_id: UUID
+    lead_id: UUID | None
+    kind: str
+    channel: str | None
+    direction: str | None
+    outcome: str | None
+    detail: dict[str, Any]
+    note: str | None
+    has_hidden_note: bool
+    actor: Named | None
+    occurred_at: datetime
+    created_at: datetime
+
+
+class TimelinePage(Read):
+    """A page of a timeline, the newest first."""
+
+    items: list[ActivityRead]
+    next_cursor: str | None

@@ -1,0 +1,149 @@
+"""The live feed: what happens to leads and agents of a firm, for the people who may see it, each event once.
+
+A position is a PostgreSQL snapshot: what it sees has been told, what it does not see is still to tell, however late it
+commits. Payloads are those of the event log: ids and codes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm import cursors
+from crm.actor import Actor
+from crm.db import Tx
+from crm.events.log import Event
+from crm.events.reader import COLUMNS, as_event
+
+KINDS = ("lead", "agent")
+"""Aggregates whose events are told."""
+AT_MOST = 1000
+"""Events told at once; who is further behind starts again from the lists."""
+GOOD_FOR = 3600
+"""Seconds after which a cursor is too old to go on from."""
+
+Owners = Mapping[UUID, tuple[UUID | None, UUID | None]]
+"""Who owns each lead now, and in which team it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Which transactions had ended when somebody looked: PostgreSQL's pg_snapshot."""
+
+    text: str
+    ceiling: int
+    open: frozenset[int]
+
+    @classmethod
+    def of(cls, text: str) -> "Snapshot":
+        """Return the snapshot that PostgreSQL prints as `xmin:xmax:xip,xip`."""
+        _, ceiling, still_open = text.split(":")
+        return cls(text, int(ceiling), frozenset(int(each) for each in still_open.split(",") if each))
+
+    def sees(self, tx_id: int) -> bool:
+        """Tell whether a transaction had ended by then."""
+        return tx_id < self.ceiling and tx_id not in self.open
+
+
+def may_see(actor: Actor, event: Event, owners: Owners) -> bool:
+    """Tell whether an event is for this person: their leads, those given to or taken from them, their team's, or all.
+
+    The same words as `crm.visibility`, for one event at a time.
+    """
+    if event.tenant_id != actor.tenant_id or event.aggregate_type not in KINDS:
+        return False
+    if actor.may("lead.view.all"):
+        return True
+    if event.aggregate_type == "agent":
+        people, teams = {event.aggregate_id}, {_id(event.payload.get("team_id"))}
+    else:
+        owner, team = owners.get(event.aggregate_id, (None, None))
+        people = {owner, _id(event.payload.get("user_id")), _id(event.payload.get("previous_user_id"))}
+        teams = {team}
+    if actor.may("lead.view.own") and actor.user_id in people:
+        return True
+    return actor.may("lead.view.team") and actor.team_id is not None and actor.team_id in teams
+
+
+def _id(value: Any) -> UUID | None:
+    return UUID(value) if isinstance(value, str) else None
+
+
+async def owners_of(tx: Tx, events: Iterable[Event]) -> Owners:
+    """Return owner and team of the leads that events are about."""
+    leads = list({event.aggregate_id for event in events if event.aggregate_type == "lead"})
+    if not leads:
+        return {}
+    rows = await tx.fetch(
+        "select id, owner_id, team_id from crm.lead where tenant_id = $1::uuid and id = any($2::uuid[])",
+        tx.actor.tenant_id, leads,
+    )  # fmt: skip
+    return {row["id"]: (row["owner_id"], row["team_id"]) for row in rows}
+
+
+SINCE = f"""
+with seen as (select $3::text::pg_snapshot as snapshot)
+select * from (
+  (select {COLUMNS} from crm.event_log
+    where tenant_id = $1::uuid and aggregate_type = any($2::text[])
+      and tx_id >= (select pg_snapshot_xmax(snapshot) from seen)
+    order by event_log.tx_id limit $4::int)
+  union all
+  (select {COLUMNS} from crm.event_log
+    where tenant_id = $1::uuid and aggregate_type = any($2::text[])
+      and tx_id = any(array(select pg_snapshot_xip(snapshot) from seen))
+    limit $4::int)
+) as missed order by tx_id, id limit $4::int
+"""
+NOW = "select pg_current_snapshot()::text as seen, extract(epoch from pg_postmaster_start_time())::text as server"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where somebody stands who was told all that a snapshot sees. `server` changes when the server restarts."""
+
+    snapshot: Snapshot
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a person missed: the events they may see, and where they stand after them.
+
+    `reset`: too much happened, or too long ago; the events are not here: load the lists anew and go on from here.
+    """
+
+    events: Sequence[Event]
+    position: Position
+    reset: bool = False
+
+
+async def read(tx: Tx, cursor: str | None, *, now: datetime) -> Page:
+    """Return what the acting person may see of what happened since a cursor; without one, begin at this moment.
+
+    One look at the snapshot comes first, so that an event which commits meanwhile is told next time at the latest.
+    The transaction reads committed rows; ids that the next look would tell again are left for it.
+
+    :raises crm.cursors.BadCursor: when the cursor is not one of this feed and tenant.
+    """
+    row = await tx.fetchrow(NOW)
+    assert row is not None, "a select without from has a row"
+    here = Position(Snapshot.of(row["seen"]), row["server"])
+    if cursor is None:
+        return Page([], here)
+    earlier = cursors.read(cursor, purpose="feed", tenant_id=tx.actor.tenant_id)
+    if earlier["server"] != here.server or now.timestamp() - earlier["at"] > GOOD_FOR:
+        return Page([], here, reset=True)
+    rows = await tx.fetch(SINCE, tx.actor.tenant_id, list(KINDS), earlier["seen"], AT_MOST + 1)
+    if len(rows) > AT_MOST:
+        return Page([], here, reset=True)
+    events = [event for event in map(as_event, rows) if here.snapshot.sees(event.tx_id)]
+    owners = await owners_of(tx, events)
+    return Page([event for event in events if may_see(tx.actor, event, owners)], here)
+
+
+def sign(tenant_id: UUID, position: Position, *, now: datetime) -> str:
+    """Return a position as a cursor that only this feed of this tenant takes."""
+    kept = {"seen": position.snapshot.text, "server": position.server, "at": int(now.timestamp())}
+    return cursors.sign(kept, purpose="feed", tenant_id=tenant_id)
