@@ -15,6 +15,7 @@ from honcho.manager import Manager
 from honcho.printer import Message, Printer
 from honcho.process import Process
 
+from cli import sweep
 from cli.processes import Part
 
 PR_SET_PDEATHSIG = 1
@@ -56,8 +57,9 @@ class Console(Printer):  # type: ignore[misc]
 class Supervisor(Manager):  # type: ignore[misc]
     """Honcho's manager that knows who ended first, and can be interrupted while it starts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mark: str) -> None:
         super().__init__(Console(folder))
+        self.mark = mark
         self._process_ctor = Bound
         self._waiting_to_stop = False
         self.first: str | None = None
@@ -72,6 +74,11 @@ class Supervisor(Manager):  # type: ignore[misc]
         if not self._waiting_to_stop:
             super().terminate()
 
+    def kill(self) -> None:
+        """End what did not end when asked, and what it started: that may hold its output open, which honcho awaits."""
+        super().kill()
+        sweep.end(sweep.marked(self.mark), signal.SIGKILL)
+
     def _all_started(self) -> bool:
         started = self._every_one_started()
         if started and self._waiting_to_stop:
@@ -83,11 +90,11 @@ class Supervisor(Manager):  # type: ignore[misc]
 
 
 def run(parts: Sequence[Part], environment: Mapping[str, str], *, logs: Path, cwd: Path) -> tuple[int, str | None]:
-    """Run processes until one ends or we are told to stop (Ctrl-C, SIGTERM), then end all.
+    """Run processes until one ends or we are told to stop (Ctrl-C, SIGTERM), then end all. `environment` is marked.
 
     Return the exit code of the first to end, and its name; without a name when we were told to stop.
     """
-    supervisor = Supervisor(logs)
+    supervisor = Supervisor(logs, environment[sweep.MARK])
     for part in parts:
         supervisor.add_process(part.name, part.line, env=dict(environment), cwd=str(cwd))
     supervisor.loop()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -47,14 +47,19 @@ def marked(mark: str) -> list[int]:
 def sweep(mark: str) -> None:
     """End every process that carries a mark: first politely, then not."""
     deadline = time.monotonic() + GRACE
-    how = signal.SIGTERM
+    how: int = signal.SIGTERM
     while pids := marked(mark):
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, how)
+        end(pids, how)
         time.sleep(0.1)
         if time.monotonic() > deadline:
             how = signal.SIGKILL
+
+
+def end(pids: Iterable[int], how: int) -> None:
+    """Send a signal to processes; some may have ended meanwhile."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, how)
 
 
 if __name__ == "__main__":
