@@ -126,8 +126,15 @@ async def close() -> None:
 
 
 async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
-    """Return the asyncpg connection under SQLAlchemy's."""
-    return (await connection.get_raw_connection()).driver_connection
+    """Return the asyncpg connection under SQLAlchemy's; one that the server closed meanwhile is replaced first.
+
+    SQLAlchemy does not see what we ask its driver directly, so it would hand out dead connections for ever.
+    """
+    driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
+    while driver.is_closed():
+        await connection.invalidate()
+        driver = (await connection.get_raw_connection()).driver_connection
+    return driver
 
 
 async def ask(sql: str, *args: Any) -> list[asyncpg.Record]:
