@@ -13,7 +13,14 @@ from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import create
 from api.pages import CursorText, Limit
 from api.schemas.contacts import (
-    ContactCreate, ContactPage, ContactQuery, ContactRead, ContactUpdate, Reveal, RevealedNote, RevealedRead,
+    ContactCreate,
+    ContactPage,
+    ContactQuery,
+    ContactRead,
+    ContactUpdate,
+    Reveal,
+    RevealedNote,
+    RevealedRead,
 )  # fmt: skip
 from api.schemas.leads import TimelinePage
 from crm import db

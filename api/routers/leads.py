@@ -17,8 +17,22 @@ from api.language import Language
 from api.pages import CursorText, Limit
 from api.schemas import Listing
 from api.schemas.leads import (
-    ActivityCreate, Assign, AssignmentRead, LeadCreate, LeadPage, LeadQuery, LeadRead, LeadStored, LeadUpdate, Made,
-    Named, Sale, StatusChange, StatusInterval, StatusRead, TimelinePage,
+    ActivityCreate,
+    Assign,
+    AssignmentRead,
+    LeadCreate,
+    LeadPage,
+    LeadQuery,
+    LeadRead,
+    LeadStored,
+    LeadUpdate,
+    Made,
+    Named,
+    Sale,
+    StatusChange,
+    StatusInterval,
+    StatusRead,
+    TimelinePage,
 )  # fmt: skip
 from crm import db
 from crm.db import Tx

@@ -1,13 +1,20 @@
 """Leads as they travel."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model,
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
     model_validator,
 )  # fmt: skip
 
@@ -19,19 +26,12 @@ from crm.leads.rules import Channel, Direction, Stage, Status
 
 
 def _in_our_time(value: datetime) -> datetime:
-    if not 2000 <= value.astimezone(UTC).year < 2100:
+    if not 2000 <= value.year < 2100:
         raise ValueError("must lie between 2000 and 2100")
     return value
 
 
-def _sane(value: Any) -> Any:
-    """Refuse instants whose year alone is out of reach, before a time zone carries them out of the calendar."""
-    if isinstance(value, datetime) and not 1999 <= value.year <= 2100:
-        raise ValueError("must lie between 2000 and 2100")
-    return value
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_in_our_time), AfterValidator(_sane)]
+Instant = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
 Code = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9_.-]{0,59}$")]
 Text = Annotated[str, BeforeValidator(without_nul), StringConstraints(max_length=2000)]
 Number = Annotated[str, BeforeValidator(without_nul), StringConstraints(min_length=1, max_length=40)]

@@ -81,3 +81,12 @@ async def read(tx: Tx, contact_id: UUID) -> str:
     if item is None:
         raise ContactNotFound
     return item
+
+
+async def require_visible(tx: Tx, contact_id: UUID) -> None:
+    """:raises ContactNotFound: when there is no such contact for the actor."""
+    args = Args()
+    which = f"c.tenant_id = {args.add(tx.actor.tenant_id, 'uuid')} and c.id = {args.add(contact_id, 'uuid')}"
+    visible = visibility.contact_condition(tx.actor, args)
+    if not await tx.fetchval(f"select true from crm.contact c where {which} and {visible}", *args):
+        raise ContactNotFound
