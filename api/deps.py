@@ -7,6 +7,7 @@ is refused when its module is imported.
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header
@@ -24,11 +25,15 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may call a route: holders of any of these permissions, everyone signed in, or everyone."""
+    """Who may call a route: holders of any of these permissions, everyone signed in, or everyone.
+
+    `local`: so may whatever runs on this machine itself.
+    """
 
     permissions: tuple[str, ...] = ()
     public: bool = False
     reason: str = ""
+    local: bool = False
 
     def allows(self, actor: Actor | None) -> bool:
         """Tell whether this actor (None: nobody signed in) may call."""
@@ -41,12 +46,12 @@ class SignInFirst(errors.NotAuthenticated):
     """Sign in first: send `Authorization: Bearer <access token>`."""
 
 
-def permission(*names: str) -> Callable[[Endpoint], Endpoint]:
-    """Declare that a route needs any one of these permissions."""
+def permission(*names: str, local: bool = False) -> Callable[[Endpoint], Endpoint]:
+    """Declare that a route needs any one of these permissions; with `local`, processes of this machine need none."""
     for name in names:
         if name not in rules.PERMISSIONS:
             raise ValueError(f"{name!r} is not a permission: add it to crm/users/rules.py")
-    return _declare(Access(permissions=names))
+    return _declare(Access(permissions=names, local=local))
 
 
 def signed_in(reason: str) -> Callable[[Endpoint], Endpoint]:
@@ -88,13 +93,23 @@ def check(scope: MutableMapping[str, Any], access: Access) -> None:
     :raises errors.NotAuthenticated: when nobody is signed in.
     :raises Forbidden: when none of the actor's roles allows it.
     """
-    if access.public:
+    if access.public or (access.local and is_local(scope)):
         return
     context = context_of(scope)
     if context.actor is None:
         raise context.refusal or SignInFirst
     if access.permissions and not access.allows(context.actor):
         context.actor.require_any(access.permissions)
+
+
+def is_local(scope: MutableMapping[str, Any]) -> bool:
+    """Tell whether a process of this machine asks for itself, not a proxy for somebody else."""
+    if any(name in (b"forwarded", b"x-forwarded-for") for name, _ in scope["headers"]) or not scope.get("client"):
+        return False
+    try:
+        return ip_address(scope["client"][0]).is_loopback
+    except ValueError:
+        return False
 
 
 class GuardedRoute(APIRoute):

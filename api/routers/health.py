@@ -1,6 +1,5 @@
 """Is it alive, is it ready, how is it doing: probes, metrics and the description of the API itself."""
 
-from ipaddress import ip_address
 from typing import Any, Literal
 
 from fastapi import Response
@@ -8,13 +7,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from api import deps
-from api.deps import Access, Router, public
+from api.deps import Router, permission, public
 from crm import readiness
 
 router = Router(tags=["system"])
-
-SCRAPE = Access(permissions=("metrics.read",))
 
 
 class Alive(BaseModel):
@@ -48,11 +44,9 @@ async def readyz(response: Response) -> Readiness:
 
 
 @router.get("/metrics", include_in_schema=False)
-@public("to this machine's own Prometheus; anyone else needs metrics.read")
-async def metrics(request: Request) -> Response:
-    """Return the process's metrics in Prometheus's text format."""
-    if not _is_local(request):
-        deps.check(request.scope, SCRAPE)
+@permission("metrics.read", local=True)
+async def metrics() -> Response:
+    """Return the process's metrics in Prometheus's text format; a Prometheus on this machine needs no token."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -61,13 +55,3 @@ async def metrics(request: Request) -> Response:
 async def openapi(request: Request) -> dict[str, Any]:
     """Return the description of the API."""
     return request.app.openapi()
-
-
-def _is_local(request: Request) -> bool:
-    """Tell whether a process of this machine asks for itself, not a proxy for somebody else."""
-    if "forwarded" in request.headers or "x-forwarded-for" in request.headers or request.client is None:
-        return False
-    try:
-        return ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
