@@ -1,0 +1,170 @@
+"""`santral import`: files of leads into the CRM."""
+
+import asyncio
+import codecs
+import csv
+import sys
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cli import postgres, tenant
+from crm import db, errors, vault
+from crm.db import to_json
+from crm.imports import mapping as mappings
+from crm.imports import runs
+from crm.imports.chunks import Rejection
+from crm.imports.mapping import Mapping
+from crm.imports.runs import Run
+from ingestion.files import running
+from ingestion.files.reading import Table
+
+MAPPINGS = Path(__file__).resolve().parent.parent / "ingestion" / "mappings"
+
+app = typer.Typer(no_args_is_help=True)
+
+
+class CannotRead(errors.Invalid):
+    """The file cannot be read."""
+
+    code = "file.unreadable"
+
+
+class CannotWrite(errors.Invalid):
+    """The report cannot be written."""
+
+    code = "file.unwritable"
+
+
+@app.callback()
+def main() -> None:
+    """Read files into the CRM."""
+
+
+@app.command()
+def leads(
+    file: Annotated[Path, typer.Argument(help="a CSV file or an Excel workbook; its first row names the columns")],
+    mapping: Annotated[
+        str, typer.Option("--mapping", "-m", help="a mapping's file, or the name of one that comes along")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="count and report, and write nothing")] = False,
+    tenant_slug: Annotated[str | None, typer.Option("--tenant", help="the firm, where there are several")] = None,
+    report: Annotated[Path | None, typer.Option(help="where rejected rows go (default: beside the file)")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="no progress, only the line of numbers")] = False,
+) -> None:
+    """Import leads. The same file again adds nothing; a run that was cut off goes on.
+
+    Rows that cannot be read go to a report beside the file, with what is wrong: mend it and import it like the file.
+    Ends with one JSON line: read = created + merged + unchanged + rejected.
+    """
+    plan = read_mapping(mapping)
+    with _open(file) as content, postgres.ensure_database():
+        place = report or file.with_name(f"{file.stem}.rejected.csv")
+        result = asyncio.run(_run(content, file.name, plan, tenant_slug, place, dry_run=dry_run, quiet=as_json))
+    print(to_json(result))
+
+
+def read_mapping(name: str) -> Mapping:
+    """Return the mapping in a file, or of one of the names that come along.
+
+    :raises CannotRead: when there is neither.
+    :raises mappings.MappingInvalid: when it cannot be used.
+    """
+    path = Path(name) if Path(name).suffix else MAPPINGS / f"{name}.yaml"
+    try:
+        return mappings.parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(each.stem for each in MAPPINGS.glob("*.yaml")))
+        raise CannotRead(f"cannot read the mapping {path} ({error.strerror}); by name there are: {known}") from error
+    except UnicodeDecodeError as error:
+        raise CannotRead(f"the mapping {path} is not UTF-8") from error
+
+
+def _open(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise CannotRead(f"cannot read {file}: {error.strerror}") from error
+
+
+async def _run(
+    content: BinaryIO, name: str, plan: Mapping, slug: str | None, place: Path, *, dry_run: bool, quiet: bool
+) -> dict[str, int | str | None]:
+    try:
+        actor = await tenant.choose(slug)
+        with _Bar(quiet=quiet) as bar:
+            if dry_run:
+                run, rejections = await running.rehearse(actor, content, plan, progress=bar.move, opened=bar.opened)
+                told: AsyncIterator[Rejection] = _each(rejections)
+            else:
+                run = await running.import_file(actor, content, name, plan, progress=bar.move, opened=bar.opened)
+                told = runs.rejected(actor, run.id)
+        written = await _write_report(place, run, told) if run.counts.rejected else None
+        _tell(run, written, quiet=quiet)
+        return {**asdict(run.counts), "report": str(written) if written else None}
+    finally:
+        await db.close()
+        await vault.close()
+
+
+async def _each(rejections: Iterable[Rejection]) -> AsyncIterator[Rejection]:
+    for rejection in rejections:
+        yield rejection
+
+
+async def _write_report(place: Path, run: Run, rejections: AsyncIterator[Rejection]) -> Path:
+    """Write the rejected rows as CSV in the file's encoding; readable by its owner only, for it holds personal data."""
+    mapping = run.mapping
+    # With its mark a spreadsheet knows UTF-8; reading takes it off again.
+    encoding = "utf-8-sig" if codecs.lookup(mapping.encoding).name == "utf-8" else mapping.encoding
+    try:
+        place.touch(mode=0o600)
+        with place.open("w", encoding=encoding, errors="surrogateescape", newline="") as out:
+            lines = csv.writer(out, delimiter=mapping.delimiter)
+            lines.writerow(runs.report_header(run.columns, mapping))
+            async for rejection in rejections:
+                lines.writerow(runs.report_row(rejection, run.columns, mapping))
+    except OSError as error:
+        raise CannotWrite(f"cannot write the report {place} ({error.strerror}): name another with --report") from error
+    return place
+
+
+def _tell(run: Run, report: Path | None, *, quiet: bool) -> None:
+    """Say on standard error what a person wants to know beside the numbers."""
+    if quiet:
+        return
+    for column, values in run.unmapped.items():
+        for value, rows in sorted(values.items(), key=lambda found: -found[1]):
+            print(f"{column}: {value!r} is in no table of the mapping, {rows} rows became `new`", file=sys.stderr)
+    if report:
+        print(f"{run.counts.rejected} rows were rejected: mend {report} and import it", file=sys.stderr)
+
+
+class _Bar:
+    """A progress bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
+        self._task = self._bar.add_task("rows", total=None)
+
+    def __enter__(self) -> "_Bar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._bar.stop()
+
+    def opened(self, table: Table) -> None:
+        """Learn about how many rows there are."""
+        self._bar.update(self._task, total=table.size)
+
+    def move(self, run: Run) -> None:
+        """Show how far a run is."""
+        self._bar.update(self._task, completed=run.next_row)

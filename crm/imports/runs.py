@@ -1,0 +1,317 @@
+"""One import of one file: begun or resumed, taken chunk by chunk, finished; and what it left to be mended.
+
+Each chunk is one transaction: leads, rejections, counts and the number of the next row. Whatever dies in between, the
+same file with the same mapping goes on where the last chunk ended.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from crm import audit, db, errors, events, ids, vault
+from crm.actor import Actor
+from crm.db import Tx, to_json
+from crm.imports import known as known_leads
+from crm.imports import mapping as mappings
+from crm.imports.chunks import Chunk, Rejection, Row
+from crm.imports.mapping import Mapping as FileMapping
+from crm.imports.rows import ERROR_COLUMN, escape
+from crm.leads import intake
+from crm.operation import operation
+
+MOST_NOTED = 200
+"""Different unmapped values a run remembers."""
+UNSTORABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.CheckViolationError)
+"""What the database says when a row cannot be stored as it is, whoever sends it."""
+
+
+class RunNotFound(errors.NotFound):
+    """There is no such import."""
+
+    code = "import.not_found"
+
+
+class Overtaken(errors.Conflict):
+    """Another process is importing this same file; let it finish, then run this again."""
+
+    code = "import.overtaken"
+    retryable = True
+
+
+@dataclass(slots=True)
+class Counts:
+    """Rows so far: read = created + merged + unchanged + rejected."""
+
+    read: int = 0
+    created: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add another count to this one."""
+        for name, count in asdict(other).items():
+            setattr(self, name, getattr(self, name) + count)
+
+
+@dataclass(slots=True)
+class Run:
+    """One import as it stands. `unmapped` counts status values that no table knew: column → value → rows."""
+
+    id: UUID
+    mapping: FileMapping
+    columns: list[str]
+    next_row: int = 0
+    counts: Counts = field(default_factory=Counts)
+    unmapped: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def note(self, found: Counter[tuple[str, str]]) -> None:
+        """Remember unmapped values, scrubbed; beyond `MOST_NOTED` different ones they count together."""
+        for (column, value), count in found.items():
+            of_column = self.unmapped.setdefault(column, {})
+            shown = vault.scrub(value)
+            shown = shown if shown in of_column or len(of_column) < MOST_NOTED else "…"
+            of_column[shown] = of_column.get(shown, 0) + count
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What is kept with the run beside its counts."""
+        return {"columns": self.columns, "unmapped": self.unmapped}
+
+
+def file_digest(tenant_id: UUID, sha256: str) -> bytes:
+    """Return the tenant's keyed hash under which a file is recognised, from the SHA-256 of its bytes."""
+    return vault.blind_index(tenant_id, "file", sha256)
+
+
+@asynccontextmanager
+async def alone(tenant_id: UUID, digest: bytes, *, wait: bool) -> AsyncIterator[bool]:
+    """Hold the right to import one file; the database gives it back when this process dies.
+
+    Yields False at once when another process holds it and `wait` is false.
+    """
+    key = int.from_bytes(hashlib.sha256(tenant_id.bytes + digest).digest()[:8], "big", signed=True)
+    async with db.engine().connect() as connection:
+        driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
+        held = await driver.fetchval("select pg_try_advisory_lock($1::bigint)", key)
+        if not held and wait:
+            held = await driver.fetchval("select true from pg_advisory_lock($1::bigint)", key)
+        try:
+            yield held
+        finally:
+            if held and not driver.is_closed():
+                await driver.execute("select pg_advisory_unlock($1::bigint)", key)
+
+
+UNFINISHED = """
+select id, next_row, read, created, merged, unchanged, rejected, notes
+  from crm.import_run
+ where tenant_id = $1::uuid and content_hash = $2::bytea and mapping = $3::jsonb and not is_dry_run
+   and status <> 'done'
+ order by created_at desc limit 1
+"""
+
+
+@operation("import.run")
+async def begin(
+    tx: Tx, mapping: FileMapping, *, file_name: str, digest: bytes, columns: Sequence[str], now: datetime
+) -> Run:
+    """Return the unfinished run of the same file and mapping, or a new one. Call it while `alone`."""
+    given = mapping.model_dump(mode="json")
+    row = await tx.fetchrow(UNFINISHED, tx.actor.tenant_id, digest, to_json(given))
+    if row is not None:
+        tx.unchanged()
+        return _run(row, mapping, columns)
+    run = Run(ids.new(), mapping, list(columns))
+    await insert(tx, run, file_name=file_name, digest=digest, status="running", now=now)
+    return run
+
+
+async def insert(
+    tx: Tx, run: Run, *, file_name: str, digest: bytes, status: str, is_dry_run: bool = False, now: datetime
+) -> None:
+    """Write a new run with its event and audit row."""
+    await tx.execute(
+        "insert into crm.import_run (tenant_id, id, source, file_name, content_hash, mapping, status, is_dry_run,"
+        " notes, created_by, created_at, updated_at)"
+        " values ($1::uuid, $2::uuid, $3::text, $4::text, $5::bytea, $6::jsonb,"
+        " $7::text, $8::boolean, $9::jsonb, $10::uuid, $11::timestamptz, $11::timestamptz)",
+        tx.actor.tenant_id, run.id, run.mapping.source, file_name, digest,
+        to_json(run.mapping.model_dump(mode="json")), status, is_dry_run, to_json(run.notes), tx.actor.user_id, now,
+    )  # fmt: skip
+    told = {"source": run.mapping.source, "is_dry_run": is_dry_run}
+    await _trace(tx, run.id, "import.started", told, at=now)
+
+
+async def _trace(tx: Tx, run_id: UUID, happened: str, told: Mapping[str, Any], *, at: datetime) -> None:
+    """Write the event, and for a person the audit row."""
+    await events.record(tx, "import", run_id, happened, told, at=at)
+    if tx.actor.user_id is not None:
+        await audit.record(tx, happened, "import_run", run_id, told, at=at)
+
+
+def _run(row: asyncpg.Record, mapping: FileMapping, columns: Sequence[str]) -> Run:
+    counts = Counts(row["read"], row["created"], row["merged"], row["unchanged"], row["rejected"])
+    return Run(row["id"], mapping, list(columns), row["next_row"], counts, row["notes"].get("unmapped", {}))
+
+
+ADVANCE = """
+update crm.import_run
+   set status = 'running', next_row = $4::int, read = $5::int, created = $6::int, merged = $7::int,
+       unchanged = $8::int, rejected = $9::int, notes = $10::jsonb, last_error = null, updated_at = $11::timestamptz
+ where tenant_id = $1::uuid and id = $2::uuid and next_row = $3::int and status <> 'done'
+"""
+
+
+@operation("import.run")
+async def take(tx: Tx, run: Run, chunk: Chunk, *, now: datetime) -> tuple[Counts, list[Rejection]]:
+    """Store one chunk with its rejections and the place of the next; return its counts and all its rejections.
+
+    A row that the database cannot hold is rejected alone; the rest of the chunk is stored.
+
+    :raises Overtaken: when another process has stored this chunk.
+    """
+    counts = Counts(chunk.read, unchanged=chunk.unchanged)
+    rejections = list(chunk.rejections)
+    for row, prepared, outcome in await _store(tx, chunk.rows, chunk.prepared, now=now):
+        if isinstance(outcome, str):
+            rejections.append(Rejection(row.number, row.cells, {"row": outcome}))
+        elif outcome.outcome == "changed":
+            await known_leads.update(tx, outcome.lead_id, outcome.contact_id, row.lead, prepared, now=now)
+            counts.merged += 1
+        else:
+            setattr(counts, outcome.outcome, getattr(counts, outcome.outcome) + 1)
+    counts.rejected = len(rejections)
+    await _reject(tx, run.id, rejections, now=now)
+    await advance(tx, run, counts, chunk, now=now)
+    return counts, rejections
+
+
+async def advance(tx: Tx, run: Run, counts: Counts, chunk: Chunk, *, now: datetime) -> None:
+    """Write how far a run has come; `run` itself is told by `moved` after the commit.
+
+    :raises Overtaken: when it was elsewhere than this process left it.
+    """
+    after = moved(run, counts, chunk)
+    total = after.counts
+    done = await tx.execute(
+        ADVANCE, tx.actor.tenant_id, run.id, run.next_row, after.next_row, total.read, total.created, total.merged,
+        total.unchanged, total.rejected, to_json(after.notes), now,
+    )  # fmt: skip
+    if done != "UPDATE 1":
+        raise Overtaken
+    await _trace(tx, run.id, "import.advanced", {"next_row": after.next_row, **asdict(total)}, at=now)
+
+
+def moved(run: Run, counts: Counts, chunk: Chunk) -> Run:
+    """Return the run as it stands after a chunk."""
+    total = Counts(**asdict(run.counts))
+    total.add(counts)
+    unmapped = {column: dict(values) for column, values in run.unmapped.items()}
+    after = Run(run.id, run.mapping, run.columns, chunk.next, total, unmapped)
+    after.note(chunk.unmapped)
+    return after
+
+
+async def _store(
+    tx: Tx, rows: Sequence[Row], prepared: Sequence[intake.Prepared], *, now: datetime
+) -> list[tuple[Row, intake.Prepared, intake.Stored | str]]:
+    """Store rows, in halves where the database refuses one among them; a refused one comes back with a sentence."""
+    if not rows:
+        return []
+    await tx.execute("savepoint rows")
+    try:
+        stored = await intake.store(tx, prepared, now=now)
+    except UNSTORABLE as error:
+        await tx.execute("rollback to savepoint rows")
+        if len(rows) == 1:
+            return [(rows[0], prepared[0], f"the database cannot hold it ({type(error).__name__})")]
+        half = len(rows) // 2
+        first = await _store(tx, rows[:half], prepared[:half], now=now)
+        return first + await _store(tx, rows[half:], prepared[half:], now=now)
+    await tx.execute("release savepoint rows")
+    return list(zip(rows, prepared, stored, strict=True))
+
+
+async def _reject(tx: Tx, run_id: UUID, rejections: Sequence[Rejection], *, now: datetime) -> None:
+    """Keep rejected rows, sealed under one key for the chunk."""
+    if not rejections:
+        return
+    key = (await vault.take(tx.actor.tenant_id))[0]
+    await tx.execute(
+        "insert into crm.import_rejection (tenant_id, import_id, row_no, key_id, sealed, errors, created_at)"
+        " select $1::uuid, $2::uuid, n, $3::uuid, sealed, faults, $4::timestamptz"
+        " from unnest($5::int[], $6::bytea[], $7::jsonb[]) as r(n, sealed, faults)",
+        tx.actor.tenant_id, run_id, key.id, now,
+        [each.number for each in rejections],
+        # Plain ASCII: cells may hold what is no text at all, and come back as they were.
+        [key.seal(json.dumps(each.cells)) for each in rejections],
+        [to_json(each.faults) for each in rejections],
+    )  # fmt: skip
+
+
+@operation("import.run")
+async def finish(tx: Tx, run: Run, *, now: datetime) -> None:
+    """Close a run whose file is read to the end; an uploaded file is thrown away."""
+    await tx.execute(
+        "update crm.import_run set status = 'done', finished_at = $3::timestamptz, updated_at = $3::timestamptz,"
+        " last_error = null where tenant_id = $1::uuid and id = $2::uuid",
+        tx.actor.tenant_id, run.id, now,
+    )  # fmt: skip
+    await tx.execute(
+        "delete from crm.import_upload where tenant_id = $1::uuid and import_id = $2::uuid", tx.actor.tenant_id, run.id
+    )
+    await _trace(tx, run.id, "import.finished", asdict(run.counts), at=now)
+
+
+async def rejected(actor: Actor, run_id: UUID, *, page: int = 1000) -> AsyncIterator[Rejection]:
+    """Yield the rejected rows of a run in the order of the file, opened; a row whose key was destroyed is left out."""
+    after = -1
+    while True:
+        async with db.transaction(actor) as tx:
+            rows = await tx.fetch(
+                "select row_no, key_id, sealed, errors from crm.import_rejection"
+                " where tenant_id = $1::uuid and import_id = $2::uuid and row_no > $3::int"
+                " order by row_no limit $4::int",
+                actor.tenant_id, run_id, after, page,
+            )  # fmt: skip
+        keys = await vault.find(actor.tenant_id, {row["key_id"] for row in rows})
+        for row in rows:
+            if key := keys.get(row["key_id"]):
+                yield Rejection(row["row_no"], json.loads(key.open(row["sealed"])), row["errors"])
+        if len(rows) < page:
+            return
+        after = rows[-1]["row_no"]
+
+
+def report_header(columns: Sequence[str], mapping: FileMapping) -> list[str]:
+    """Return the columns of a report: the file's own (without an earlier report's) and what is wrong."""
+    return [name for name in columns if name != ERROR_COLUMN or name in mapping.columns] + [ERROR_COLUMN]
+
+
+def report_row(rejection: Rejection, columns: Sequence[str], mapping: FileMapping) -> list[str]:
+    """Return one line of a report: the row as it was, safe to open in a spreadsheet, and its faults."""
+    faults = "; ".join(
+        sentence if column == "row" else f"{column}: {sentence}" for column, sentence in rejection.faults.items()
+    )
+    cells = list(map(escape, rejection.cells)) + [""] * (len(columns) - len(rejection.cells))
+    kept = [
+        cell
+        for name, cell in zip(columns, cells, strict=False)
+        if name != ERROR_COLUMN or name in mapping.columns
+    ]  # fmt: skip
+    return [*kept, faults, *cells[len(columns) :]]
+
+
+def of_row(row: Mapping[str, Any]) -> Run:
+    """Return the run that a row of `import_run` describes."""
+    mapping = mappings.of(row["mapping"])
+    return _run(row, mapping, row["notes"].get("columns", []))

@@ -1,0 +1,229 @@
+"""Running a file through the import: the next chunk is read and sealed while the database stores this one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import BinaryIO, Protocol
+
+import asyncpg
+
+from crm import clock, db, errors, ids, vault
+from crm.actor import Actor
+from crm.imports import chunks, runs
+from crm.imports.chunks import Chunk, Draft, Rejection
+from crm.imports.mapping import Mapping
+from crm.imports.rehearsal import Rehearsal
+from crm.imports.rehearsal import keys as throwaway_keys
+from crm.imports.rows import Reader
+from crm.imports.runs import Run
+from ingestion.files import reading
+from ingestion.files.reading import Table
+
+Now = Callable[[], datetime]
+Progress = Callable[[Run], None]
+
+
+class Interrupted(errors.Unavailable):
+    """The database went away. What was stored stays stored: run the same again and it goes on from there."""
+
+    code = "import.interrupted"
+
+
+class Busy(errors.Conflict):
+    """Another process is importing this same file."""
+
+    code = "import.busy"
+    retryable = True
+
+
+class Sink(Protocol):
+    """Where chunks go: into the database, or into a rehearsal."""
+
+    run: Run
+
+    async def known(self, draft: Draft) -> dict[str, bytes]:
+        """Return which outside ids of a draft exist, each with the hash of its content."""
+
+    async def keys(self, how_many: int) -> list[vault.DataKey]:
+        """Return keys to seal people's data under."""
+
+    async def take(self, chunk: Chunk, known: dict[str, bytes]) -> None:
+        """Take one chunk and move `run` on."""
+
+
+class Storing:
+    """Stores chunks."""
+
+    def __init__(self, actor: Actor, run: Run, now: Now) -> None:
+        self.run = run
+        self._actor = actor
+        self._now = now
+        self._in_flight: frozenset[str] = frozenset()
+
+    async def known(self, draft: Draft) -> dict[str, bytes]:
+        """Return what is stored of a draft; what the chunk in flight brings is left to the storing statement to see."""
+        outside_ids = frozenset(row.outside_id for row in draft.rows)
+        wanted, self._in_flight = outside_ids - self._in_flight, outside_ids
+        async with db.transaction(self._actor) as tx:
+            return await chunks.known(tx, self.run.mapping.source, wanted)
+
+    async def keys(self, how_many: int) -> list[vault.DataKey]:
+        """Return fresh keys, committed in the keys database."""
+        return await vault.take(self._actor.tenant_id, how_many)
+
+    async def take(self, chunk: Chunk, known: dict[str, bytes]) -> None:
+        """Store one chunk with its checkpoint."""
+        now = self._now()
+        counts, _ = await db.run(self._actor, lambda tx: runs.take(tx, self.run, chunk, now=now))
+        self.run = runs.moved(self.run, counts, chunk)
+
+
+class Rehearsing:
+    """Counts chunks and keeps what is rejected, in memory."""
+
+    def __init__(self, actor: Actor, run: Run) -> None:
+        self.run = run
+        self.rejections: list[Rejection] = []
+        self._actor = actor
+        self._rehearsal = Rehearsal()
+
+    async def known(self, draft: Draft) -> dict[str, bytes]:
+        """Return what is stored of a draft or was rehearsed before."""
+        async with db.transaction(self._actor) as tx:
+            stored = await chunks.known(tx, self.run.mapping.source, [row.outside_id for row in draft.rows])
+        return stored | self._rehearsal.known(draft)
+
+    async def keys(self, how_many: int) -> list[vault.DataKey]:
+        """Return keys that exist nowhere else."""
+        return throwaway_keys(self._actor.tenant_id, how_many)
+
+    async def take(self, chunk: Chunk, known: dict[str, bytes]) -> None:
+        """Count one chunk."""
+        async with db.transaction(self._actor) as tx:
+            counts = await self._rehearsal.take(tx, chunk, known)
+        self.rejections += chunk.rejections
+        self.run = runs.moved(self.run, counts, chunk)
+
+
+async def _chunks(
+    actor: Actor, sink: Sink, reader: Reader, table: Table, now: Now
+) -> AsyncIterator[tuple[Chunk, dict[str, bytes]]]:
+    """Yield a file's chunks; the next one is made while the caller is busy with one."""
+    drafts = chunks.drafts(reader, table.rows, start=sink.run.next_row)
+
+    async def make() -> tuple[Chunk, dict[str, bytes]] | None:
+        draft = await asyncio.to_thread(next, drafts, None)
+        if draft is None:
+            return None
+        known = await sink.known(draft)
+        wanted = chunks.fresh(draft, known)
+        keys = await sink.keys(len(wanted))
+        return await asyncio.to_thread(chunks.seal, actor.tenant_id, reader, draft, wanted, keys, now=now()), known
+
+    coming = asyncio.create_task(make())
+    try:
+        while (made := await coming) is not None:
+            coming = asyncio.create_task(make())
+            yield made
+    finally:
+        coming.cancel()
+        with suppress(asyncio.CancelledError, Exception):  # the error that ended us is the one to tell
+            await coming
+
+
+async def pump(actor: Actor, sink: Sink, reader: Reader, table: Table, *, now: Now, progress: Progress) -> None:
+    """Send a file's rows from the run's next one on to a sink."""
+    progress(sink.run)
+    async for chunk, known in _chunks(actor, sink, reader, table, now):
+        await sink.take(chunk, known)
+        progress(sink.run)
+
+
+async def import_file(
+    actor: Actor,
+    file: BinaryIO,
+    file_name: str,
+    mapping: Mapping,
+    *,
+    wait: bool = True,
+    now: Now = clock.utc_now,
+    progress: Progress = lambda run: None,
+    opened: Callable[[Table], None] = lambda table: None,
+) -> Run:
+    """Import a file and return the finished run; an unfinished run of the same file and mapping goes on.
+
+    :raises BadFile: when the file cannot be read with the mapping.
+    :raises Busy: when another process imports it and `wait` is false.
+    :raises Interrupted: when the database goes away.
+    """
+    with interruptions():
+        digest = runs.file_digest(actor.tenant_id, reading.digest(file))
+        async with runs.alone(actor.tenant_id, digest, wait=wait) as held:
+            if not held:
+                raise Busy
+            table = reading.table(file, mapping)
+            opened(table)
+            await make_reader(actor, mapping, table)  # a file that does not fit begins no run
+            run = await db.run(
+                actor,
+                lambda tx: runs.begin(tx, mapping, file_name=file_name, digest=digest, columns=table.header, now=now()),
+            )
+            return await proceed(actor, run, table, now=now, progress=progress)
+
+
+async def proceed(actor: Actor, run: Run, table: Table, *, now: Now, progress: Progress) -> Run:
+    """Take a run from its next row to the end of its file. Call it while `runs.alone`."""
+    sink = Storing(actor, run, now)
+    reader = await make_reader(actor, run.mapping, table, run=run)
+    await pump(actor, sink, reader, table, now=now, progress=progress)
+    await db.run(actor, lambda tx: runs.finish(tx, sink.run, now=now()))
+    return sink.run
+
+
+async def rehearse(
+    actor: Actor,
+    file: BinaryIO,
+    mapping: Mapping,
+    *,
+    now: Now = clock.utc_now,
+    progress: Progress = lambda run: None,
+    opened: Callable[[Table], None] = lambda table: None,
+) -> tuple[Run, list[Rejection]]:
+    """Return what importing a file would come to, and the rows it would reject; nothing is written.
+
+    :raises BadFile: when the file cannot be read with the mapping.
+    """
+    with interruptions():
+        table = reading.table(file, mapping)
+        opened(table)
+        sink = Rehearsing(actor, Run(ids.new(), mapping, table.header))
+        reader = await make_reader(actor, mapping, table)
+        await pump(actor, sink, reader, table, now=now, progress=progress)
+        return sink.run, sink.rejections
+
+
+async def make_reader(actor: Actor, mapping: Mapping, table: Table, *, run: Run | None = None) -> Reader:
+    """Return the reader of a file for the actor's tenant.
+
+    :raises BadFile: when the file lacks columns that the mapping names.
+    """
+    async with db.transaction(actor) as tx:
+        country = await tx.fetchval("select country from crm.tenant where tenant_id = $1::uuid", actor.tenant_id)
+
+    def digest(content: str) -> bytes:
+        return vault.blind_index(actor.tenant_id, "import", content)
+
+    return Reader(mapping, table.header, digest=digest, country=country or "TR", import_id=run and run.id)
+
+
+GONE = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, ConnectionError)
+
+
+@contextmanager
+def interruptions() -> Iterator[None]:
+    """Say that the database went away in one sentence instead of a driver's error."""
+    try:
+        yield
+    except (*GONE, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as error:
+        raise Interrupted from error
