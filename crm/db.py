@@ -112,7 +112,13 @@ def engine() -> AsyncEngine:
         pool_timeout=30,
         json_serializer=to_json,
         connect_args={
-            "server_settings": {"search_path": "crm,jobs", "application_name": "santral", "jit": "off"},
+            # Planning the statement that stores leads costs more than running it, and its plan does not depend on values.
+            "server_settings": {
+                "search_path": "crm,jobs",
+                "application_name": "santral",
+                "jit": "off",
+                "plan_cache_mode": "force_generic_plan",
+            },
             "statement_cache_size": 256,
         },
     )

@@ -116,36 +116,38 @@ def _input() -> str:
     return f"unnest({arrays}) with ordinality as i({', '.join(COLUMNS)}, n)"
 
 
-# Look-ups stand as correlated subqueries so that each is an index look-up by all its columns, whatever the planner
-# knows: on tables too young to have statistics it joins by scanning the tenant instead.
+# Look-ups stand as correlated subqueries, and rows carry what they need instead of being joined again: the plan is the
+# same index look-ups for one lead and for thousands, whatever the planner knows of the tables.
 STORE = f"""
 with replay as (
   select response, body_hash, route from crm.idempotency_key
    where $5::text is not null and tenant_id = $1::uuid and user_id = $2::uuid and key = $5::text
 ), input as materialized (
   select i.*, l.id as existing_id, l.contact_id as existing_contact_id, l.content_hash as existing_hash,
-         coalesce((select p.contact_id from crm.contact_point p
-                    where p.tenant_id = $1::uuid and p.kind = 'phone' and p.blind_index = i.phone_index),
-                  (select p.contact_id from crm.contact_point p
-                    where p.tenant_id = $1::uuid and p.kind = 'email' and p.blind_index = i.email_index)) as found
+         case when l.id is null then
+           coalesce((select p.contact_id from crm.contact_point p
+                      where p.tenant_id = $1::uuid and p.kind = 'phone' and p.blind_index = i.phone_index),
+                    (select p.contact_id from crm.contact_point p
+                      where p.tenant_id = $1::uuid and p.kind = 'email' and p.blind_index = i.email_index)) end as found
     from {_input()}
     left join lateral (select l.id, l.contact_id, l.content_hash from crm.lead l
                         where l.tenant_id = $1::uuid and l.source = i.source and l.external_id = i.external_id
                         limit 1) l on true
    where not exists (select from replay)
-), fresh as (
-  select * from input where existing_id is null
 ), person as (
-  select candidate, coalesce((array_agg(found) filter (where found is not null))[1], candidate) as id,
-         count(found) = 0 as is_new
-    from fresh group by candidate
+  select *, first_value(found) over (partition by candidate order by found is null, n) as known_id
+    from input where existing_id is null
+), fresh as materialized (
+  select *, coalesce(known_id, candidate) as contact_id,
+         row_number() over (partition by coalesce(known_id, candidate) order by n) as nth
+    from person
 ), new_contact as (
   insert into crm.contact (tenant_id, id, name, name_search, country, language, phone_masked, email_masked,
                            consented, opted_out, created_at, updated_at)
-  select distinct on (person.id) $1::uuid, person.id, f.name, f.name_search, f.country, f.language, f.phone_masked,
-         f.email_masked, string_to_array(f.consented, '{SEPARATOR}'), string_to_array(f.opted_out, '{SEPARATOR}'),
+  select $1::uuid, contact_id, name, name_search, country, language, phone_masked, email_masked,
+         string_to_array(consented, '{SEPARATOR}'), string_to_array(opted_out, '{SEPARATOR}'),
          $4::timestamptz, $4::timestamptz
-    from person join fresh f using (candidate) where person.is_new order by person.id, f.n
+    from fresh where known_id is null and nth = 1
 ), known_contact as (
   update crm.contact c
      set phone_masked = coalesce(c.phone_masked, k.phone_masked),
@@ -156,40 +158,37 @@ with replay as (
          consented = array(select unnest(c.consented || k.consented) except select unnest(c.opted_out || k.opted_out)
                            order by 1),
          archived_at = null, updated_at = $4::timestamptz
-    from (select distinct on (person.id) person.id, f.name, f.name_search, f.phone_masked, f.email_masked,
-                 string_to_array(f.consented, '{SEPARATOR}') as consented,
-                 string_to_array(f.opted_out, '{SEPARATOR}') as opted_out
-            from person join fresh f using (candidate) where not person.is_new order by person.id, f.n) k
-   where c.tenant_id = $1::uuid and c.id = k.id
-     and c.ctid = any(array(select (select known.ctid from crm.contact known
-                                     where known.tenant_id = $1::uuid and known.id = person.id)
-                              from person where not person.is_new))
+    from (select name, name_search, phone_masked, email_masked,
+                 string_to_array(consented, '{SEPARATOR}') as consented,
+                 string_to_array(opted_out, '{SEPARATOR}') as opted_out,
+                 (select known.ctid from crm.contact known
+                   where known.tenant_id = $1::uuid and known.id = fresh.known_id) as place
+            from fresh where known_id is not null and nth = 1 offset 0) k
+   where c.ctid = k.place
 ), new_point as (
   insert into crm.contact_point (tenant_id, id, contact_id, kind, key_id, sealed, blind_index, masked, created_at)
-  select distinct on (p.kind, p.blind_index) $1::uuid, p.id, person.id, p.kind, f.key_id, p.sealed, p.blind_index,
-         p.masked, $4::timestamptz
-    from fresh f join person using (candidate),
-         lateral (values (f.phone_id, 'phone', f.phone_sealed, f.phone_index, f.phone_masked),
-                         (f.email_id, 'email', f.email_sealed, f.email_index, f.email_masked))
-                 as p(id, kind, sealed, blind_index, masked)
-   where p.id is not null
+  select $1::uuid, id, contact_id, kind, key_id, sealed, blind_index, masked, $4::timestamptz
+    from (select p.*, f.contact_id, f.key_id,
+                 row_number() over (partition by p.kind, p.blind_index order by f.n) as nth
+            from fresh f,
+                 lateral (values (f.phone_id, 'phone', f.phone_sealed, f.phone_index, f.phone_masked),
+                                 (f.email_id, 'email', f.email_sealed, f.email_index, f.email_masked))
+                         as p(id, kind, sealed, blind_index, masked)
+           where p.id is not null) p
+   where nth = 1
      and (select o.id from crm.contact_point o
            where o.tenant_id = $1::uuid and o.kind = p.kind and o.blind_index = p.blind_index) is null
-   order by p.kind, p.blind_index, f.n
 ), new_consent as (
   insert into crm.consent (tenant_id, id, contact_id, channel, status, source, evidence, recorded_at)
-  select $1::uuid, gen_random_uuid(), person.id, c.channel, c.status, f.source, c.evidence, $4::timestamptz
-    from fresh f join person using (candidate),
-         jsonb_to_recordset(f.consents) as c(channel text, status text, evidence jsonb)
-   where f.consents is not null
-), stored as (
-  select f.*, person.id as contact_id, not person.is_new as is_known,
-         not person.is_new and exists (
-           select from crm.lead earlier
-            where earlier.tenant_id = $1::uuid and earlier.contact_id = person.id
-              and earlier.received_at > $4::timestamptz - interval '24 hours')
-         or row_number() over (partition by person.id order by f.n) > 1 as is_duplicate
-    from fresh f join person using (candidate)
+  select $1::uuid, gen_random_uuid(), contact_id, c.channel, c.status, source, c.evidence, $4::timestamptz
+    from fresh, jsonb_to_recordset(consents) as c(channel text, status text, evidence jsonb)
+   where consents is not null
+), stored as materialized (
+  select *, nth > 1 or coalesce(known_id is not null and (
+           select max(earlier.received_at) from crm.lead earlier
+            where earlier.tenant_id = $1::uuid and earlier.contact_id = fresh.known_id
+           ) > $4::timestamptz - interval '24 hours', false) as is_duplicate
+    from fresh
 ), new_lead as (
   insert into crm.lead (tenant_id, id, contact_id, status, loss_reason, team_id, source, external_id, content_hash,
                         platform, campaign, adset, ad, form, keyword, geography, click_ids, attributes, tags,
@@ -219,22 +218,21 @@ with replay as (
     from stored
 ), new_audit as (
   insert into crm.audit_log (tenant_id, actor_user_id, action, target_type, target_id, metadata_json, created_at)
-  select $1::uuid, $2::uuid, 'lead.create', 'lead', lead_id,
-         jsonb_build_object('source', source, 'trace_id', replace($3::uuid::text, '-', '')), $4::timestamptz
-    from stored where $2::uuid is not null and import_id is null
-  union all
-  select $1::uuid, $2::uuid, 'lead.import', 'import_run', import_id,
-         jsonb_build_object('leads', count(*), 'trace_id', replace($3::uuid::text, '-', '')), $4::timestamptz
-    from stored where $2::uuid is not null and import_id is not null group by import_id
+  select $1::uuid, $2::uuid, case when import_id is null then 'lead.create' else 'lead.import' end,
+         case when import_id is null then 'lead' else 'import_run' end, coalesce(import_id, lead_id),
+         jsonb_build_object('leads', leads, 'trace_id', replace($3::uuid::text, '-', '')), $4::timestamptz
+    from (select import_id, lead_id, count(*) over (partition by import_id, case when import_id is null then n end)
+                   as leads, row_number() over (partition by import_id order by n) as nth_of_import from stored) s
+   where $2::uuid is not null and (import_id is null or nth_of_import = 1)
 ), answer as (
-  select n, coalesce(input.existing_id, input.lead_id) as lead_id,
-         coalesce(input.existing_contact_id, stored.contact_id) as contact_id,
-         case when input.existing_id is not null
-              then case when input.existing_hash is not distinct from input.content_hash
-                        then 'unchanged' else 'changed' end
-              when stored.is_known or stored.is_duplicate then 'merged' else 'created' end as outcome,
-         coalesce(stored.is_duplicate, false) as is_duplicate, input.status, input.phone_masked, input.email_masked
-    from input left join stored using (n)
+  select n, existing_id as lead_id, existing_contact_id as contact_id, status, phone_masked, email_masked,
+         case when existing_hash is not distinct from content_hash then 'unchanged' else 'changed' end as outcome,
+         false as is_duplicate
+    from input where existing_id is not null
+  union all
+  select n, lead_id, contact_id, status, phone_masked, email_masked,
+         case when known_id is null and nth = 1 then 'created' else 'merged' end, is_duplicate
+    from stored
 ), body as (
   select n, jsonb_build_object('id', lead_id, 'contact_id', contact_id, 'outcome', outcome, 'status', status,
            'is_duplicate', is_duplicate, 'phone_masked', phone_masked, 'email_masked', email_masked,

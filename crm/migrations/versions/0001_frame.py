@@ -409,6 +409,18 @@ create function crm.tenant_of_connection(source text, connection_id uuid) return
   select c.tenant_id, c.id from crm.connection c
    where c.source = $1 and c.is_active and ($2 is null or c.id = $2)
    limit 2 $$;
+create function crm.learn_young_tables() returns void language plpgsql security definer
+  set search_path = crm, pg_temp as $$
+declare young regclass;
+begin
+  for young in select c.oid::regclass from pg_class c
+                where c.relnamespace = 'crm'::regnamespace and c.relkind = 'r'
+                  and pg_relation_size(c.oid) / 8192 > 10 + 2 * c.relpages loop
+    execute format('analyze %s', young);
+  end loop;
+end $$;
+comment on function crm.learn_young_tables is
+  'Gather statistics of tables that have more than doubled: a large import must not run on the plans of empty tables.';
 create function crm.event_horizon() returns xid8 language sql stable as $$
   select pg_snapshot_xmin(pg_current_snapshot()) $$;
 create function crm.events_since(seen pg_snapshot) returns setof crm.event_log language sql stable security definer
