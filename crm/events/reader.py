@@ -71,6 +71,7 @@ class LiveReader:
 
     def __init__(self) -> None:
         self._connection: AsyncConnection | None = None
+        self._driver: asyncpg.Connection | None = None
         self.seen = ""
         """What was read: the snapshot (pg_snapshot) of the last look."""
 
@@ -78,8 +79,8 @@ class LiveReader:
         """Begin at this moment: what committed before is not delivered."""
         await self.close()
         self._connection = await db.engine().connect()
-        driver = await db.driver_of(self._connection)
-        self.seen = await driver.fetchval("select pg_current_snapshot()::text")
+        self._driver = await db.driver_of(self._connection)
+        self.seen = await self._driver.fetchval("select pg_current_snapshot()::text")
 
     async def read(self) -> list[Event]:
         """Return the events that became visible since the last call, ordered by transaction and id.
@@ -87,12 +88,11 @@ class LiveReader:
         A reader that was not started starts. One whose read failed must be started again, and its owner must find
         out in another way what happened in between.
         """
-        if self._connection is None:
+        if self._driver is None:
             await self.start()
             return []
         try:
-            driver = await db.driver_of(self._connection)
-            rows = await driver.fetch(SINCE, self.seen)
+            rows = await self._driver.fetch(SINCE, self.seen)
         except BaseException:
             await self.close()
             raise
@@ -102,7 +102,7 @@ class LiveReader:
 
     async def close(self) -> None:
         """Give the connection back."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._driver = self._connection, None, None
         if connection is not None:
             await connection.invalidate()
             await connection.close()

@@ -1,0 +1,52 @@
+"""`santral worker`: whatever is done without anybody waiting for it, in one process.
+
+It follows the event log and gives out new leads, works off the inbox, and does jobs: wanted ones and those on a
+schedule. Several may run; each finds what the others left when they died.
+"""
+
+import asyncio
+import signal
+
+import typer
+
+from cli import postgres
+from crm import clock, db, jobs, logs, retention, vault
+from crm.chores import Chore, follow
+from crm.events import bell
+from crm.routing.chore import Router
+from crm.settings import settings
+
+app = typer.Typer()
+
+SCHEDULED = (retention,)
+"""Modules whose jobs this process knows once they are imported."""
+
+
+@app.command()
+def worker() -> None:
+    """Give out leads, work off the inbox, do jobs; until SIGTERM or Ctrl-C, when running work is finished first."""
+    with postgres.ensure_database():
+        logs.configure(settings().log_level)
+        asyncio.run(_until_told())
+
+
+async def _until_told() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    await work(stop)
+
+
+async def work(stop: asyncio.Event) -> None:
+    """Do all of it until told to stop. When one part fails for good the others end too, and the process with them."""
+    chores: list[Chore] = [Router(clock.utc_now)]
+    try:
+        async with bell.ringing(), asyncio.TaskGroup() as parts:
+            parts.create_task(follow(chores, stop))
+            for chore in chores:
+                parts.create_task(chore.run(stop))
+            parts.create_task(jobs.serve(stop))
+    finally:
+        await vault.close()
+        await db.close()
