@@ -1,0 +1,137 @@
+"""Where personal data can be: the one registry of columns and files that hold it, and how each is erased.
+
+A test compares it with the database: a column that can hold text, bytes or JSON stands either here or in `HARMLESS`,
+and the pipeline, which must see nobody, has no grant on what stands here.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What is held there."""
+
+    sealed = "sealed"
+    """Ciphertext under a person's own key."""
+    index = "index"
+    """A keyed hash by which an address is found; it tells nothing without the tenant's key."""
+    mask = "mask"
+    """An address with all but a hint hidden."""
+    name = "name"
+    """A person's name in clear."""
+    text = "text"
+    """What people wrote, scrubbed of numbers and addresses; a name may have stayed."""
+    staff = "staff"
+    """Data of the people who work here."""
+    evidence = "evidence"
+    """Traces of a person's consent or device."""
+    secret = "secret"
+    """No person's data, but not to be read either."""
+
+
+class Erasure(StrEnum):
+    """How it goes when the person's erasure is due."""
+
+    shred = "shred"
+    """The key it is sealed under is destroyed, in backups too."""
+    null = "null"
+    """The value is emptied, the row stays for the numbers."""
+    delete = "delete"
+    """The row or the file is deleted."""
+    expire = "expire"
+    """It is deleted after its own short time, whoever it is about."""
+    keep = "keep"
+    """It stays by duty, and names nobody once the rest is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One column (`schema.table.column`) or kind of file that can hold personal data."""
+
+    where: str
+    kind: Kind
+    erasure: Erasure
+    note: str = ""
+
+
+COLUMNS = (
+    Place("crm.contact.name", Kind.name, Erasure.null),
+    Place("crm.contact.name_search", Kind.name, Erasure.null),
+    Place("crm.contact.phone_masked", Kind.mask, Erasure.null),
+    Place("crm.contact.email_masked", Kind.mask, Erasure.null),
+    Place("crm.contact_point.sealed", Kind.sealed, Erasure.shred),
+    Place("crm.contact_point.blind_index", Kind.index, Erasure.delete),
+    Place("crm.contact_point.masked", Kind.mask, Erasure.delete),
+    Place("crm.consent.evidence", Kind.evidence, Erasure.null),
+    Place("crm.lead.attributes", Kind.text, Erasure.null),
+    Place("crm.lead.click_ids", Kind.evidence, Erasure.null),
+    Place("crm.lead.content_hash", Kind.index, Erasure.null, "of what was sent, addresses included"),
+    Place("crm.activity.note", Kind.text, Erasure.null),
+    Place("crm.activity.note_sealed", Kind.sealed, Erasure.shred),
+    Place("crm.activity.detail", Kind.text, Erasure.keep, "ids and codes by construction"),
+    Place("crm.audit_log.metadata_json", Kind.text, Erasure.keep, "ids, codes and scrubbed reasons; the audit duty"),
+    Place("crm.idempotency_key.key", Kind.text, Erasure.expire, "chosen by the client"),
+    Place("crm.idempotency_key.body_hash", Kind.index, Erasure.expire),
+    Place("crm.idempotency_key.response", Kind.mask, Erasure.expire, "answers hold masks and names"),
+    Place("crm.inbox_message.sealed", Kind.sealed, Erasure.shred, "what a source sent, as it came"),
+    Place("crm.inbox_message.body_hash", Kind.index, Erasure.expire),
+    Place("crm.inbox_message.last_error", Kind.text, Erasure.expire),
+    Place("crm.import_run.file_name", Kind.text, Erasure.null, "people name files after people"),
+    Place("crm.import_run.content_hash", Kind.index, Erasure.keep, "of a whole file"),
+    Place("crm.import_run.mapping", Kind.text, Erasure.keep, "names of columns"),
+    Place("crm.import_run.notes", Kind.text, Erasure.null),
+    Place("crm.import_run.last_error", Kind.text, Erasure.null),
+    Place("crm.import_rejection.sealed", Kind.sealed, Erasure.shred, "the row as it was sent"),
+    Place("crm.import_rejection.errors", Kind.text, Erasure.delete),
+    Place("crm.import_upload.sealed", Kind.sealed, Erasure.shred, "the file as it was sent, until it is imported"),
+    Place("crm.user_account.email", Kind.staff, Erasure.null),
+    Place("crm.user_account.name", Kind.staff, Erasure.keep, "who did what stays readable"),
+    Place("crm.user_account.password_hash", Kind.secret, Erasure.null),
+    Place("crm.user_session.refresh_hash", Kind.secret, Erasure.expire),
+    Place("crm.invitation.email", Kind.staff, Erasure.expire),
+    Place("crm.invitation.token_hash", Kind.secret, Erasure.expire),
+    Place("crm.connection.secrets_sealed", Kind.secret, Erasure.delete),
+)
+
+FILES = (
+    Place("objects/", Kind.sealed, Erasure.shred, "the object folder under SANTRAL_HOME: sealed per person"),
+    Place("import reports", Kind.sealed, Erasure.delete, "made on demand from sealed rows; kept by whoever asked"),
+    Place("logs/", Kind.text, Erasure.expire, "routes, codes and ids; the leak crawler reads them"),
+)
+
+HARMLESS: dict[str, str] = {
+    "crm.activity": "kind channel direction outcome provider_reference",
+    "crm.audit_log": "action target_type",
+    "crm.campaign": "platform external_id name status",
+    "crm.connection": "source name",
+    "crm.consent": "channel purpose status source",
+    "crm.contact": "country language consented opted_out",
+    "crm.contact_point": "kind",
+    "crm.event_log": "aggregate_type event_type payload_json",
+    "crm.event_reader": "name",
+    "crm.idempotency_key": "route",
+    "crm.import_run": "source status",
+    "crm.inbox_message": "source status",
+    "crm.invitation": "roles",
+    "crm.lead": "status loss_reason source external_id platform campaign adset ad form keyword geography tags",
+    "crm.lead_assignment": "reason",
+    "crm.request_log": "route method",
+    "crm.routing_decision": "strategy reasons",
+    "crm.team": "name timezone region",
+    "crm.tenant": "slug name timezone country currency",
+    "crm.user_account": "locale roles",
+    "public.santral_version": "version_num",
+    "raw.api_payload": "source endpoint natural_key payload_sha256 payload api_version run_id",
+    "raw.payload_verdict": "reasons suite",
+}
+"""Columns of codes, ids and the firm's own words: no person is in them. Events hold ids and codes only (OBS-1)."""
+
+
+def registered() -> frozenset[str]:
+    """Return every column of the registry as `schema.table.column`."""
+    return frozenset(place.where for place in COLUMNS)
+
+
+def harmless() -> frozenset[str]:
+    """Return every column said to hold nobody, as `schema.table.column`."""
+    return frozenset(f"{table}.{column}" for table, columns in HARMLESS.items() for column in columns.split())
