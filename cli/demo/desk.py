@@ -1,0 +1,377 @@
+"""How agents work: who they are, what they do with a lead and when. Pure: a desk turns the leads it holds into acts,
+by its own stream of chance, hour after hour; nothing here knows the database.
+
+A lead is tried until somebody answers or patience ends; who answers is interested or not; the interested are advised,
+qualified, offered a price, and some buy. The chances drift over the month and depend on the agent, the hour, and on how
+fast the lead was called.
+"""
+
+import heapq
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+from cli.demo import hours, world
+from cli.demo.market import Arrival
+from crm.leads.rules import Channel, Direction, Status
+from crm.money import Money
+
+LAST_ATTEMPT = 5
+LONGEST = timedelta(minutes=20)
+"""No piece of work is longer: one that could outlast the month is not begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One person of the sales floor. `skill` and `pace` are 1 for the ordinary; hours are Istanbul's."""
+
+    name: str
+    email: str
+    team: str
+    skill: float
+    pace: float
+    weight: int
+    capacity: int
+    opens: int
+    closes: int
+    sundays: bool
+    off: frozenset[date] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A call or a message, as the agent logs it."""
+
+    at: datetime
+    lead: int
+    channel: Channel
+    direction: Direction
+    outcome: str
+    note: str | None = None
+    happened: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change of status; `reason` is a code."""
+
+    at: datetime
+    lead: int
+    to: Status
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A deposit paid."""
+
+    at: datetime
+    lead: int
+    money: Money
+
+
+Act = Talk | Move | Sale
+Step = Callable[["Case", datetime], timedelta]
+
+
+@dataclass
+class Case:
+    """One lead in an agent's hands: where it stands and its own stream of chance."""
+
+    arrival: Arrival
+    rng: Random
+    step: str = "attempt"
+    attempts: int = 0
+    tries: int = 0
+    status: Status = Status.assigned
+    replied_at: datetime | None = None
+
+    @property
+    def number(self) -> int:
+        """The lead's place in the month."""
+        return self.arrival.number
+
+
+NOTES = {
+    "tr": (
+        "Fotoğraf gönderecek, akşam tekrar aranacak.",
+        "Eşiyle konuşup dönüş yapacak.",
+        "Taksit imkânı soruyor.",
+        "Tarih olarak gelecek ayı düşünüyor.",
+        "Daha önce başka klinikten fiyat almış.",
+        "Transfer ve otel dahil mi, sordu.",
+    ),
+    "en": (
+        "Will send photos tonight.",
+        "Comparing with a clinic at home; wants the surgeon's name.",
+        "Asked what the hotel includes.",
+        "Prefers dates next month.",
+        "Wants to talk it over with the family.",
+        "Afraid of the flight; sent the patient guide.",
+    ),
+}
+
+WHY_LOST = (
+    ("price", 0.34), ("competitor", 0.2), ("timing", 0.18), ("travel", 0.12), ("health", 0.08), ("no_answer", 0.08)
+)  # fmt: skip
+PRICES: dict[tuple[str, str], tuple[str, int, int]] = {
+    ("hair", "TR"): ("TRY", 45_000, 95_000),
+    ("hair", "GB"): ("GBP", 1_750, 2_950),
+    ("hair", "euro"): ("EUR", 1_990, 3_490),
+    ("hair", "dollar"): ("USD", 2_200, 3_900),
+    ("dental", "TR"): ("TRY", 38_000, 210_000),
+    ("dental", "GB"): ("GBP", 2_400, 7_200),
+    ("dental", "euro"): ("EUR", 2_600, 8_400),
+    ("dental", "dollar"): ("USD", 2_900, 9_000),
+}
+DOLLAR = frozenset({"US", "CA", "AU", "SA", "AE", "KW", "QA", "IQ", "RU", "AZ"})
+
+
+def price(rng: Random, treatment: str, country: str) -> Money:
+    """Return what a treatment costs a patient of a country, in steps of fifty."""
+    region = country if country in ("TR", "GB") else "dollar" if country in DOLLAR else "euro"
+    currency, low, high = PRICES[treatment, region]
+    return Money.of(50 * round(rng.triangular(low, high, low + (high - low) * 0.3) / 50), currency)
+
+
+@dataclass
+class Desk:
+    """One agent at work from `since` to `until`; `take` leads, then `work` up to an instant and get what was done."""
+
+    agent: Agent
+    since: datetime
+    until: datetime
+    free: datetime = field(init=False)
+    acts: list[Act] = field(default_factory=list)
+    _waiting: list[tuple[datetime, int, Case]] = field(default_factory=list)
+    _fresh: list[tuple[datetime, int, Case]] = field(default_factory=list)
+    _due: list[tuple[datetime, int, Case]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.free = self.since
+
+    @property
+    def open_cases(self) -> int:
+        """How many leads still want something."""
+        return len(self._waiting) + len(self._fresh) + len(self._due)
+
+    def take(self, case: Case, at: datetime) -> None:
+        """Put a lead on the desk."""
+        self._later(case, at)
+
+    def hand_over(self, at: datetime) -> list[Case]:
+        """Take everything due within two days off the desk, for colleagues to go on with."""
+        cases = [*self._waiting, *self._fresh, *self._due]
+        soon = [case for due, _, case in cases if due <= at + timedelta(days=2)]
+        self._fresh, self._due = [], []
+        self._waiting = [each for each in cases if each[0] > at + timedelta(days=2)]
+        heapq.heapify(self._waiting)
+        return soon
+
+    def on_shift(self, at: datetime) -> bool:
+        """Tell whether the agent is at work."""
+        return self._at_work(at) == at
+
+    def work(self, until: datetime) -> list[Act]:
+        """Return what the agent does up to an instant, in order of time."""
+        self.acts = []
+        while True:
+            self._wake(self.free)
+            ready = self._fresh or self._due
+            if not ready and not self._waiting:
+                break
+            start = self._at_work(self.free if ready else max(self.free, self._waiting[0][0]))
+            if start >= until or start + LONGEST > self.until:
+                break
+            self._wake(start)
+            _, _, case = heapq.heappop(self._fresh or self._due)
+            spent = getattr(self, f"_{case.step}")(case, start)
+            self.free = start + spent + timedelta(minutes=case.rng.expovariate(1 / 1.2) / self.agent.pace)
+        return sorted(self.acts, key=lambda act: act.at)
+
+    def _wake(self, at: datetime) -> None:
+        """Move what is due to the two piles an agent works from: new leads first, the newest of them on top."""
+        while self._waiting and self._waiting[0][0] <= at:
+            due, number, case = heapq.heappop(self._waiting)
+            if case.step == "attempt" and case.attempts == 0:
+                heapq.heappush(self._fresh, (self.until - (due - self.since), number, case))
+            else:
+                heapq.heappush(self._due, (due, number, case))
+
+    def _at_work(self, at: datetime) -> datetime:
+        agent = self.agent
+        start = hours.next_working(at, opens=agent.opens, closes=agent.closes, off=agent.off, sundays=agent.sundays)
+        lunch = start.astimezone(hours.ZONE)
+        noon = 12 + (agent.opens - 9) // 2
+        if (noon, 30) <= (lunch.hour, lunch.minute) < (noon + 1, 15):
+            start = lunch.replace(hour=noon + 1, minute=15, second=0, microsecond=0).astimezone(hours.UTC)
+        return start
+
+    def _later(self, case: Case, due: datetime, step: str | None = None) -> None:
+        case.step = step or case.step
+        heapq.heappush(self._waiting, (due, case.number, case))
+
+    def _move(self, case: Case, at: datetime, to: Status, reason: str | None = None) -> None:
+        if case.status is not to:
+            self.acts.append(Move(at, case.number, to, reason))
+            case.status = to
+
+    def _talk(
+        self, case: Case, at: datetime, channel: Channel, outcome: str, *,
+        direction: Direction = Direction.outbound, happened: datetime | None = None,
+    ) -> None:  # fmt: skip
+        note = None
+        if outcome in ("answered", "replied") and case.rng.random() < 0.15:
+            note = case.rng.choice(NOTES["tr" if case.arrival.person.country == "TR" else "en"])
+        self.acts.append(Talk(at, case.number, channel, direction, outcome, note, happened))
+
+    def _progress(self, at: datetime) -> float:
+        return (at - self.since) / (self.until - self.since)
+
+    def _reach(self, case: Case, at: datetime) -> float:
+        """Return the chance that somebody answers now."""
+        local = at.astimezone(ZoneInfo(world.countries()[case.arrival.person.country].zone))
+        hour = 0.6 if local.hour < 8 else 0.9 if local.hour < 17 else 1.15 if local.hour < 21 else 0.8
+        waited = (at - case.arrival.received_at).total_seconds() / 60
+        fresh = 1.28 if waited < 5 else 1.12 if waited < 60 else 1.0 if waited < 360 else 0.86
+        drift = 1 + 0.1 * math.sin(2 * math.pi * self._progress(at) * 2.1) - 0.08 * self._progress(at)
+        return min(0.92, 0.5 * hour * fresh * drift * 0.86**case.attempts * self.agent.skill**0.4)
+
+    def _quality(self, case: Case) -> float:
+        return case.arrival.campaign.quality * self.agent.skill
+
+    def _attempt(self, case: Case, at: datetime) -> timedelta:
+        """Try to reach somebody, by telephone or with a message first."""
+        rng, agent = case.rng, self.agent
+        # Opening the lead takes a moment, longer for the slow.
+        at += timedelta(seconds=rng.uniform(15, 60) / agent.pace)
+        said = dict(case.arrival.consents)
+        writes = rng.random() < (0.15 if case.arrival.person.country == "TR" else 0.36)
+        reached = rng.random() < self._reach(case, at)
+        case.attempts += 1
+        if rng.random() < 0.028 and case.attempts == 1:
+            self._talk(case, at, Channel.call, "wrong_number")
+            self._move(case, at + timedelta(seconds=40), Status.wrong_number)
+            return timedelta(minutes=1.5)
+        if writes and said.get("whatsapp") == "granted":
+            self._talk(case, at, Channel.whatsapp, "sent")
+            self._move(case, at + timedelta(seconds=10), Status.no_answer)
+            if reached:
+                case.replied_at = at + timedelta(minutes=rng.lognormvariate(2.6, 1.1))
+                self._later(case, case.replied_at, "reply")
+            else:
+                self._again(case, at)
+            return timedelta(minutes=rng.uniform(1, 2.5) / agent.pace)
+        if not reached:
+            self._talk(case, at, Channel.call, rng.choices(("no_answer", "busy", "voicemail"), (0.74, 0.16, 0.1))[0])
+            self._move(case, at + timedelta(seconds=45), Status.no_answer)
+            self._again(case, at)
+            return timedelta(minutes=rng.uniform(0.8, 1.6) / agent.pace)
+        return self._conversation(case, at)
+
+    def _again(self, case: Case, at: datetime) -> None:
+        """Plan the next attempt: the same day, then over days; after the last one the lead is given up."""
+        if case.attempts >= LAST_ATTEMPT:
+            self._later(case, at + timedelta(days=1), "give_up")
+            return
+        hours_ahead = (2.2, 6, 24, 50)[case.attempts - 1] * case.rng.uniform(0.7, 1.4)
+        self._later(case, at + timedelta(hours=hours_ahead), "attempt")
+
+    def _reply(self, case: Case, at: datetime) -> timedelta:
+        """Answer somebody who wrote back."""
+        self._talk(case, at, Channel.whatsapp, "replied", direction=Direction.inbound, happened=case.replied_at)
+        return self._conversation(case, at + timedelta(seconds=20), Channel.whatsapp)
+
+    def _conversation(self, case: Case, at: datetime, channel: Channel = Channel.call) -> timedelta:
+        """Speak for the first time, and learn whether there is any interest."""
+        rng = case.rng
+        spent = timedelta(minutes=min(14, rng.lognormvariate(1.45, 0.45)) / self.agent.pace**0.5)
+        interest = min(0.85, 0.5 * self._quality(case) ** 0.8)
+        chance = rng.random()
+        self._talk(case, at, channel, "callback_requested" if interest < chance < interest + 0.14 else "answered")
+        end = at + spent
+        if chance < interest:
+            self._move(case, end, Status.interested)
+            self._later(case, end + timedelta(hours=rng.choice((2, 5, 20, 26, 46, 70))), "advise")
+        elif chance < interest + 0.14:
+            self._move(case, end, Status.contacted)
+            self._later(case, end + timedelta(hours=rng.uniform(3, 40)), "advise")
+        elif chance > 0.985:
+            self._move(case, end, Status.blocked, "opted_out")
+        else:
+            self._move(case, end, Status.not_interested)
+            if rng.random() < 0.6:
+                self._later(case, end + timedelta(hours=rng.uniform(20, 60)), "give_up")
+        return spent + timedelta(seconds=40)
+
+    def _advise(self, case: Case, at: datetime) -> timedelta:
+        """Advise the interested, who send photographs and become qualified, or cool down."""
+        rng = case.rng
+        case.tries += 1
+        if rng.random() > min(0.95, self._reach(case, at) * 1.5):
+            self._talk(case, at, Channel.call, "no_answer")
+            self._later(case, at + timedelta(hours=rng.uniform(4, 30)), "advise" if case.tries < 4 else "lose")
+            return timedelta(minutes=1.2)
+        self._talk(case, at, rng.choice((Channel.call, Channel.call, Channel.whatsapp)), "answered")
+        spent = timedelta(minutes=rng.uniform(5, 15) / self.agent.pace**0.5)
+        if rng.random() < min(0.85, 0.44 * self._quality(case) ** 0.6):
+            self._move(case, at + spent, Status.qualified)
+            self._later(case, at + spent + timedelta(hours=rng.uniform(2, 34)), "offer")
+        elif case.tries < 3:
+            self._later(case, at + spent + timedelta(hours=rng.uniform(24, 90)), "advise")
+        else:
+            self._later(case, at + spent + timedelta(hours=24), "lose")
+        return spent
+
+    def _offer(self, case: Case, at: datetime) -> timedelta:
+        """Send the treatment plan and its price."""
+        if case.rng.random() < 0.14:
+            self._later(case, at + timedelta(hours=20), "lose")
+            return timedelta(minutes=2)
+        self._talk(case, at, case.rng.choice((Channel.whatsapp, Channel.email)), "sent")
+        self._move(case, at + timedelta(minutes=2), Status.proposal)
+        self._later(case, at + timedelta(hours=case.rng.lognormvariate(4.2, 0.7)), "close")
+        return timedelta(minutes=case.rng.uniform(4, 9))
+
+    def _close(self, case: Case, at: datetime) -> timedelta:
+        """Ask for the decision."""
+        rng = case.rng
+        case.tries += 1
+        self._talk(case, at, Channel.call, "answered")
+        end = at + timedelta(minutes=rng.uniform(3, 10))
+        if rng.random() < min(0.7, 0.31 * self._quality(case) ** 0.7):
+            money = price(rng, case.arrival.campaign.treatment, case.arrival.person.country)
+            self.acts.append(Sale(end, case.number, money))
+            case.status = Status.won
+            if rng.random() < 0.03:
+                self._later(case, end + timedelta(days=rng.uniform(1, 6)), "cancel")
+        elif case.tries < 5 and rng.random() < 0.45:
+            self._later(case, end + timedelta(hours=rng.uniform(30, 110)), "close")
+        else:
+            self._later(case, end + timedelta(hours=rng.uniform(0, 4)), "lose")
+        return end - at
+
+    def _cancel(self, case: Case, at: datetime) -> timedelta:
+        self._move(case, at, Status.lost, "cancelled")
+        return timedelta(minutes=3)
+
+    def _give_up(self, case: Case, at: datetime) -> timedelta:
+        self._move(case, at, Status.lost, "not_interested" if case.status is Status.not_interested else "unreachable")
+        return timedelta(minutes=0.5)
+
+    def _lose(self, case: Case, at: datetime) -> timedelta:
+        reason = case.rng.choices(*zip(*WHY_LOST, strict=True))[0]
+        self._move(case, at, Status.lost, reason)
+        # Who only wanted another date comes back: the next cycle of the same lead.
+        if reason == "timing" and case.rng.random() < 0.5:
+            self._later(case, at + timedelta(days=case.rng.uniform(4, 12)), "reopen")
+        return timedelta(minutes=1)
+
+    def _reopen(self, case: Case, at: datetime) -> timedelta:
+        self._move(case, at, Status.recycled)
+        case.attempts, case.tries = 1, 0
+        self._later(case, at + timedelta(minutes=2), "attempt")
+        return timedelta(minutes=1)

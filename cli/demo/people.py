@@ -1,0 +1,98 @@
+"""The clinic made through the operations: tenant, teams, accounts, and how leads are shared among agents."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from cli.demo import staff
+from cli.demo.desk import Agent
+from crm import db, ids, tenancy
+from crm.actor import Actor
+from crm.db import Tx
+from crm.routing import operations as routing
+from crm.users import operations as users
+from crm.users import passwords, rules, teams
+from crm.users.rules import Role
+
+
+@dataclass
+class Clinic:
+    """Who is who in the demo's tenant."""
+
+    system: Actor
+    teams: dict[str, UUID]
+    agents: dict[str, Actor] = field(default_factory=dict)
+    managers: dict[str, Actor] = field(default_factory=dict)
+    actors: dict[UUID, Actor] = field(default_factory=dict)
+    campaigns: dict[str, UUID] = field(default_factory=dict)
+
+    def team_of(self, country: str) -> UUID:
+        """Return the team that speaks with people of a country."""
+        return self.teams["Türkiye" if country == "TR" else "International"]
+
+    def manager(self, team: str) -> Actor:
+        """Return the manager of a team."""
+        return self.managers[team]
+
+
+async def open_clinic(agents: Sequence[Agent], *, now: datetime) -> Clinic:
+    """Make the tenant with everybody who works there; all sign in with `staff.password()`."""
+    password_hash = await passwords.hashed(staff.password())
+    async with db.transaction(Actor.system(ids.new())) as tx:
+        first, *others = staff.LOGINS
+        home, abroad = staff.TEAMS
+        made = await tenancy.create(
+            tx,
+            slug=staff.SLUG,
+            name=staff.CLINIC,
+            admin_email=first.email,
+            admin_name=first.name,
+            admin_password_hash=password_hash,
+            team_name=home,
+            is_demo=True,
+            now=now,
+        )
+        clinic = Clinic(tx.actor, {home: made.team_id})
+        clinic.teams[abroad] = await teams.create(tx, name=abroad, region=staff.TEAMS[abroad], now=now)
+        hired = _Hiring(tx, clinic, password_hash, now)
+        for login in others:
+            if login.role != Role.sales_agent:
+                await hired.hire(login.role, login.email, login.name, login.team)
+        await hired.hire(Role.sales_manager, f"manager.tr@{staff.DOMAIN}", "Gülay Önder", home)
+        for agent in agents:
+            await hired.hire(Role.sales_agent, agent.email, agent.name, agent.team)
+            actor = clinic.agents[agent.email]
+            await routing.set_member(
+                tx, clinic.teams[agent.team], actor.user_id, weight=agent.weight, capacity=agent.capacity, now=now
+            )
+    return clinic
+
+
+@dataclass
+class _Hiring:
+    tx: Tx
+    clinic: Clinic
+    password_hash: str
+    now: datetime
+
+    async def hire(self, role: str, email: str, name: str, team: str | None) -> None:
+        """Make one account and its actor."""
+        tx, clinic = self.tx, self.clinic
+        team_id = clinic.teams[team] if team else None
+        user_id = await users.create(
+            tx,
+            email=email,
+            name=name,
+            roles=[role],
+            team_id=team_id,
+            locale="en" if team == "International" else "tr",
+            password_hash=self.password_hash,
+            now=self.now,
+        )
+        actor = Actor(tx.actor.tenant_id, user_id, team_id, frozenset({role}), rules.permissions_of([role]))
+        clinic.actors[user_id] = actor
+        if role == Role.sales_agent:
+            clinic.agents[email] = actor
+        elif role == Role.sales_manager and team:
+            clinic.managers[team] = actor
