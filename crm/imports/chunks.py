@@ -73,7 +73,7 @@ class Chunk:
     unmapped: Counter[tuple[str, str]]
 
 
-def drafts(reader: Reader, rows: Iterator[Numbered], *, start: int = 0, size: int = SIZE) -> Iterator[Draft]:
+def drafts(reader: Reader, rows: Iterator[Numbered], *, start: int = 0) -> Iterator[Draft]:
     """Yield the rows from number `start` on. A row that contradicts an earlier one of its draft begins the next."""
     draft, digests = Draft(start, start), dict[str, bytes]()
     for number, cells in rows:
@@ -94,7 +94,7 @@ def drafts(reader: Reader, rows: Iterator[Numbered], *, start: int = 0, size: in
             (draft.repeats if earlier else draft.rows).append(row)
             digests[row.outside_id] = row.digest
         draft.next = number + 1
-        if draft.read >= size:
+        if draft.read >= SIZE:
             yield _closed(draft, reader)
             draft, digests = Draft(number + 1, number + 1), {}
     if draft.read:
