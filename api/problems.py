@@ -117,7 +117,7 @@ def field_errors(found: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         if each["type"] == "json_invalid":
             fields["body"] = "not JSON"
         else:
-            fields.setdefault(".".join(path) or place, str(each["msg"]))
+            fields.setdefault(".".join(path) or place, str(each["msg"]).removeprefix("Value error, "))
     return fields
 
 

@@ -86,7 +86,7 @@ def _example(schema: dict[str, Any], document: dict[str, Any], known: dict[str, 
     """Return a small value that fits a schema, with `ID` for every id, optional ones included."""
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
-    if name in known:
+    if name in known and known[name] in schema.get("enum", [known[name]]):
         return known[name]
     if _is_id(schema):
         return ID
@@ -103,7 +103,7 @@ def _example(schema: dict[str, Any], document: dict[str, Any], known: dict[str, 
         return {
             key: _example(each, document, known, key)
             for key, each in schema.get("properties", {}).items()
-            if key in needed or _has_id(each, document)
+            if key in needed or key in known or _has_id(each, document)
         }
     if kind == "array":
         return [_example(schema["items"], document, known, name)] * max(1, schema.get("minItems", 1))
@@ -128,7 +128,7 @@ def _text(schema: dict[str, Any]) -> str:
 
 def _matching(pattern: str, at_least: int) -> str:
     """Return a plain text that matches a pattern: a guess from a short list, else whatever Hypothesis makes of it."""
-    for guess in ("ada@mail.example", "TRY", "tr", "abc", "1", "+905321234567", "a" * 32):
+    for guess in ("ada@mail.example", "abc", "TRY", "tr", "1", "+905321234567", "a" * 32):
         if re.search(pattern, guess) and len(guess) >= at_least:
             return guess
     import warnings
