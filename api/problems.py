@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from api.context import context_of
-from crm import errors
+from crm import errors, vault
 
 log = structlog.get_logger("api.problems")
 
@@ -73,7 +73,8 @@ def answer(
         code=code,
         message=message,
         trace_id=context_of(request.scope).trace_id.hex,
-        field_errors=dict(fields or {}),
+        # A field that is not ours may be named anything, a number even.
+        field_errors={vault.scrub(name): wrong for name, wrong in (fields or {}).items()},
         retryable=retryable,
     )
     return Response(

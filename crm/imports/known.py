@@ -118,7 +118,7 @@ async def _say(tx: Tx, contact_id: UUID, row: asyncpg.Record, lead: NewLead, *, 
         " ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::jsonb, $8::timestamptz)",
         [
             (tx.actor.tenant_id, ids.new(), contact_id, each.channel, each.status, lead.source,
-             to_json(each.evidence), now)
+             to_json(each.shown), now)
             for each in news
         ],
     )  # fmt: skip

@@ -29,6 +29,12 @@ class Consent:
     status: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """The evidence as it is kept beside the fact: scrubbed; the inbox keeps what arrived, sealed."""
+        scrubbed: Mapping[str, Any] = vault.scrub_all(self.evidence)
+        return scrubbed
+
 
 @dataclass(frozen=True, slots=True)
 class NewLead:
@@ -292,7 +298,7 @@ def prepare(tenant_id: UUID, lead: NewLead, key: vault.DataKey, *, now: datetime
         vault.mask_email(email) if email else None,
         SEPARATOR.join(granted),
         SEPARATOR.join(denied),
-        to_json([{"channel": c.channel, "status": c.status, "evidence": c.evidence} for c in lead.consents])
+        to_json([{"channel": c.channel, "status": c.status, "evidence": c.shown} for c in lead.consents])
         if lead.consents
         else None,
         lead.source,

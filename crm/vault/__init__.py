@@ -1,7 +1,18 @@
 """The vault: personal data sealed under a key per person, found by blind index, shown as a mask (SEC-5)."""
 
 from crm.vault.keyring import DataKey, close, destroy, find, take
-from crm.vault.masking import mask_email, scrub
+from crm.vault.masking import mask_email, scrub, scrub_all
 from crm.vault.sealing import Unreadable, blind_index
 
-__all__ = ["DataKey", "Unreadable", "blind_index", "close", "destroy", "find", "mask_email", "scrub", "take"]
+__all__ = [
+    "DataKey",
+    "Unreadable",
+    "blind_index",
+    "close",
+    "destroy",
+    "find",
+    "mask_email",
+    "scrub",
+    "scrub_all",
+    "take",
+]

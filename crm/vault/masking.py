@@ -1,9 +1,13 @@
 """Masks: what people may see of an address, and what is left of free text that may hold one."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 DIGITS = re.compile(r"\+?\(?\d(?:[\s().\-/]{0,3}\d){6,}")
+IDENTIFIER = re.compile(r"\d{14,}")
+"""Longer than any number that is dialled: ids of forms, ads and campaigns."""
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]?[\d:.+\-Z]*)?|\d{1,2}[./]\d{1,2}[./]\d{4}")
 HIDDEN = "•••"
 
@@ -15,10 +19,26 @@ def mask_email(email: str) -> str:
 
 
 def scrub(text: str) -> str:
-    """Return free text with e-mail addresses and runs of seven or more digits hidden; dates stay.
+    """Return free text with e-mail addresses and runs of seven or more digits hidden; dates and long ids stay.
 
     It errs on the side of hiding: an order number of seven digits is hidden too.
     """
     if "@" in text:
         text = EMAIL.sub(HIDDEN, text)
-    return DIGITS.sub(lambda found: found[0] if DATE.fullmatch(found[0].strip()) else HIDDEN, text)
+    return DIGITS.sub(_hide, text)
+
+
+def scrub_all(value: Any) -> Any:
+    """Return a JSON value with every text in it scrubbed, keys among them."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {scrub(str(key)): scrub_all(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrub_all(item) for item in value]
+    return value
+
+
+def _hide(found: re.Match[str]) -> str:
+    text = found[0].strip()
+    return found[0] if DATE.fullmatch(text) or IDENTIFIER.fullmatch(text) else HIDDEN
