@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -69,13 +69,10 @@ def show_catalogue(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """List the metrics one can ask for, with their dimensions."""
-    from crm.settings import settings
-
     with postgres.ensure_database():
-        assert settings().database_url
         for item in query.catalogue():
             if as_json:
-                print(json.dumps(_described(item), ensure_ascii=False))
+                print(json.dumps(query.described(item), ensure_ascii=False))
             else:
                 print(f"{item.name}: {item.label}. {item.description}\n    by {', '.join(sorted(item.dimensions))}")
 
@@ -149,18 +146,6 @@ async def _actor(slug: str | None) -> Actor:
     if len(tenants) > 1:
         raise WhichTenant
     return Actor.system(tenants[0])
-
-
-def _described(item: Any) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "label": item.label,
-        "description": item.description,
-        "unit": item.meta.get("unit"),
-        "formula": item.meta.get("formula"),
-        "maturity_days": item.meta.get("maturity_days", 0),
-        "dimensions": sorted(item.dimensions),
-    }
 
 
 def _show(answer: Answer) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, cast
 
 from kpis import project
 
@@ -34,7 +34,7 @@ class Definition:
     """Short name of a dimension → MetricFlow's name of it."""
 
 
-class _Postgres:
+class _Dialect:
     """The part of a SQL client that compiling needs: which dialect to write."""
 
     def __init__(self) -> None:
@@ -62,7 +62,9 @@ def _engine() -> Any:
     from metricflow.engine.metricflow_engine import MetricFlowEngine
     from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
 
-    return MetricFlowEngine(semantic_manifest_lookup=SemanticManifestLookup(_manifest()), sql_client=_Postgres())
+    return MetricFlowEngine(
+        semantic_manifest_lookup=SemanticManifestLookup(_manifest()), sql_client=cast(Any, _Dialect())
+    )
 
 
 @cache

@@ -1,5 +1,6 @@
 """Asking for metrics: a typed question in, rows under the KPI.md keys out, with what is needed to trust them."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -79,6 +80,25 @@ def catalogue() -> list[Definition]:
     return sorted(public, key=lambda item: item.name)
 
 
+async def load_catalogue() -> list[Definition]:
+    """Return the catalogue without holding up the event loop, which the first time takes seconds."""
+    return await asyncio.to_thread(catalogue)
+
+
+def described(item: Definition) -> dict[str, Any]:
+    """Return a metric as JSON knows it."""
+    return {
+        "name": item.name,
+        "label": item.label,
+        "description": item.description,
+        "unit": item.meta.get("unit", ""),
+        "formula": item.meta.get("formula", ""),
+        "owner": item.meta.get("owner", ""),
+        "maturity_days": item.meta.get("maturity_days", 0),
+        "dimensions": sorted(item.dimensions),
+    }
+
+
 def dimensions() -> frozenset[str]:
     """Return the short names of all dimensions of all metrics."""
     return frozenset(name for item in catalogue() for name in item.dimensions)
@@ -93,6 +113,7 @@ async def ask(tx: Tx, query: Query, *, now: datetime) -> Answer:
     :raises Unknown: when a metric is unknown or does not have a dimension.
     :raises NotPublished: when the pipeline has not run yet.
     """
+    await load_catalogue()
     wanted = _with_companions(query)
     try:
         as_of = await _as_of(tx)
@@ -148,7 +169,8 @@ async def _rows(tx: Tx, group: _Group, query: Query, *, as_of: datetime) -> list
         columns = {f"metric_time__{query.grain}": "metric_time", **columns}
     youngest = {item.meta["youngest"] for item in group.metrics if item.meta.get("maturity_days")}
     bound = [one for one in query.filters if "{value}" in OPERATORS[one.op]]
-    sql = compiler.compile_sql(
+    sql = await asyncio.to_thread(
+        compiler.compile_sql,
         (*(item.name for item in group.metrics), *sorted(youngest)),
         tuple(columns),
         query.since,

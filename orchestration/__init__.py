@@ -1,0 +1,1 @@
+"""Dagster: when and in what order raw data becomes published marts. One code location, `orchestration.definitions`."""

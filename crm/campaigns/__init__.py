@@ -92,7 +92,8 @@ async def get(tx: Tx, campaign_id: UUID, *, lock: bool = False) -> asyncpg.Recor
     :raises UnknownCampaign: when there is no such campaign.
     """
     row = await tx.fetchrow(
-        f"select {COLUMNS} from crm.campaign where tenant_id = $1::uuid and id = $2::uuid{' for update' if lock else ''}",
+        f"select {COLUMNS} from crm.campaign where tenant_id = $1::uuid and id = $2::uuid"
+        + (" for update" if lock else ""),
         tx.actor.tenant_id, campaign_id,
     )  # fmt: skip
     if row is None:

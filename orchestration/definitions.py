@@ -1,0 +1,21 @@
+"""Everything Dagster knows of: the folders below `defs`, one per domain, and a job that makes all of it once."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration import progress
+
+EVERYTHING = "everything"
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load the domains' folders."""
+    whole = dg.Definitions(
+        jobs=[dg.define_asset_job(EVERYTHING, dg.AssetSelection.all(), description="Make all once.")],
+        # Steps write to one database under one lock: a process for each would only cost its start.
+        executor=dg.in_process_executor,
+        loggers={"console": dg.colored_console_logger, "lines": progress.lines},
+    )
+    return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), whole)

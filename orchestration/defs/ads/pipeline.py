@@ -1,0 +1,70 @@
+"""Advertising: reports land, are judged at the border, and what is good becomes daily spend."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import dbt_assets
+
+from crm import clock
+from orchestration import policy, transform, warehouse
+from orchestration.defs.ads import border
+
+REPORTS = dg.AssetKey(["raw", "ad_reports"])
+
+
+@dg.asset(
+    key=REPORTS,
+    group_name="raw",
+    owners=[policy.OWNER],
+    kinds={"postgres", "great_expectations"},
+    freshness_policy=policy.FRESH_ADS,
+    check_specs=[
+        dg.AssetCheckSpec(
+            "keeps_to_the_rules",
+            asset=REPORTS,
+            blocking=True,
+            description="Reports are complete, of their usual length, with spend, currency and campaign in order.",
+        )
+    ],
+)
+def ad_reports() -> dg.MaterializeResult[Any]:
+    """Advertising reports that landed, each with the verdict of the gate: what is bad is held back, set by set."""
+    with warehouse.connect() as connection:
+        judged = border.judge_new(connection, now=clock.utc_now())
+        found = border.standing(connection)
+    check = dg.AssetCheckResult(
+        check_name="keeps_to_the_rules",
+        passed=not found.held,
+        severity=dg.AssetCheckSeverity.ERROR if found.is_broken else dg.AssetCheckSeverity.WARN,
+        description=found.sentence,
+        metadata={"reports": found.reports, "held back": len(found.held)},
+    )
+    return dg.MaterializeResult(metadata={"judged": judged, "reports": found.reports}, check_results=[check])
+
+
+@dbt_assets(
+    manifest=transform.manifest(),
+    select="tag:ads",
+    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_ADS, condition=policy.gated_eager()),
+    name="ad_marts",
+)
+def ad_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Build what is derived from advertising reports."""
+    yield from transform.build(context)
+
+
+@dg.sensor(
+    target=dg.AssetSelection.assets(ad_reports),
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def landed_ad_reports(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Judge reports soon after they land."""
+    with warehouse.connect() as connection:
+        row = connection.execute("select max(fetched_at)::text from raw.ad_report").fetchone()
+    latest = row[0] if row else None
+    if latest is None or latest == context.cursor:
+        return dg.SkipReason("nothing has landed since the last look")
+    context.update_cursor(latest)
+    return dg.RunRequest(run_key=latest)
