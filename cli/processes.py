@@ -114,12 +114,17 @@ def require_ports(config: Settings) -> None:
                 ) from error
 
 
+def connect(config: Settings) -> psycopg.Connection:
+    """Connect to the main database as its owner."""
+    url = config.owner_url().set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(url, connect_timeout=5)
+
+
 def worker_beats(config: Settings, since: datetime) -> str:
     """Check that a worker has written its heartbeat since an instant."""
     query = "select exists (select from jobs.procrastinate_workers where last_heartbeat >= %s)"
-    url = config.owner_url().set(drivername="postgresql").render_as_string(hide_password=False)
     try:
-        with psycopg.connect(url, connect_timeout=5) as connection:
+        with connect(config) as connection:
             row = connection.execute(query, [since]).fetchone()
     except psycopg.OperationalError:
         return "the database does not answer"

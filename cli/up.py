@@ -51,7 +51,7 @@ def up(
             environment = _environment(config, place) | mark
             live = config.environment == "demo"
             if live:
-                _load_demo(size, environment)
+                _prepare_demo(config, size, environment)
             port = _free_port(config.host)
             dagster_home.write_workspace(place, config.host, port)
             flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": live}
@@ -94,12 +94,25 @@ def _environment(config: Settings, place: Path) -> dict[str, str]:
     return inherited | own | dagster_home.prepare(place, config)
 
 
-def _load_demo(leads: int, environment: Mapping[str, str]) -> None:
-    """Fill the demo tenant on the first start, in a process of its own: its memory and connections end with it."""
-    command = ["setpriv", "--pdeathsig", "KILL", "--", str(processes.BIN / "santral"), "demo", "--leads", str(leads)]
-    done = subprocess.run(command, env=dict(environment), check=False)
-    if done.returncode:
+def _prepare_demo(config: Settings, leads: int, environment: Mapping[str, str]) -> None:
+    """Fill the demo tenant on the first start, and publish its marts, so that every screen has something to show."""
+    if _santral(environment, "demo", "--leads", str(leads)):
         raise Ended("the demo could not be loaded, for the reason above")
+    if not _is_published(config) and _santral(environment, "pipeline", "run"):
+        print("the pipeline could not publish everything, for the reason above; its schedules will try again")
+
+
+def _santral(environment: Mapping[str, str], *words: str) -> int:
+    """Run a command in a process of its own: its memory and its connections end with it. Return its exit code."""
+    command = ["setpriv", "--pdeathsig", "KILL", "--", str(processes.BIN / "santral"), *words]
+    return subprocess.run(command, env=dict(environment), check=False).returncode
+
+
+def _is_published(config: Settings) -> bool:
+    """Whether the pipeline has published marts before."""
+    with processes.connect(config) as connection:
+        found = connection.execute("select to_regclass('ops.publication') is not null").fetchone()
+        return bool(found and found[0] and connection.execute("select from ops.publication limit 1").fetchone())
 
 
 def _free_port(host: str) -> int:

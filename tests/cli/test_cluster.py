@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -72,6 +73,11 @@ def postmaster(home: Path) -> psutil.Process:
     return psutil.Process(int((home / "postgres/data/postmaster.pid").read_text().splitlines()[0]))
 
 
+def sleep_until_cut_off(connection: psycopg.Connection) -> None:
+    with suppress(psycopg.Error):
+        connection.execute("select pg_sleep(60)")
+
+
 def wait_until(condition, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -91,7 +97,8 @@ class TestServer:
                 assert same == url
             connection.execute("select 1")
 
-        assert version and int(version[0]) >= 180000
+        assert version
+        assert int(version[0]) >= 180000
         assert not processes_of(home)
 
     def test_keeps_its_data(self, home: Path) -> None:
@@ -154,7 +161,7 @@ class TestAfterKillNine:
         user = User(home)
         sleeper = to(user.url())
         sleeper.execute("create table kept as select 7 as x")
-        thread = threading.Thread(target=lambda: pytest.raises(psycopg.Error, sleeper.execute, "select pg_sleep(60)"))
+        thread = threading.Thread(target=sleep_until_cut_off, args=[sleeper])
         thread.start()
 
         user.process.kill()
@@ -223,7 +230,10 @@ class TestRefusals:
             pass
         (home / "postgres/data/postgresql.conf").write_text("no_such_setting = on\n")
 
-        with pytest.raises(cluster.ServerRefused, match=r"PostgreSQL did not start: .*postgres\.log"), cluster.server(home):
+        with (
+            pytest.raises(cluster.ServerRefused, match=r"PostgreSQL did not start: .*postgres\.log"),
+            cluster.server(home),
+        ):
             pass
 
     def test_name_the_missing_account(self, monkeypatch: pytest.MonkeyPatch) -> None:
