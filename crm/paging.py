@@ -19,6 +19,9 @@ from crm.sql import Args
 LARGEST = 200
 """Rows a page may have at most."""
 
+PLAN_FOR_THESE_VALUES = "set local plan_cache_mode = force_custom_plan"
+"""A rare value and a frequent one want different plans: one that serves every value would be bad for most of them."""
+
 
 class UnknownName(errors.Invalid):
     """This list has no such column, filter or sort."""
@@ -27,13 +30,13 @@ class UnknownName(errors.Invalid):
 
 
 class Operator(StrEnum):
-    """How a filter compares: `any_of` takes a list, the others one value; `until` leaves its end out."""
+    """How a filter compares: `any_of` and `has_any` take lists; `until` leaves its end out; `holds`: yes or no."""
 
     any_of = "any_of"
     has_any = "has_any"
     since = "since"
     until = "until"
-    equals = "equals"
+    holds = "holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,8 @@ class Filter:
             return f"{self.expression} >= {args.add(value, self.kind)}"
         if self.operator is Operator.until:
             return f"{self.expression} < {args.add(value, self.kind)}"
-        if self.operator is Operator.equals:
-            return f"{self.expression} = {args.add(value, self.kind)}"
+        if self.operator is Operator.holds:
+            return self.expression if value else f"not {self.expression}"  # as text: partial indexes must match it
         if self.operator is Operator.has_any:
             return f"{self.expression} && {args.add(list(value), f'{self.kind}[]')}"
         if len(value) == 1:

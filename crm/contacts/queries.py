@@ -26,7 +26,7 @@ ITEM = f"json_build_object({PAIRS}, {search.CAPABILITIES})::text"
 
 FILTERS = {
     "country": Filter("c.country", "text"),
-    "is_archived": Filter("(c.archived_at is not null)", "boolean", Operator.equals),
+    "is_archived": Filter("(c.archived_at is not null)", "boolean", Operator.holds),
 }
 SORTS = {"id": "uuid"}
 """Ids follow the time of storing, so that the order of ids is the order of arrival, without an index of its own."""
@@ -58,6 +58,7 @@ async def page(tx: Tx, wanted: Wanted) -> Page:
         where.append(search.people(tx.actor.tenant_id, wanted.q, args, contact_id="c.id"))
     if wanted.cursor:
         where.append(order.after(args, cursor.read(wanted.cursor, order.kind)))
+    await tx.execute(paging.PLAN_FOR_THESE_VALUES)
     size = max(1, min(wanted.limit, paging.LARGEST))
     found = await tx.fetch(
         f"select c.id, {ITEM} as item from crm.contact c where {' and '.join(where)}"

@@ -358,6 +358,11 @@ create unique index lead_external on crm.lead (tenant_id, source, external_id) w
 create index lead_received on crm.lead (tenant_id, received_at desc, id desc);
 create index lead_contact on crm.lead (tenant_id, contact_id);
 create index lead_owner on crm.lead (tenant_id, owner_id, received_at desc, id desc);
+create index lead_team on crm.lead (tenant_id, team_id, received_at desc, id desc);
+create index lead_status on crm.lead (tenant_id, status, received_at desc, id desc);
+create index lead_campaign on crm.lead (tenant_id, campaign, received_at desc, id desc) where campaign is not null;
+create index lead_updated on crm.lead (tenant_id, updated_at desc, id desc);
+create index lead_test on crm.lead (tenant_id, received_at desc, id desc) where is_test;
 create index lead_waiting on crm.lead (tenant_id, team_id, received_at, id)
   where owner_id is null and status in ('new', 'assigned') and not is_test;
 create index lead_open on crm.lead (tenant_id, owner_id)
