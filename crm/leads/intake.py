@@ -131,29 +131,40 @@ with replay as (
 ), input as materialized (
   select i.*, l.id as existing_id, l.contact_id as existing_contact_id, l.content_hash as existing_hash,
          case when l.id is null then
-           coalesce((select p.contact_id from crm.contact_point p
-                      where p.tenant_id = $1::uuid and p.kind = 'phone' and p.blind_index = i.phone_index),
-                    (select p.contact_id from crm.contact_point p
-                      where p.tenant_id = $1::uuid and p.kind = 'email' and p.blind_index = i.email_index)) end as found
+           (select p.contact_id from crm.contact_point p
+             where p.tenant_id = $1::uuid and p.kind = 'phone' and p.blind_index = i.phone_index) end as phone_of,
+         case when l.id is null then
+           (select p.contact_id from crm.contact_point p
+             where p.tenant_id = $1::uuid and p.kind = 'email' and p.blind_index = i.email_index) end as email_of
     from {_input()}
     left join lateral (select l.id, l.contact_id, l.content_hash from crm.lead l
                         where l.tenant_id = $1::uuid and l.source = i.source and l.external_id = i.external_id
                         limit 1) l on true
    where not exists (select from replay)
 ), person as (
-  select *, first_value(found) over (partition by candidate order by found is null, n) as known_id
+  select *, first_value(coalesce(phone_of, email_of)) over (
+              partition by candidate order by coalesce(phone_of, email_of) is null, n) as known_id
     from input where existing_id is null
 ), fresh as materialized (
   select *, coalesce(known_id, candidate) as contact_id,
          row_number() over (partition by coalesce(known_id, candidate) order by n) as nth
     from person
+), whole as (
+  select contact_id, known_id, (array_agg(name order by name = '', n))[1] as name,
+         (array_agg(name_search order by name = '', n))[1] as name_search, max(country) as country,
+         max(language) as language, max(phone_masked) as phone_masked, max(email_masked) as email_masked,
+         string_to_array(string_agg(nullif(consented, ''), '{SEPARATOR}'), '{SEPARATOR}') as consented,
+         string_to_array(string_agg(nullif(opted_out, ''), '{SEPARATOR}'), '{SEPARATOR}') as opted_out
+    from fresh group by contact_id, known_id
 ), new_contact as (
   insert into crm.contact (tenant_id, id, name, name_search, country, language, phone_masked, email_masked,
                            consented, opted_out, created_at, updated_at)
   select $1::uuid, contact_id, name, name_search, country, language, phone_masked, email_masked,
-         string_to_array(consented, '{SEPARATOR}'), string_to_array(opted_out, '{SEPARATOR}'),
+         case when consented is null then '{{}}'
+              else array(select unnest(consented) except select unnest(opted_out) order by 1) end,
+         case when opted_out is null then '{{}}' else array(select distinct unnest(opted_out) order by 1) end,
          $4::timestamptz, $4::timestamptz
-    from fresh where known_id is null and nth = 1
+    from whole where known_id is null
 ), known_contact as (
   update crm.contact c
      set phone_masked = coalesce(c.phone_masked, k.phone_masked),
@@ -164,12 +175,9 @@ with replay as (
          consented = array(select unnest(c.consented || k.consented) except select unnest(c.opted_out || k.opted_out)
                            order by 1),
          archived_at = null, updated_at = $4::timestamptz
-    from (select name, name_search, phone_masked, email_masked,
-                 string_to_array(consented, '{SEPARATOR}') as consented,
-                 string_to_array(opted_out, '{SEPARATOR}') as opted_out,
-                 (select known.ctid from crm.contact known
-                   where known.tenant_id = $1::uuid and known.id = fresh.known_id) as place
-            from fresh where known_id is not null and nth = 1 offset 0) k
+    from (select *, (select known.ctid from crm.contact known
+                      where known.tenant_id = $1::uuid and known.id = whole.known_id) as place
+            from whole where known_id is not null offset 0) k
    where c.ctid = k.place
 ), new_point as (
   insert into crm.contact_point (tenant_id, id, contact_id, kind, key_id, sealed, blind_index, masked, created_at)
@@ -177,13 +185,11 @@ with replay as (
     from (select p.*, f.contact_id, f.key_id,
                  row_number() over (partition by p.kind, p.blind_index order by f.n) as nth
             from fresh f,
-                 lateral (values (f.phone_id, 'phone', f.phone_sealed, f.phone_index, f.phone_masked),
-                                 (f.email_id, 'email', f.email_sealed, f.email_index, f.email_masked))
-                         as p(id, kind, sealed, blind_index, masked)
-           where p.id is not null) p
+                 lateral (values (f.phone_of, f.phone_id, 'phone', f.phone_sealed, f.phone_index, f.phone_masked),
+                                 (f.email_of, f.email_id, 'email', f.email_sealed, f.email_index, f.email_masked))
+                         as p(belongs_to, id, kind, sealed, blind_index, masked)
+           where p.id is not null and p.belongs_to is null) p
    where nth = 1
-     and (select o.id from crm.contact_point o
-           where o.tenant_id = $1::uuid and o.kind = p.kind and o.blind_index = p.blind_index) is null
 ), new_consent as (
   insert into crm.consent (tenant_id, id, contact_id, channel, status, source, evidence, recorded_at)
   select $1::uuid, gen_random_uuid(), contact_id, c.channel, c.status, source, c.evidence, $4::timestamptz
@@ -240,9 +246,10 @@ with replay as (
          case when known_id is null and nth = 1 then 'created' else 'merged' end, is_duplicate
     from stored
 ), body as (
-  select n, jsonb_build_object('id', lead_id, 'contact_id', contact_id, 'outcome', outcome, 'status', status,
+  select n, case when (select count(*) from input) = 1 then
+           jsonb_build_object('id', lead_id, 'contact_id', contact_id, 'outcome', outcome, 'status', status,
            'is_duplicate', is_duplicate, 'phone_masked', phone_masked, 'email_masked', email_masked,
-           'received_at', $4::timestamptz) as response, lead_id, contact_id, outcome
+           'received_at', $4::timestamptz) end as response, lead_id, contact_id, outcome
     from answer
 ), remembered as (
   insert into crm.idempotency_key (tenant_id, user_id, key, route, body_hash, status_code, response, created_at)
@@ -262,7 +269,7 @@ order by n
 class Stored:
     """What became of one lead: `created` (a new person), `merged` (a person known before), `unchanged` (the same
     outside id with the same content), `changed` (the same outside id with other content: nothing was written), or
-    `replayed` (the idempotency key's first answer). `response` is the JSON text of the answer."""
+    `replayed` (the idempotency key's first answer). `response` is the JSON text of the answer, empty for one of several."""
 
     lead_id: UUID
     contact_id: UUID
@@ -368,7 +375,7 @@ async def store(
     tx.recorded(events=written, audits=written if actor.user_id else 0)
     if not written:
         tx.unchanged()
-    return [Stored(row["lead_id"], row["contact_id"], row["outcome"], row["response"]) for row in found]
+    return [Stored(row["lead_id"], row["contact_id"], row["outcome"], row["response"] or "") for row in found]
 
 
 async def create(tx: Tx, lead: NewLead, *, now: datetime, idempotency: Idempotency | None = None) -> Stored:

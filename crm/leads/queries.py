@@ -136,11 +136,19 @@ async def page(tx: Tx, wanted: Wanted, *, language: str) -> Page:
     ]
     found = await tx.fetch(
         f"select l.id, l.{order.column} as place, {_item(fields, language)} as item"
-        f" from ({' union all '.join(parts)}) l {JOINS} order by {order.sql} limit {size + 1}",
+        f" from {_united(parts)} l {JOINS} order by {order.sql} limit {size + 1}",
         *args,
     )
     last = found[size - 1] if len(found) > size else None
     return Page([row["item"] for row in found[:size]], last and cursor.sign(last["place"], last["id"]))
+
+
+def _united(parts: Sequence[str]) -> str:
+    """Return rows of several parts as one, each row once: parts may overlap, so their ids are united first."""
+    if len(parts) == 1:
+        return parts[0]
+    ids = " union ".join(f"select p.tenant_id, p.id from {part} p" for part in parts)
+    return f"(select l.* from ({ids}) i join crm.lead l using (tenant_id, id))"
 
 
 def _seen(tx: Tx, order: paging.Order, args: Args) -> list[str]:
