@@ -35,11 +35,15 @@ class PortTaken(errors.Conflict):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One process. `check` is None for one that has nothing to answer: it is healthy while it lives."""
+    """One process. `check` is None for one that has nothing to answer: it is healthy while it lives.
+
+    `is_shown`: its lines are worth the screen; all are kept in its log.
+    """
 
     name: str
     command: list[str]
     check: Check | None = None
+    is_shown: bool = False
 
     @property
     def line(self) -> str:
@@ -60,8 +64,8 @@ def parts(config: Settings, code_port: int, *, since: datetime, live: bool) -> l
     streamlit = ["--server.headless=true", f"--server.address={config.host}", "--browser.gatherUsageStats=false"]
     streamlit += [f"--server.port={config.dashboard_port}", "--server.fileWatcherType=none"]
     found = [
-        Part("api", [*python, "api"], lambda: answers(f"{api}/readyz")),
-        Part("worker", _program("santral", "worker"), lambda: worker_beats(config, since)),
+        Part("api", [*python, "api"], lambda: answers(f"{api}/readyz"), is_shown=True),
+        Part("worker", _program("santral", "worker"), lambda: worker_beats(config, since), is_shown=True),
         Part(
             "pipeline",
             [*_program("dagster", "api", "grpc", "-m", "orchestration.definitions"), *listen, "-p", str(code_port)],
@@ -78,7 +82,7 @@ def parts(config: Settings, code_port: int, *, since: datetime, live: bool) -> l
             lambda: answers(f"{dashboards}/_stcore/health"),
         ),
     ]
-    return [*found, Part("demo", _program("santral", "demo", "--live"))] if live else found
+    return [*found, Part("demo", _program("santral", "demo", "--live"), is_shown=True)] if live else found
 
 
 def _program(program: str, *arguments: str) -> list[str]:

@@ -7,7 +7,7 @@ import ctypes
 import json
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,16 +33,17 @@ class Bound(Process):  # type: ignore[misc]
 
 
 class Console(Printer):  # type: ignore[misc]
-    """All lines, readable, on one screen; and as they came, each process's in a file of its own."""
+    """What our own processes say, readable, on one screen; and what each process says, as it came, in its own file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shown: Collection[str]) -> None:
         super().__init__(sys.stdout)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.shown = shown
         self.files: dict[str, IO[str]] = {}
 
     def write(self, message: Message) -> None:
-        """Keep a line and show it; honcho's own are kept only."""
+        """Keep a line, and show it if it is to be shown."""
         line = message.data.decode(errors="replace") if isinstance(message.data, bytes) else message.data
         name = message.name or "system"
         if name not in self.files:
@@ -50,15 +51,15 @@ class Console(Printer):  # type: ignore[misc]
         self.files[name].write(line)
         if name == SPOKESMAN:
             print(line, end="", flush=True)
-        elif name != "system":
+        elif name in self.shown:
             super().write(message._replace(data=readable(line)))
 
 
 class Supervisor(Manager):  # type: ignore[misc]
     """Honcho's manager that knows who ended first, and can be interrupted while it starts."""
 
-    def __init__(self, folder: Path, mark: str) -> None:
-        super().__init__(Console(folder))
+    def __init__(self, console: Console, mark: str) -> None:
+        super().__init__(console)
         self.mark = mark
         self._process_ctor = Bound
         self._waiting_to_stop = False
@@ -94,11 +95,20 @@ def run(parts: Sequence[Part], environment: Mapping[str, str], *, logs: Path, cw
 
     Return the exit code of the first to end, and its name; without a name when we were told to stop.
     """
-    supervisor = Supervisor(logs, environment[sweep.MARK])
+    console = Console(logs, {part.name for part in parts if part.is_shown})
+    supervisor = Supervisor(console, environment[sweep.MARK])
     for part in parts:
         supervisor.add_process(part.name, part.line, env=dict(environment), cwd=str(cwd))
     supervisor.loop()
     return supervisor.returncode or 0, supervisor.first
+
+
+def last_words(log: Path, *, lines: int = 12) -> str:
+    """Return the end of a process's log, for the screen."""
+    try:
+        return "".join(readable(line) for line in log.read_text().splitlines(keepends=True)[-lines:])
+    except OSError:
+        return ""
 
 
 def readable(line: str) -> str:
@@ -113,4 +123,4 @@ def readable(line: str) -> str:
     fields.pop("timestamp", None)
     trouble = fields.pop("exception", "")
     shown = "  ".join([str(event), *(f"{name}={value}" for name, value in fields.items())])
-    return "\n".join(filter(None, [shown if level == "info" else f"{level.upper()}: {shown}", trouble]))
+    return "\n".join(filter(None, [shown if level == "info" else f"{level.upper()}: {shown}", trouble])) + "\n"

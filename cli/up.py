@@ -8,8 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -43,24 +44,33 @@ def up(
     os.environ.setdefault("SANTRAL_ENVIRONMENT", "demo")
     place, embedded, began = home.settle(), postgres.is_embedded(), clock.utc_now()
     settings.cache_clear()
-    with _alone(place), sweep.swept() as mark:
-        home.require_room(place, wanted=ROOM)
-        processes.require_ports(settings())
-        with postgres.ensure_database():
-            config = settings()
-            environment = _environment(config, place) | mark
-            live = config.environment == "demo"
-            if live:
-                _prepare_demo(config, size, environment)
-            port = _free_port(config.host)
-            dagster_home.write_workspace(place, config.host, port)
-            flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": live}
-            words = [began.isoformat(), *(word for word, is_set in flags.items() if is_set)]
-            spokesman = processes.Part(supervisor.SPOKESMAN, [sys.executable, "-m", "cli.watch", *words])
-            parts = [*processes.parts(config, port, since=began, live=live), spokesman]
-            code, first = supervisor.run(parts, environment, logs=place / "logs", cwd=home.CHECKOUT)
-    if first and not (code == 0 and exit_when_ready and first == supervisor.SPOKESMAN):
-        raise Ended(f"{first} has ended (exit code {code}) and all was stopped; logs are in {place / 'logs'}")
+    home.require_room(place, wanted=ROOM)
+    processes.require_ports(settings())
+    with _alone(place), postgres.ensure_database(), sweep.swept() as mark:
+        config = settings()
+        environment, is_demo = _environment(config, place) | mark, config.environment == "demo"
+        if is_demo:
+            _prepare_demo(config, size, environment)
+        port = _free_port(config.host)
+        dagster_home.write_workspace(place, config.host, port)
+        parts = processes.parts(config, port, since=began, live=is_demo)
+        flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": is_demo}
+        parts.append(_spokesman(began, *(word for word, is_set in flags.items() if is_set)))
+        code, first = supervisor.run(parts, environment, logs=place / "logs", cwd=home.CHECKOUT)
+    if first and not (first == supervisor.SPOKESMAN and code == 0 and exit_when_ready):
+        _explain(first, code, place / "logs" / f"{first}.log")
+
+
+def _spokesman(began: datetime, *words: str) -> processes.Part:
+    """The process that says when all is ready."""
+    return processes.Part(supervisor.SPOKESMAN, [sys.executable, "-m", "cli.watch", began.isoformat(), *words])
+
+
+def _explain(first: str, code: int, log: Path) -> NoReturn:
+    """Say which process ended and what it last said."""
+    if first != supervisor.SPOKESMAN:
+        print(supervisor.last_words(log), file=sys.stderr)
+    raise Ended(f"{first} has ended (exit code {code}), so all was stopped; its log is {log}")
 
 
 @contextmanager
