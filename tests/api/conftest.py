@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -24,6 +25,15 @@ def token_of(actor: Actor) -> str:
     assert actor.user_id is not None
     return tokens.issue(
         tenant=actor.tenant_id, user=actor.user_id, team=actor.team_id, roles=sorted(actor.roles), now=clock.utc_now()
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Print warnings and worse in one line each; a line for every request hides what a failed test has to say."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
     )
 
 
