@@ -69,6 +69,32 @@ class TestCreate:
         assert [one.outcome for one in stored] == ["created", "merged", "merged", "created"]
         assert len({one.contact_id for one in stored}) == 2
 
+    async def test_a_person_new_in_a_batch_is_all_that_its_rows_say(self, tenant, now):
+        batch = [
+            NewLead(source="file", phone="0532 123 45 67", consents=[Consent("email", "granted")]),
+            NewLead(source="file", phone="0532 123 45 67", email="a@example.com", name="Ayşe", tags=["x"]),
+            NewLead(source="file", email="a@example.com", consents=[Consent("email", "denied"), Consent("call", "denied")]),
+        ]
+
+        await db.run(tenant.system, lambda tx: intake.create_many(tx, batch, now=now))
+
+        async with db.transaction(tenant.system) as tx:
+            person = await tx.fetchrow("select * from crm.contact")
+        assert (person["name"], person["name_search"], person["email_masked"]) == ("Ayşe", "ayse", "a•••@example.com")
+        assert (person["consented"], person["opted_out"]) == ([], ["call", "email"])
+
+    async def test_what_any_row_of_a_batch_says_reaches_a_known_person(self, tenant, now):
+        await create(tenant.admin, AYSE, now)
+        batch = [
+            NewLead(source="file", phone="0532 123 45 67"),
+            NewLead(source="file", email="ayse@example.com", consents=[Consent("call", "denied")]),
+        ]
+
+        await db.run(tenant.system, lambda tx: intake.create_many(tx, batch, now=now))
+
+        async with db.transaction(tenant.system) as tx:
+            assert await tx.fetchval("select opted_out from crm.contact") == ["call"]
+
     async def test_refuses_what_is_no_phone_without_repeating_it(self, tenant, now):
         with pytest.raises(phone.NotAPhone) as refusal:
             await create(tenant.admin, NewLead(source="api", phone="12345"), now)
