@@ -1,0 +1,218 @@
+"""Nothing in `crm` changes the database but operations (permission, event, audit row) and the plumbing named here."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import crm
+from crm import db
+from crm.operation import REGISTRY, UnrecordedChange, operation
+from crm.users import rules
+
+ROOT = Path(crm.__file__).parent
+
+WRITES = re.compile(r"\b(insert\s+into\s|update\s+[a-z_]+\.[a-z_]+\s|delete\s+from\s|truncate\s|merge\s+into\s)", re.I)
+METHODS = {"add", "add_all", "merge", "delete", "copy_records_to_table", "copy_to_table"}
+"""How the ORM's session (`tx.session`) and the driver write without a word of SQL."""
+
+PLUMBING = {
+    "crm.audit.record": "writes the audit row of the operation that calls it",
+    "crm.events.log.record_many": "writes the events of the operation that calls it",
+    "crm.timeline.record": "writes the activity of the operation that calls it",
+    "crm.timeline.record_many": "writes the activities of the operation that calls it",
+    "crm.vault.keyring.destroy": "destroys keys for the operation that erases",
+    "crm.vault.keyring._make": "keys made ahead, of nobody yet",
+    "crm.users.sessions._revoke": "ends sessions within the operation that takes the access away",
+    "crm.imports.runs.insert": "stores the run within the operation that starts or queues it",
+    "crm.imports.runs.advance": "notes how far a run has come, with its event; the run was permitted when it began",
+    "crm.inbox.operations.claim": "leases messages to one worker; nothing of the business changes",
+    "crm.requests.write": "the log of requests",
+    "crm.requests.forget": "housekeeping: the log of requests past its time",
+    "crm.idempotency.once": "keeps the answer beside the operation it belongs to",
+    "crm.idempotency.forget": "housekeeping: keys past their time, of no business meaning",
+}
+"""Writers that are no operations, and why."""
+
+ELSEWHERE = ("crm.migrations",)
+"""Schema, not business."""
+
+
+@dataclass
+class Function:
+    """One function of a module: whether it writes, whether it is an operation, and the names it uses."""
+
+    name: str
+    writes: bool = False
+    is_operation: bool = False
+    uses: set[str] = field(default_factory=set)
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Yield every module of `crm` with its syntax tree."""
+    for path in sorted(ROOT.rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+        if not name.startswith(ELSEWHERE):
+            yield name, ast.parse(path.read_text())
+
+
+def has_writing_text(node: ast.AST) -> bool:
+    """Tell whether a text inside (f-strings too) is SQL that changes rows. Docstrings are not looked at."""
+    docstrings = {
+        id(each.body[0].value)
+        for each in ast.walk(node)
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module)
+        and each.body
+        and isinstance(each.body[0], ast.Expr)
+    }
+    return any(
+        isinstance(each, ast.Constant)
+        and isinstance(each.value, str)
+        and id(each) not in docstrings
+        and WRITES.search(each.value)
+        for each in ast.walk(node)
+    )
+
+
+def calls_a_writing_method(node: ast.AST) -> bool:
+    """Tell whether rows are written through the ORM's session or by COPY."""
+    return any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and each.func.attr in METHODS
+        and re.search(r"\b(session|driver|copy)\b", ast.unparse(each.func))
+        for each in ast.walk(node)
+    )
+
+
+def writing_constants(tree: ast.Module) -> set[str]:
+    """Return the module's names for SQL that changes rows."""
+    return {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and has_writing_text(node.value)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+
+
+def functions(tree: ast.Module) -> Iterator[Function]:
+    """Yield the functions and methods of a module."""
+    constants = writing_constants(tree)
+
+    def visit(body: list[ast.stmt], prefix: str) -> Iterator[Function]:
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                yield from visit(node.body, f"{prefix}{node.name}.")
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            uses = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+            uses |= {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
+            yield Function(
+                prefix + node.name,
+                writes=bool(uses & constants) or has_writing_text(node) or calls_a_writing_method(node),
+                is_operation=any("operation(" in ast.unparse(each) for each in node.decorator_list),
+                uses=uses - {node.name},
+            )
+
+    yield from visit(tree.body, "")
+
+
+def is_behind_an_operation(function: Function, there: list[Function], seen: frozenset[str] = frozenset()) -> bool:
+    """Tell whether a private function is used by operations of its module only, directly or through others like it."""
+    if function.is_operation:
+        return True
+    short = function.name.rsplit(".", 1)[-1]
+    callers = [each for each in there if short in each.uses and each.name not in seen]
+    return (
+        short.startswith("_")
+        and bool(callers)
+        and all(is_behind_an_operation(each, there, seen | {function.name}) for each in callers)
+    )
+
+
+def loose_writers() -> set[str]:
+    """Return every function that writes and is neither an operation nor hidden behind one."""
+    loose = set()
+    for name, tree in modules():
+        there = list(functions(tree))
+        loose |= {f"{name}.{each.name}" for each in there if each.writes and not is_behind_an_operation(each, there)}
+    return loose
+
+
+def test_only_operations_and_named_plumbing_write():
+    loose = loose_writers()
+
+    assert loose - set(PLUMBING) == set(), "make it an @operation, or name it in PLUMBING with its reason"
+    assert set(PLUMBING) - loose == set(), "this plumbing is gone, or became an operation"
+
+
+def test_the_scan_finds_the_operations_we_know():
+    found = {f"{name}.{each.name}" for name, tree in modules() for each in functions(tree) if each.is_operation}
+
+    assert {"crm.leads.intake.store", "crm.leads.operations.assign_many", "crm.contacts.operations.reveal"} <= found
+
+
+@pytest.mark.parametrize(
+    ("source", "writers"),
+    [
+        ('SQL = "insert into crm.a values (1)"\nasync def f(tx): await tx.execute(SQL)', {"f"}),
+        ("async def f(tx): await tx.execute(f'update crm.a set b = {1}')", {"f"}),
+        ("async def f(tx): tx.session.add(1)", {"f"}),
+        ('async def f(tx):\n    """delete from crm.a"""\n    return await tx.fetch("select 1")', set()),
+    ],
+)
+def test_the_scan_sees_writers(source, writers):
+    assert {each.name for each in functions(ast.parse(source)) if each.writes} == writers
+
+
+OF_THE_SYSTEM = {
+    "session.open": "signing in and out: nobody has a permission before",
+    "user.register": "by invitation: the token is the permission",
+    "tenant.create": "the command of whoever runs the installation",
+    "inbox.receive": "the sender's signature is the permission",
+    "inbox.process": "background work",
+    "routing.route": "background work",
+}
+"""What no role holds: only the system does these."""
+
+
+def test_every_operation_needs_a_permission_there_is():
+    for found in pkgutil.walk_packages(crm.__path__, "crm."):
+        if not found.name.startswith("crm.migrations"):
+            importlib.import_module(found.name)
+
+    ours = {name: permission for name, permission in REGISTRY.items() if name.startswith("crm.")}
+    needed = set(ours.values())
+    assert len(ours) >= 20
+    assert needed - set(rules.PERMISSIONS) == set(OF_THE_SYSTEM), "add the permission to crm/users/rules.py"
+
+
+@operation("lead.edit")
+async def forgetful(tx, *, now):
+    """Change a lead and tell nobody."""
+    await tx.execute("update crm.lead set updated_at = $1::timestamptz", now)
+
+
+async def test_a_change_that_leaves_no_trace_is_refused(tenant, now):
+    with pytest.raises(UnrecordedChange, match="no event"):
+        await db.run(tenant.admin, lambda tx: forgetful(tx, now=now))
+
+
+@operation("lead.edit")
+async def unaudited(tx, *, now):
+    """Change a lead, write the event, and forget the audit row."""
+    from crm import events, ids
+
+    await events.record(tx, "lead", ids.new(), "lead.updated", at=now)
+
+
+async def test_a_persons_change_without_audit_row_is_refused(tenant, now):
+    with pytest.raises(UnrecordedChange, match="audit"):
+        await db.run(tenant.admin, lambda tx: unaudited(tx, now=now))
+    await db.run(tenant.system, lambda tx: unaudited(tx, now=now))
