@@ -9,7 +9,7 @@ import sys
 import orjson
 import structlog
 
-QUIET = ("httpx", "httpcore", "asyncio", "uvicorn.access")
+QUIET = ("httpx", "httpcore", "asyncio", "uvicorn.access", "urllib3")
 """Loggers whose ordinary lines carry addresses of requests, and with them whatever was asked."""
 
 SHARED: list[structlog.typing.Processor] = [

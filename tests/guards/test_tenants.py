@@ -17,6 +17,7 @@ KNOWN: dict[str, Any] = {
     "phone": "+905321234567",
     "email": "ada@mail.example",
     "source": "meta",
+    "secrets": {"app_secret": "meta-app-secret", "verify_token": "meta-verify", "access_token": "meta-access"},
     "password": "uzun-bir-parola-9",
     "timezone": "Europe/Istanbul",
     "reason": "test",

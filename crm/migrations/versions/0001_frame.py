@@ -373,6 +373,7 @@ create index activity_lead on crm.activity (tenant_id, lead_id, occurred_at desc
 create index activity_contact on crm.activity (tenant_id, contact_id, occurred_at desc, id desc);
 create index routing_decision_lead on crm.routing_decision (tenant_id, lead_id, decided_at);
 create index inbox_message_pending on crm.inbox_message (tenant_id, next_attempt_at) where status = 'pending';
+create index inbox_message_failed on crm.inbox_message (tenant_id, id) where status = 'failed';
 create index import_run_created on crm.import_run (tenant_id, created_at desc);
 create index event_log_order on crm.event_log (tx_id, id);
 create index event_log_aggregate on crm.event_log (tenant_id, aggregate_type, aggregate_id, id);

@@ -1,0 +1,91 @@
+"""The inbox as it fills: each message is parsed by its source's parser and stored, a few at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from uuid import UUID
+
+import structlog
+
+from crm import db
+from crm.actor import Actor
+from crm.chores import GONE, Chore, Clock
+from crm.events.log import Event
+from crm.inbox import connections
+from crm.inbox import operations as inbox
+from crm.inbox.connections import Connection, Source
+from crm.inbox.operations import Claimed, NotNow, Unusable
+from crm.leads.intake import NewLead
+
+log = structlog.get_logger("crm.inbox")
+
+AT_ONCE = 4
+"""Messages worked off side by side; a source that is slow to answer holds up no more."""
+BATCH = 8
+"""Messages claimed together; a source that is slow to answer must not outlast the lease."""
+
+Parser = Callable[[bytes, Connection], Awaitable[Sequence[NewLead]]]
+"""What a door gives for each source: from the bytes of a message to the leads in it, asking the source if need be."""
+
+
+class Inbox(Chore):
+    """Works off every tenant's messages with the parsers of the doors."""
+
+    name = "inbox"
+    every = 5.0
+
+    def __init__(self, clock: Clock, parsers: Mapping[Source, Parser]) -> None:
+        super().__init__(clock)
+        self.parsers = parsers
+
+    def hear(self, event: Event) -> None:
+        """Take note of messages that arrived or are to be worked off again."""
+        if event.event_type in ("inbox.received", "inbox.replayed", "connection.updated"):
+            self.want(event.tenant_id)
+
+    async def work(self, tenant_id: UUID) -> None:
+        """Work off one batch of what is due; if it was full, the tenant's turn comes again."""
+        system = Actor.system(tenant_id)
+        claimed = await db.run(system, lambda tx: inbox.claim(tx, at_most=BATCH, now=self.clock()))
+        if not claimed:
+            return
+        bodies = await inbox.bodies(tenant_id, claimed)
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(message: Claimed) -> None:
+            async with places:
+                await self._work_off(tenant_id, message, bodies.get(message.id))
+
+        for ended in await asyncio.gather(*(in_turn(message) for message in claimed), return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise ended
+        if len(claimed) == BATCH:
+            self.want(tenant_id)
+
+    async def _work_off(self, tenant_id: UUID, message: Claimed, body: bytes | None) -> None:
+        """Parse and store one message; whatever happens to it, the others go on."""
+        actor = Actor.system(tenant_id, trace_id=message.trace_id)
+        try:
+            leads = await self._parse(actor, message, body)
+            await db.run(actor, lambda tx: inbox.settle(tx, message, leads, now=self.clock()))
+        except Unusable as error:
+            await self._put_off(actor, message, error.reason, for_good=True)
+        except NotNow as error:
+            await self._put_off(actor, message, error.reason)
+        except GONE:
+            raise
+        except Exception as error:  # a defect of ours: the message waits for its repair, and the log names the defect
+            frames = error.__traceback__
+            while frames and frames.tb_next:
+                frames = frames.tb_next
+            where = f"{frames.tb_frame.f_code.co_qualname}:{frames.tb_lineno}" if frames else ""
+            log.error("inbox_defect", message_id=str(message.id), error=type(error).__name__, where=where)
+            await self._put_off(actor, message, "defect")
+
+    async def _parse(self, actor: Actor, message: Claimed, body: bytes | None) -> Sequence[NewLead]:
+        if body is None:
+            raise Unusable("inbox.erased")
+        connection = await db.run(actor, lambda tx: connections.load(tx, message.connection_id))
+        return await self.parsers[message.source](body, connection)
+
+    async def _put_off(self, actor: Actor, message: Claimed, reason: str, *, for_good: bool = False) -> None:
+        await db.run(actor, lambda tx: inbox.put_off(tx, message, reason, now=self.clock(), for_good=for_good))

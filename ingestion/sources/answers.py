@@ -1,0 +1,74 @@
+"""Questions and answers of lead forms, common to the sources: who asks, how they are reached, what they agreed to."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from crm.inbox.connections import Consents
+from crm.leads.intake import Consent
+
+PERSONAL = re.compile(r"street|address|adres|birth|dogum|doğum|national|tckn|identity|passport|post_?code|zip|cpf|dni")
+"""Questions whose answer says who somebody is or where they live: it stays in the sealed message."""
+YES = frozenset({"1", "true", "yes", "evet", "on", "checked", "i agree", "kabul ediyorum", "onaylıyorum"})
+NO = frozenset({"0", "false", "no", "hayır", "hayir", "off", "", "unchecked"})
+LONGEST_NAME, LONGEST_VALUE = 60, 500
+
+CHANNEL_WORDS: dict[str, tuple[str, ...]] = {
+    "call": ("call", "phone", "telefon", "arama"),
+    "sms": ("sms",),
+    "whatsapp": ("whatsapp",),
+    "email": ("email", "e_mail", "e-mail", "eposta", "e-posta"),
+}
+CONSENT_WORDS = ("consent", "onay", "izin", "permission", "opt_in", "optin")
+
+
+def attributes(answers: Mapping[str, str]) -> dict[str, str]:
+    """Return answers that may be kept in clear, by a tidy name of the question."""
+    return {
+        name: value[:LONGEST_VALUE]
+        for question, value in answers.items()
+        if (name := tidy(question)) and value and not PERSONAL.search(name)
+    }
+
+
+def tidy(question: str) -> str:
+    """Return a question as a name: lower case, letters and digits of any script, underscores."""
+    return re.sub(r"\W+", "_", question.casefold()).strip("_")[:LONGEST_NAME]
+
+
+def channels(question: str, told: Consents) -> Sequence[str]:
+    """Return the channels a question asks consent for: as the connection was told, else by its own words."""
+    if question in told:
+        return list(told[question])
+    name = question.casefold()
+    return [channel for channel, words in CHANNEL_WORDS.items() if any(word in name for word in words)]
+
+
+def is_consent_question(question: str, told: Consents) -> bool:
+    """Tell whether a question among others asks for consent."""
+    return question in told or any(word in question.casefold() for word in CONSENT_WORDS)
+
+
+def consents(answered: Iterable[tuple[str, str]], told: Consents, **evidence: Any) -> list[Consent]:
+    """Return what was agreed to or refused, channel by channel, each with the question and answer it rests on.
+
+    A question refused and another agreed to for the same channel is a refusal. An answer that is neither says nothing.
+    """
+    found: dict[str, Consent] = {}
+    for question, answer in answered:
+        status = _status(answer)
+        for channel in channels(question, told) if status else ():
+            if channel not in found or status == "denied":
+                what = {"question": question[:LONGEST_VALUE], "answer": answer[:LONGEST_NAME], **evidence}
+                found[channel] = Consent(channel, str(status), what)
+    return list(found.values())
+
+
+def _status(answer: str) -> str | None:
+    word = answer.strip().casefold()
+    return "granted" if word in YES else "denied" if word in NO else None
+
+
+def full_name(answers: Mapping[str, str], whole: str, first: str, last: str) -> str:
+    """Return the name as one text, from the whole or from its parts."""
+    return (answers.get(whole) or f"{answers.get(first, '')} {answers.get(last, '')}").strip()

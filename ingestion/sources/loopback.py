@@ -1,0 +1,95 @@
+"""A Graph API on loopback, with the real one's shapes, for tests and the demo: it keeps test leads and tells them.
+
+Leads are put in as with the real one, by `POST /{version}/{form_id}/test_leads`, and asked for by id with a token.
+"""
+
+import itertools
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from crm.inbox.signatures import meta_signature
+
+FIRST_ID = 1_000_000_000_000_001
+"""Ids of Meta's leads have 15 to 17 digits."""
+
+Webhook = tuple[bytes, dict[str, str]]
+"""The body of a webhook and the headers that make it Meta's."""
+
+
+class Graph:
+    """The server's leads. `app` is the ASGI application; `refuse_with` makes it answer errors for a while."""
+
+    def __init__(self, *, access_token: str, first_id: int = FIRST_ID) -> None:
+        self.access_token = access_token
+        self.leads: dict[str, dict[str, Any]] = {}
+        self.refuse_with: tuple[int, int] | None = None
+        """HTTP status and error code of every answer, when something is wrong with Meta."""
+        self.asked = 0
+        self._ids = itertools.count(first_id)
+        self.app = Starlette(
+            routes=[
+                Route("/{version}/{form_id}/test_leads", self._store, methods=["POST"]),
+                Route("/{version}/{node_id}", self._tell),
+                Route("/{version}/{node_id}/", self._tell),
+            ]
+        )
+
+    def put(self, field_data: Mapping[str, str], *, at: datetime | None = None, **more: Any) -> str:
+        """Keep a lead and return its id; `more` are further fields of Graph's lead (`ad_id`, `is_organic`, …)."""
+        lead_id = str(next(self._ids))
+        created = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S+0000")
+        self.leads[lead_id] = {
+            "id": lead_id,
+            "created_time": created,
+            "field_data": [{"name": name, "values": [value]} for name, value in field_data.items()],
+            **more,
+        }
+        return lead_id
+
+    async def _store(self, request: Request) -> JSONResponse:
+        form = await request.form()
+        if form.get("access_token") != self.access_token:
+            return refusal(401, 190, "Invalid OAuth access token.")
+        given = json.loads(str(form.get("lead", "{}")))
+        fields = {each["name"]: each["values"][0] for each in json.loads(str(form["field_data"]))}
+        lead_id = self.put(fields, form_id=request.path_params["form_id"], **given)
+        return JSONResponse({"id": lead_id})
+
+    async def _tell(self, request: Request) -> JSONResponse:
+        self.asked += 1
+        if self.refuse_with:
+            return refusal(*self.refuse_with, "An error was asked for.")
+        if request.query_params.get("access_token") != self.access_token:
+            return refusal(401, 190, "Invalid OAuth access token.")
+        lead = self.leads.get(request.path_params["node_id"])
+        if lead is None:
+            return refusal(400, 100, "Unsupported get request.", error_subcode=33)
+        wanted = [*request.query_params.get("fields", "created_time,field_data").split(","), "id"]
+        return JSONResponse({name: value for name, value in lead.items() if name in wanted})
+
+
+def refusal(status: int, code: int, message: str, **more: int) -> JSONResponse:
+    """Return an error in Graph's shape."""
+    error = {"message": message, "type": "OAuthException", "code": code, "fbtrace_id": "A0loopback", **more}
+    return JSONResponse({"error": error}, status)
+
+
+def webhook(lead: Mapping[str, Any], *, app_secret: str, page_id: str = "100200300400500", at: datetime) -> Webhook:
+    """Return what Meta sends when a lead arrives, signed with the app's secret."""
+    value = {
+        "leadgen_id": lead["id"],
+        "page_id": page_id,
+        "form_id": lead.get("form_id", ""),
+        "created_time": int(at.timestamp()),
+        **({"ad_id": lead["ad_id"], "adgroup_id": lead.get("adset_id", "")} if lead.get("ad_id") else {}),
+    }
+    entry = {"id": page_id, "time": int(at.timestamp()), "changes": [{"field": "leadgen", "value": value}]}
+    body = json.dumps({"object": "page", "entry": [entry]}, separators=(",", ":")).encode()
+    return body, {"X-Hub-Signature-256": meta_signature(body, app_secret), "Content-Type": "application/json"}

@@ -1,0 +1,260 @@
+"""The inbox: stored as it came, worked off once, given up with a reason."""
+
+import asyncio
+import hashlib
+import json
+from datetime import timedelta
+
+import pytest
+
+from crm import db, vault
+from crm.inbox import connections
+from crm.inbox import operations as inbox
+from crm.inbox.chore import Inbox
+from crm.inbox.connections import Source
+from crm.inbox.operations import NotNow, Unusable
+from crm.leads.intake import NewLead
+
+BODY = json.dumps({"lead_id": "1", "phone": "+905321234567"}).encode() + b"\xff\x00"
+
+
+async def receive(tenant, connection, body, now):
+    return await db.run(tenant.system, lambda tx: inbox.receive(tx, connection, body, now=now))
+
+
+async def message(tenant):
+    async with db.transaction(tenant.system) as tx:
+        return dict(await tx.fetchrow("select * from crm.inbox_message"))
+
+
+async def count(tenant, table, where="true"):
+    async with db.transaction(tenant.system) as tx:
+        return await tx.fetchval(f"select count(*)::int from crm.{table} where {where}")
+
+
+async def work(tenant, parser, now, *, turns=1):
+    """Let the chore work as a worker would, with one parser for every source."""
+    chore = Inbox(lambda: now, dict.fromkeys(Source, parser))
+    for _ in range(turns):
+        await chore.work(tenant.id)
+
+
+def gives(*leads):
+    async def parse(body, connection):
+        return leads
+
+    return parse
+
+
+def raises(error):
+    async def parse(body, connection):
+        raise error
+
+    return parse
+
+
+LEAD = NewLead(source="google", external_id="1", phone="+90 532 123 45 67")
+
+
+class TestReceive:
+    async def test_keeps_the_bytes_sealed_and_unread(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+
+        row = await message(tenant)
+        [claimed] = await db.run(tenant.system, lambda tx: inbox.claim(tx, at_most=5, now=now))
+        assert b"5321234567" not in row["sealed"]
+        assert await inbox.bodies(tenant.id, [claimed]) == {claimed.id: BODY}
+
+    async def test_the_same_bytes_again_change_nothing(self, tenant, google, now):
+        first = await receive(tenant, google, BODY, now)
+
+        again = await asyncio.gather(*(receive(tenant, google, BODY, now) for _ in range(5)))
+
+        assert first is not None
+        assert again == [None] * 5
+        assert await count(tenant, "inbox_message") == 1
+        assert await count(tenant, "event_log", "event_type = 'inbox.received'") == 1
+
+    async def test_its_fingerprint_says_nothing_without_our_key(self, tenant, other_tenant, google, now):
+        await receive(tenant, google, BODY, now)
+
+        row = await message(tenant)
+        hashed = hashlib.sha256(BODY)
+        assert row["body_hash"] != hashed.digest()
+        assert row["body_hash"] != vault.blind_index(other_tenant.id, "inbox", hashed.hexdigest())
+
+
+class TestWork:
+    async def test_leads_and_done_come_together(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+
+        await work(tenant, gives(LEAD), now + timedelta(minutes=1))
+
+        row = await message(tenant)
+        async with db.transaction(tenant.system) as tx:
+            lead = await tx.fetchrow("select received_at, source, external_id from crm.lead")
+        assert (row["status"], row["last_error"], row["processed_at"]) == ("done", None, now + timedelta(minutes=1))
+        assert tuple(lead) == (now, "google", "1")
+
+    async def test_a_lead_that_came_in_another_message_changes_nothing(self, tenant, google, now):
+        for n in range(3):
+            await receive(tenant, google, BODY + str(n).encode(), now)
+
+        await work(tenant, gives(LEAD, LEAD), now)
+
+        assert await count(tenant, "lead") == 1
+        assert await count(tenant, "inbox_message", "status = 'done'") == 3
+
+    async def test_two_workers_share_the_messages(self, tenant, google, now):
+        for n in range(30):
+            await receive(tenant, google, str(n).encode(), now)
+        read = []
+
+        async def parse(body, connection):
+            read.append(body)
+            await asyncio.sleep(0.005)
+            return [NewLead(source="google", external_id=body.decode(), email=f"{body.decode()}@example.com")]
+
+        await asyncio.gather(*(work(tenant, parse, now, turns=5) for _ in range(2)))
+
+        assert sorted(read) == sorted(str(n).encode() for n in range(30))
+        assert await count(tenant, "lead") == 30
+
+    async def test_a_message_without_leads_is_done(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+
+        await work(tenant, gives(), now)
+
+        assert (await message(tenant))["status"] == "done"
+
+    async def test_what_a_killed_worker_claimed_comes_again_after_its_lease(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+        await db.run(tenant.system, lambda tx: inbox.claim(tx, at_most=5, now=now))
+
+        await work(tenant, gives(LEAD), now + inbox.LEASE / 2)
+        early = await count(tenant, "lead")
+        await work(tenant, gives(LEAD), now + inbox.LEASE)
+
+        assert (early, await count(tenant, "lead")) == (0, 1)
+
+    async def test_whoever_comes_back_late_finds_it_done(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+        [slow] = await db.run(tenant.system, lambda tx: inbox.claim(tx, at_most=5, now=now))
+        await work(tenant, gives(LEAD), now + inbox.LEASE)
+
+        other = NewLead(source="google", external_id="2", email="b@example.com")
+        await db.run(tenant.system, lambda tx: inbox.settle(tx, slow, [other], now=now))
+        await db.run(tenant.system, lambda tx: inbox.put_off(tx, slow, "late", now=now))
+
+        assert await count(tenant, "lead") == 1
+        assert (await message(tenant))["status"] == "done"
+
+    async def test_a_number_nobody_can_dial_does_not_lose_the_lead(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+
+        await work(tenant, gives(NewLead(source="google", external_id="1", phone="12", email="a@example.com")), now)
+
+        async with db.transaction(tenant.system) as tx:
+            attributes = await tx.fetchval("select attributes from crm.lead")
+        assert attributes == {"phone_problem": "cannot_be_dialled"}
+
+    async def test_a_lead_nobody_can_reach_is_given_up(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+
+        await work(tenant, gives(NewLead(source="google", external_id="1", phone="12")), now)
+
+        assert ((await message(tenant))["status"], (await message(tenant))["last_error"]) == (
+            "failed",
+            "lead.unreachable",
+        )
+
+
+class TestTrouble:
+    async def test_what_may_pass_is_tried_again_after_growing_pauses(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+        at, pauses = now, []
+
+        for _ in range(6):
+            await work(tenant, raises(NotNow("meta.busy")), at)
+            row = await message(tenant)
+            pauses.append((row["next_attempt_at"] - at).total_seconds())
+            at = row["next_attempt_at"]
+
+        assert (row["status"], row["attempts"], row["last_error"]) == ("pending", 6, "meta.busy")
+        assert all(2**n * inbox.FIRST_PAUSE / 2 <= pause <= 2**n * inbox.FIRST_PAUSE for n, pause in enumerate(pauses))
+
+    async def test_and_given_up_in_the_end(self, tenant, google, now, monkeypatch):
+        monkeypatch.setattr(inbox, "MOST_ATTEMPTS", 2)
+        await receive(tenant, google, BODY, now)
+
+        await work(tenant, raises(NotNow("meta.busy")), now)
+        await work(tenant, raises(NotNow("meta.busy")), now + timedelta(hours=1))
+
+        assert (await message(tenant))["status"] == "failed"
+        assert await count(tenant, "event_log", "event_type = 'inbox.failed'") == 1
+
+    async def test_what_cannot_be_read_is_given_up_at_once(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+
+        await work(tenant, raises(Unusable("google.malformed")), now)
+
+        row = await message(tenant)
+        assert (row["status"], row["last_error"], row["attempts"]) == ("failed", "google.malformed", 1)
+
+    async def test_our_own_defect_is_put_off_and_says_nothing_of_the_message(self, tenant, google, now, capsys):
+        await receive(tenant, google, BODY, now)
+
+        await work(tenant, raises(ValueError(BODY.decode("latin-1"))), now)
+
+        row = await message(tenant)
+        assert (row["status"], row["last_error"]) == ("pending", "defect")
+        assert "532" not in capsys.readouterr().out
+
+    async def test_an_erased_message_is_given_up(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+        await vault.destroy(tenant.id, [(await message(tenant))["key_id"]], now=now)
+
+        await work(tenant, gives(LEAD), now)
+
+        assert (await message(tenant))["last_error"] == "inbox.erased"
+
+    async def test_new_secrets_bring_failed_messages_back(self, tenant, meta, now):
+        await receive(tenant, meta, BODY, now)
+        await work(tenant, raises(Unusable("meta.refused")), now)
+
+        await db.run(
+            tenant.admin, lambda tx: connections.update(tx, meta.id, secrets={"access_token": "a newer one"}, now=now)
+        )
+        await work(tenant, gives(LEAD), now)
+
+        assert (await message(tenant))["status"] == "done"
+
+
+class TestReplay:
+    async def test_a_failed_message_has_another_chance(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+        await work(tenant, raises(Unusable("google.malformed")), now)
+
+        message_id = (await message(tenant))["id"]
+        await db.run(tenant.admin, lambda tx: inbox.replay(tx, message_id, now=now))
+        await work(tenant, gives(LEAD), now)
+
+        assert (await message(tenant))["status"] == "done"
+        assert await count(tenant, "audit_log", "action = 'inbox.replayed'") == 1
+
+    async def test_one_that_is_done_brings_nothing_twice(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+        await work(tenant, gives(LEAD), now)
+        message_id = (await message(tenant))["id"]
+
+        await db.run(tenant.admin, lambda tx: inbox.replay(tx, message_id, now=now))
+        await work(tenant, gives(LEAD), now)
+
+        assert await count(tenant, "lead") == 1
+        assert (await message(tenant))["status"] == "done"
+
+    async def test_another_firms_is_not_found(self, tenant, other_tenant, google, now):
+        message_id = await receive(tenant, google, BODY, now)
+
+        with pytest.raises(inbox.UnknownMessage):
+            await db.run(other_tenant.admin, lambda tx: inbox.replay(tx, message_id, now=now))
