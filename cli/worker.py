@@ -13,8 +13,10 @@ from cli import postgres
 from crm import clock, db, jobs, logs, retention, vault
 from crm.chores import Chore, follow
 from crm.events import bell
+from crm.inbox.chore import Inbox
 from crm.routing.chore import Router
 from crm.settings import settings
+from ingestion.sources import parsers
 
 app = typer.Typer()
 
@@ -40,7 +42,7 @@ async def _until_told() -> None:
 
 async def work(stop: asyncio.Event) -> None:
     """Do all of it until told to stop. When one part fails for good the others end too, and the process with them."""
-    chores: list[Chore] = [Router(clock.utc_now)]
+    chores: list[Chore] = [Router(clock.utc_now), Inbox(clock.utc_now, parsers())]
     try:
         async with bell.ringing(), asyncio.TaskGroup() as parts:
             parts.create_task(follow(chores, stop))

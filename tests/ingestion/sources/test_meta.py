@@ -1,0 +1,169 @@
+"""Meta's leads, fetched by Meta's own library from a Graph API on loopback."""
+
+import json
+import logging
+import socket
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from crm import ids
+from crm.inbox.connections import Connection, Source
+from crm.inbox.operations import NotNow, Unusable
+from crm.settings import settings
+from ingestion.sources import loopback, meta
+from tests.ingestion.sources.conftest import serving
+
+SECRETS = {"app_secret": "meta-app-secret", "verify_token": "meta-verify-token", "access_token": "meta-access-token"}
+CONNECTION = Connection(ids.new(), ids.new(), Source.meta, None, SECRETS, {"box_1": ["call", "sms"]})
+FIELDS = {
+    "full_name": "Ayşe Yılmaz",
+    "email": "ayse@example.com",
+    "phone_number": "+905321234567",
+    "which_treatment": "diş",
+    "street_address": "İstiklal 1",
+}
+
+
+@pytest.fixture
+async def graph(monkeypatch):
+    server = loopback.Graph(access_token=SECRETS["access_token"])
+    async with serving(server.app) as url:
+        monkeypatch.setenv("SANTRAL_GRAPH_URL", url)
+        settings.cache_clear()
+        yield server
+    settings.cache_clear()
+
+
+def message(*lead_ids):
+    changes = [{"field": "leadgen", "value": {"leadgen_id": each, "page_id": "1", "form_id": "9"}} for each in lead_ids]
+    return json.dumps({"object": "page", "entry": [{"id": "1", "time": 1, "changes": changes}]}).encode()
+
+
+class TestParse:
+    async def test_reads_person_attribution_and_consent(self, graph):
+        boxes = [
+            {"checkbox_key": "box_1", "is_checked": "1"},
+            {"checkbox_key": "email_news", "is_checked": "0"},
+            {"checkbox_key": "privacy", "is_checked": "1"},
+        ]
+        lead_id = graph.put(
+            FIELDS, at=datetime(2026, 3, 3, 9, 30, tzinfo=UTC), ad_id="11", adset_id="22", campaign_id="33",
+            form_id="9", is_organic=False, platform="ig", custom_disclaimer_responses=boxes,
+        )  # fmt: skip
+
+        [lead] = await meta.parse(message(lead_id), CONNECTION)
+
+        assert (lead.source, lead.external_id, lead.is_test) == ("meta", lead_id, False)
+        assert (lead.name, lead.email, lead.phone) == ("Ayşe Yılmaz", "ayse@example.com", "+905321234567")
+        assert (lead.platform, lead.campaign, lead.adset, lead.ad, lead.form) == ("meta", "33", "22", "11", "9")
+        assert lead.attributes == {"which_treatment": "diş", "publisher": "ig", "box_privacy": "1"}
+        assert {each.channel: each.status for each in lead.consents} == {
+            "call": "granted", "sms": "granted", "email": "denied",
+        }  # fmt: skip
+        assert lead.consents[0].evidence == {"question": "box_1", "answer": "1", "form": "9"}
+        assert lead.acquired_at == datetime(2026, 3, 3, 9, 30, tzinfo=UTC)
+
+    async def test_an_organic_lead_has_no_campaign(self, graph):
+        [lead] = await meta.parse(message(graph.put(FIELDS, is_organic=True)), CONNECTION)
+
+        assert (lead.campaign, lead.ad, lead.form) == (None, None, "9")
+        assert lead.attributes["is_organic"] == "true"
+
+    async def test_knows_the_leads_of_the_testing_tool(self, graph):
+        dummy = {name: f"<test lead: dummy data for {name}>" for name in ("full_name", "phone_number")}
+
+        [lead] = await meta.parse(message(graph.put({**dummy, "email": "test@fb.com"})), CONNECTION)
+
+        assert (lead.is_test, lead.name, lead.phone) == (True, "", "")
+
+    async def test_fetches_every_lead_a_message_names(self, graph):
+        wanted = [graph.put(FIELDS), graph.put(FIELDS)]
+
+        assert [lead.external_id for lead in await meta.parse(message(*wanted), CONNECTION)] == wanted
+
+    async def test_passes_over_what_is_no_lead(self, graph):
+        other = {"object": "page", "entry": [{"id": "1", "changes": [{"field": "feed", "value": {"item": "post"}}]}]}
+
+        assert await meta.parse(json.dumps(other).encode(), CONNECTION) == []
+        assert graph.asked == 0
+
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            b"",
+            b"[]",
+            b"null",
+            b"\xff",
+            b"{}",
+            b'{"object":"user","entry":[]}',
+            b'{"object":"page"}',
+            message("abc"),
+            message("../me"),
+        ],
+    )
+    async def test_refuses_what_is_not_metas(self, sent):
+        with pytest.raises(Unusable, match=r"meta\.malformed"):
+            await meta.parse(sent, CONNECTION)
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("status", "code", "kind", "reason"),
+        [
+            (500, 2, NotNow, "meta.busy"),
+            (400, 4, NotNow, "meta.busy"),
+            (400, 80005, NotNow, "meta.busy"),
+            (503, 0, NotNow, "meta.busy"),
+            (401, 190, NotNow, "meta.token"),
+            (400, 100, Unusable, "meta.refused_100"),
+            (403, 200, Unusable, "meta.refused_200"),
+        ],
+    )
+    async def test_tells_what_passes_from_what_does_not(self, graph, status, code, kind, reason):
+        lead_id = graph.put(FIELDS)
+        graph.refuse_with = (status, code)
+
+        with pytest.raises(kind) as refusal:
+            await meta.parse(message(lead_id), CONNECTION)
+
+        assert refusal.value.reason == reason
+
+    async def test_a_lead_that_is_gone_is_not_asked_for_again(self, graph):
+        with pytest.raises(Unusable):
+            await meta.parse(message("1"), CONNECTION)
+
+    async def test_a_wrong_token_waits_for_a_new_one(self, graph):
+        graph.access_token = "another"
+
+        with pytest.raises(NotNow, match=r"meta\.token"):
+            await meta.parse(message(graph.put(FIELDS)), CONNECTION)
+
+    async def test_nobody_there_is_no_reason_to_say_where(self, monkeypatch, caplog):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("SANTRAL_GRAPH_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
+            settings.cache_clear()
+            with caplog.at_level(logging.INFO), pytest.raises(NotNow) as refusal:
+                await meta.parse(message("1"), CONNECTION)
+        settings.cache_clear()
+
+        assert refusal.value.reason == "meta.unreachable"
+        assert refusal.value.__cause__ is None
+        assert SECRETS["access_token"] not in str(refusal.value) + caplog.text
+
+
+class TestLoopback:
+    async def test_takes_leads_as_graph_takes_test_leads(self, graph):
+        form = {
+            "access_token": SECRETS["access_token"],
+            "field_data": json.dumps([{"name": "email", "values": ["a@example.com"]}]),
+            "lead": json.dumps({"campaign_id": "33"}),
+        }
+        async with httpx.AsyncClient() as client:
+            stored = await client.post(f"{settings().graph_url}/v26.0/9/test_leads", data=form)
+
+        [lead] = await meta.parse(message(stored.json()["id"]), CONNECTION)
+
+        assert (lead.email, lead.campaign, lead.form) == ("a@example.com", "33", "9")
