@@ -10,9 +10,6 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read when the library 
 
 import great_expectations.expectations as gxe
 
-SUITE = "ad_reports.1"
-"""Name and version of the suites; a new version judges every set anew."""
-
 
 class ExpectSpendToBeANumber(gxe.ExpectColumnValuesToNotBeNull):
     """What was spent is there and can be read as a number."""

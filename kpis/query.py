@@ -115,9 +115,10 @@ async def ask(tx: Tx, query: Query, *, now: datetime) -> Answer:
     """
     await load_catalogue()
     wanted = _with_companions(query)
+    groups = _groups(wanted, query)
     try:
         as_of = await _as_of(tx)
-        rows = [row for group in _groups(wanted, query) for row in await _rows(tx, group, query, as_of=as_of)]
+        rows = [row for group in groups for row in await _rows(tx, group, query, as_of=as_of)]
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
         raise NotPublished from error
     names = tuple(item.name for item in wanted)

@@ -1,6 +1,7 @@
 """What holds for every asset: who answers for it, when it refreshes, how fresh it must be."""
 
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -13,7 +14,7 @@ FRESH_ADS = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=3), warn_w
 """Advertising reports come daily."""
 
 
-def gated_eager() -> dg.AutomationCondition[dg.AssetKey]:
+def gated_eager() -> dg.AutomationCondition[Any]:
     """Refresh when something upstream did, but only past checks that block.
 
     A failed blocking check stops the run it happened in; the upstream's materialization is on record all the same, and

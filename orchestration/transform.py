@@ -67,7 +67,7 @@ def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[An
     chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
     problems = []
     with warehouse.one_writer():
-        for node, result in _run(["build", "--select", *chosen]):
+        for node, result in run(["build", "--select", *chosen]):
             if result.status not in ("success", "pass", "warn"):
                 problems.append(f"{node.node_name}: {result.message}")
             if node.unique_id in assets and result.status == "success":
@@ -88,7 +88,7 @@ def _checked(key: dg.AssetCheckKey, result: Any) -> dg.AssetCheckResult:
     )
 
 
-def _run(arguments: Sequence[str]) -> Iterator[tuple[Any, Any]]:
+def run(arguments: Sequence[str]) -> Iterator[tuple[Any, Any]]:
     """Run dbt in a thread and yield each node with its result as it finishes.
 
     :raises dg.Failure: when dbt could not even start its work.

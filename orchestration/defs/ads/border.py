@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-SUITE_OF_REPORTS = "ad_reports.1"
+from expectations import AD_REPORTS
 
 UNJUDGED = """
 select r.tenant_id, r.payload_id, r.source, r.natural_key, r.is_complete, jsonb_array_length(r.rows) as row_count,
@@ -80,7 +80,7 @@ class Standing:
 def judge_new(connection: psycopg.Connection, *, now: datetime) -> int:
     """Judge the reports that have no verdict yet, keep the verdicts, and return how many there were."""
     cursor = connection.cursor(row_factory=dict_row)
-    reports = cursor.execute(UNJUDGED, {"suite": SUITE_OF_REPORTS}).fetchall()
+    reports = cursor.execute(UNJUDGED, {"suite": AD_REPORTS}).fetchall()
     if not reports:
         return 0
     # Imported here: it takes seconds and most runs have nothing to judge.
@@ -104,7 +104,7 @@ def _verdict(report: dict[str, Any], found: Sequence[dict[Any, list[str]]], *, n
         "payload_id": report["payload_id"],
         "passed": not reasons,
         "reasons": reasons,
-        "suite": SUITE_OF_REPORTS,
+        "suite": AD_REPORTS,
         "checked_at": now.astimezone(UTC),
     }
 

@@ -1,0 +1,52 @@
+"""Building the marts in tests: the project is parsed once a run, whatever database a test has."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from crm import db
+from crm.actor import Actor
+from crm.settings import settings
+from kpis import project
+from orchestration import transform
+from tests.conftest import HOME
+
+GOOD = ("success", "pass")
+Build = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def parsed(database: str) -> Path:
+    """Let this test's home share the run's parsed project."""
+    shelf = Path(os.environ[HOME]) / "dbt"
+    shelf.mkdir(exist_ok=True)
+    home = settings().home
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dbt").symlink_to(shelf)
+    with open(shelf / ".parsing", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return project.target()
+
+
+@pytest.fixture
+def build(parsed: Path) -> Build:
+    """`await build()` runs `dbt build` on this test's database; every model and test must succeed."""
+
+    async def run(*arguments: str) -> None:
+        found = await asyncio.to_thread(lambda: list(transform.run(["build", *arguments])))
+        failed = [f"{node.node_name}: {result.message}" for node, result in found if result.status not in GOOD]
+        assert not failed, failed
+        assert found
+
+    return run
+
+
+async def rows(tenant: Actor, sql: str) -> list[asyncpg.Record]:
+    """Return what a tenant's people see of the marts."""
+    async with db.transaction(tenant) as tx:
+        return await tx.fetch(sql)
