@@ -73,7 +73,9 @@ class TestCreate:
         batch = [
             NewLead(source="file", phone="0532 123 45 67", consents=[Consent("email", "granted")]),
             NewLead(source="file", phone="0532 123 45 67", email="a@example.com", name="Ayşe", tags=["x"]),
-            NewLead(source="file", email="a@example.com", consents=[Consent("email", "denied"), Consent("call", "denied")]),
+            NewLead(
+                source="file", email="a@example.com", consents=[Consent("email", "denied"), Consent("call", "denied")]
+            ),
         ]
 
         await db.run(tenant.system, lambda tx: intake.create_many(tx, batch, now=now))
