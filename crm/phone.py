@@ -70,7 +70,7 @@ def _read(text: str, country: str) -> Reading:
     except phonenumbers.NumberParseException as error:
         raise NotAPhone(fields={"phone": "a number with its country code, as in +90 5xx xxx xx xx"}) from error
     region = phonenumbers.region_code_for_number(number)
-    if not phonenumbers.is_valid_number_for_region(number, region):
+    if region is None or not phonenumbers.is_valid_number_for_region(number, region):
         raise NotAPhone(fields={"phone": "a number with its country code, as in +90 5xx xxx xx xx"})
     found = Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
     return Reading(found, region if region != "001" else None, _masked(number.country_code, found))
@@ -95,14 +95,14 @@ def _plan(region: str) -> _Plan | None:
     plan = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
     if plan is None or plan.national_prefix_transform_rule:
         return None
+    never = "(?!)"
     patterns = [desc.national_number_pattern for kind in KINDS if (desc := getattr(plan, kind)) is not None]
     valid = "|".join(f"(?:{pattern})" for pattern in patterns if pattern)
-    general = plan.general_desc.national_number_pattern
-    never = "(?!)"
+    general = plan.general_desc.national_number_pattern if plan.general_desc else None
     return _Plan(
         region,
         str(code),
-        re.compile(f"(?={general}$)(?:{valid})"),
+        re.compile(f"(?={general or never}$)(?:{valid})"),
         re.compile(plan.international_prefix or never),
         re.compile(plan.national_prefix_for_parsing or never),
     )

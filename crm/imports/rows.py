@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from crm import errors
+from crm import phone as phones
 from crm.imports.mapping import Column, Fields, Instant, fold
 from crm.imports.mapping import Mapping as FileMapping
 from crm.leads.intake import Consent, NewLead
@@ -27,7 +29,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 BETWEEN = "\x1e"
 COUNTRY = re.compile(r"[A-Z]{2}")
 WRAPPED = "the whole record is wrapped in quotes: unwrap it, or set unwrap_quoted_rows in the mapping"
-PHONE_FORMATTING = str.maketrans("", "", " ()-./\u00a0")
+PLAIN = (
+    "external_id", "name", "email", "country", "language", "status", "loss_reason", "platform", "campaign", "adset",
+    "ad", "form", "keyword", "geography", "acquired_at",
+)  # fmt: skip
 
 
 class BadFile(errors.Invalid):
@@ -88,12 +93,11 @@ class Reader:
         self._country = mapping.default_country or country
         self._import_id = import_id
         self._nothing = frozenset(mapping.empty_values)
-        self._texts = {
-            field: get
+        self._texts = [
+            (field, get, LONGEST.get(field, LONGEST_TEXT))
             for field in Fields.model_fields
-            if field not in ("phone", "email", "acquired_at") and (get := self._from(getattr(mapping.fields, field)))
-        }
-        self._phone, self._email = self._from(mapping.fields.phone), self._from(mapping.fields.email)
+            if field != "acquired_at" and (get := self._from(getattr(mapping.fields, field)))
+        ]
         self._instant = self._from(mapping.fields.acquired_at)
         self._columns_of = {
             field: " ".join(getattr(mapping.fields, field).column) or field for field in Fields.model_fields
@@ -111,68 +115,68 @@ class Reader:
         if len(cells) != self.width or (not cells[-1] and not cells[1 % self.width]) or self._is_report:
             cells = self._whole(cells)
         faults: dict[str, str] = {}
-        texts = {field: get(cells) for field, get in self._texts.items()}
-        phone = self._phone(cells) if self._phone else ""
-        email = self._email(cells).lower() if self._email else ""
-        for field, text in (*texts.items(), ("phone", phone), ("email", email)):
-            if len(text) > LONGEST.get(field, LONGEST_TEXT):
-                faults[self._columns_of[field]] = f"longer than {LONGEST.get(field, LONGEST_TEXT)} characters"
+        texts: dict[str, str] = {}
+        for field, get, longest in self._texts:
+            texts[field] = text = get(cells)
+            if len(text) > longest:
+                faults[self._columns_of[field]] = f"longer than {longest} characters"
+        of = texts.get
+        phone, email, country = of("phone", ""), of("email", "").lower(), of("country", "").upper()
         if email and not EMAIL.fullmatch(email):
             faults[self._columns_of["email"]] = "not an e-mail address, as in name@example.com"
         if not (phone or email or self.mapping.allow_anonymous):
             faults["row"] = "neither a phone number nor an e-mail address"
-        country = texts.pop("country", "").upper()
         if country and not COUNTRY.fullmatch(country):
             faults[self._columns_of["country"]] = "not a country of two letters, as in TR"
-        acquired_at = self._acquired_at(cells, faults)
-        attributes = self._attributes_of(cells, faults)
+        acquired_at = self._acquired_at(cells, faults) if self._instant else None
+        attributes = self._attributes_of(cells, faults) if self._attributes else {}
         if faults:
             raise BadRow(faults)
-        status, loss_reason = self._status(cells)
-        consents = self._consents_of(cells)
-        tags = self._tags_of(cells)
-        external_id = texts.pop("external_id", "")
-        loss_reason = loss_reason or texts.pop("loss_reason", "") or None
-        platform = texts.pop("platform", "") or "unknown"
-        content = BETWEEN.join(
-            (
-                phone.translate(PHONE_FORMATTING), email, country, status, loss_reason or "", platform,
-                acquired_at.isoformat() if acquired_at else "", *tags,
-                *[f"{field}={text}" for field, text in texts.items()],
-                *[f"{each.channel}={each.status}" for each in consents],
-                *[f"{name}={text}" for name, text in attributes.items()],
-            )
-        )  # fmt: skip
+        status, loss_reason = self._status(cells) if self._statuses else (Status.new, None)
+        lead: dict[str, Any] = {
+            "external_id": of("external_id", ""),
+            "name": of("name", ""),
+            "phone": phone,
+            "email": email,
+            "country": country or self._country,
+            "language": of("language") or None,
+            "status": status,
+            "loss_reason": loss_reason or of("loss_reason") or None,
+            "platform": of("platform") or "unknown",
+            "campaign": of("campaign") or None,
+            "adset": of("adset") or None,
+            "ad": of("ad") or None,
+            "form": of("form") or None,
+            "keyword": of("keyword") or None,
+            "geography": of("geography") or None,
+            "attributes": attributes,
+            "tags": self._tags_of(cells) if self._tags else (),
+            "consents": self._consents_of(cells) if self._consents else (),
+            "acquired_at": acquired_at,
+        }
+        digest = self._content(lead)
+        lead["external_id"] = lead["external_id"] or f"row-{digest.hex()[:40]}"
+        return NewLead(self.mapping.source, content_hash=digest, import_id=self._import_id, **lead)
+
+    def _content(self, lead: dict[str, Any]) -> bytes:
+        """Return the hash of what a row says, however it is written.
+
+        :raises BadRow: when it says what is no text.
+        """
+        words = [
+            lead["phone"].translate(phones.FORMATTING),
+            *[str(lead[field] or "") for field in PLAIN],
+            *lead["tags"],
+            *[f"{each.channel}={each.status}" for each in lead["consents"]],
+            *[f"{name}={text}" for name, text in lead["attributes"].items()],
+        ]
+        content = BETWEEN.join(words)
+        if "\x00" in content:
+            raise BadRow({"row": "holds a NUL character"})
         try:
-            digest = self._digest(content)
+            return self._digest(content)
         except UnicodeEncodeError as error:
             raise BadRow({"row": f"holds bytes that are not {self.mapping.encoding}"}) from error
-        if "\x00" in content or "\x00" in external_id:
-            raise BadRow({"row": "holds a NUL character"})
-        return NewLead(
-            source=self.mapping.source,
-            name=texts.get("name", ""),
-            phone=phone,
-            email=email,
-            country=country or self._country,
-            language=texts.get("language") or None,
-            external_id=external_id or f"row-{digest.hex()[:40]}",
-            content_hash=digest,
-            status=status,
-            loss_reason=loss_reason,
-            platform=platform,
-            attributes=attributes,
-            tags=tags,
-            consents=consents,
-            acquired_at=acquired_at,
-            import_id=self._import_id,
-            campaign=texts.get("campaign") or None,
-            adset=texts.get("adset") or None,
-            ad=texts.get("ad") or None,
-            form=texts.get("form") or None,
-            keyword=texts.get("keyword") or None,
-            geography=texts.get("geography") or None,
-        )
 
     def named(self, faults: Mapping[str, str]) -> dict[str, str]:
         """Return faults of fields as faults of the file's own columns."""

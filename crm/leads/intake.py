@@ -282,7 +282,7 @@ def prepare(tenant_id: UUID, lead: NewLead, key: vault.DataKey, *, now: datetime
 
     :raises crm.phone.NotAPhone: when there is a phone and it cannot be dialled.
     """
-    number = phone.parse(lead.phone, country=lead.country or "TR") if lead.phone else None
+    number, region, masked = phone.read(lead.phone, country=lead.country or "TR") if lead.phone else (None, None, None)
     email = lead.email.strip().lower()
     granted = [consent.channel for consent in lead.consents if consent.status == "granted"]
     denied = [consent.channel for consent in lead.consents if consent.status == "denied"]
@@ -292,13 +292,13 @@ def prepare(tenant_id: UUID, lead: NewLead, key: vault.DataKey, *, now: datetime
         ids.new(),
         lead.name,
         names.fold(lead.name),
-        lead.country or (phone.country_of(number) if number else None),
+        lead.country or region,
         lead.language,
         key.id,
         ids.new() if number else None,
         vault.blind_index(tenant_id, "phone", number) if number else None,
         key.seal(number) if number else None,
-        phone.mask(number) if number else None,
+        masked,
         ids.new() if email else None,
         vault.blind_index(tenant_id, "email", email) if email else None,
         key.seal(email) if email else None,
