@@ -1,7 +1,8 @@
 """A page of 50 leads: through HTTP against the same statement run bare, at 10,000 and at 1,000,000 leads.
 
 Ours: token, tenant, visibility, signed cursor, JSON out, trace and metrics. Baseline: pgbench running the very
-statement the list runs, with its values, under the same role and tenant. Two databases of one server hold the two sizes, each
+statement the list runs, with its values, under the same role and tenant. Two databases of one server hold the two
+sizes, each
 with an API process of its own; pages are asked for in turns, the first and one deep in the list.
 """
 
