@@ -28,7 +28,7 @@ REPORTS = dg.AssetKey(["raw", "ad_reports"])
         )
     ],
 )
-def ad_reports() -> dg.MaterializeResult[Any]:
+def ad_reports() -> dg.MaterializeResult:
     """Advertising reports that landed, each with the verdict of the gate: what is bad is held back, set by set."""
     with warehouse.connect() as connection:
         judged = border.judge_new(connection, now=clock.utc_now())
