@@ -1,0 +1,114 @@
+"""`kill -9` in the middle of a burst of webhooks: what was acknowledged becomes exactly one lead, given out once."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from cli import cluster
+from crm import clock, db, migrations, vault
+from crm.settings import settings
+from ingestion.sources import loopback
+from tests.conftest import make_tenant
+from tests.ingestion.sources.conftest import serving
+from tests.kill import firm
+
+pytestmark = pytest.mark.xdist_group("kill")  # one at a time: each runs several processes
+
+
+@pytest.fixture
+async def graph(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[loopback.Graph]:
+    """A Graph API on loopback, in the environment of the processes to come."""
+    server = loopback.Graph(access_token=firm.META["access_token"])
+    async with serving(server.app) as url:
+        monkeypatch.setenv("SANTRAL_GRAPH_URL", url)
+        settings.cache_clear()
+        yield server
+
+
+async def test_of_the_worker_and_of_the_api(tenant, graph):
+    await firm.connect(tenant, now=clock.utc_now())
+    with firm.processes() as processes:
+        burst = firm.Burst(graph, f"http://127.0.0.1:{processes.port}", random.Random(3))
+        await processes.ready()
+
+        sending = asyncio.create_task(burst.run(senders=6, each=30, pause=0.02))
+        await burst.reached(30)
+        processes.kill("worker")
+        processes.start("worker")
+        await burst.reached(60)
+        processes.kill("api")
+        processes.start("api")
+        await sending
+
+        assert len(burst.acknowledged) > 100
+        await firm.hold_to_account(tenant, burst)
+
+
+class Postgres:
+    """A durable server of this test's own, that can be killed and comes back on its port with its data."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.base = (home / "postgres").resolve()
+        self.port = port
+        self.again: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """Kill the postmaster; its children follow when they notice."""
+        os.kill(int((self.base / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+    def start(self) -> None:
+        """Start it again as it was started before, on what is on the disk."""
+        user = cluster.runtime_user()
+        options = cluster.SETTINGS | {"port": str(self.port)}
+        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        binaries = cluster.reachable_binaries(self.base, user)
+        command = ["setpriv", "--pdeathsig", "INT", "--", str(binaries / "postgres"), "-D", str(self.base / "data")]
+        self.again = subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL, **cluster._as(user))
+
+    def stop(self) -> None:
+        if self.again:
+            self.again.send_signal(signal.SIGINT)
+            self.again.wait(30)
+
+
+@pytest.fixture
+async def durable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Postgres]:
+    """A migrated server with fsync on under DATABASE_URL."""
+    home = tmp_path / "home"
+    with cluster.server(home) as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.delenv("SANTRAL_KEYS_DATABASE_URL", raising=False)
+        monkeypatch.setenv("SANTRAL_HOME", str(home))
+        settings.cache_clear()
+        await migrations.prepare()
+        postgres = Postgres(home, settings().owner_url().port)
+        yield postgres
+        await db.close()
+        await vault.close()
+        postgres.stop()
+    settings.cache_clear()
+
+
+async def test_of_postgres(durable, graph):
+    tenant = await make_tenant("acme")
+    await firm.connect(tenant, now=clock.utc_now())
+    with firm.processes() as processes:
+        burst = firm.Burst(graph, f"http://127.0.0.1:{processes.port}", random.Random(3))
+        await processes.ready()
+
+        sending = asyncio.create_task(burst.run(senders=6, each=25, pause=0.02))
+        await burst.reached(40)
+        durable.kill()
+        await asyncio.sleep(0.5)
+        durable.start()
+        await sending
+
+        assert len(burst.acknowledged) > 80
+        await firm.hold_to_account(tenant, burst)
+        assert all(process.poll() is None for process in processes.running.values()), "both outlived it"
