@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 import api.routers
 from api import openapi, problems, telemetry
+from api.dispatch import Index
 from api.middleware import Frame
 from api.realtime import Hub
 from crm import db, requests, vault
@@ -39,6 +40,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
         telemetry=telemetry.config(config),
     )
     app.state.requests = writer
@@ -48,6 +50,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
     for router in routers():
         # Their routes stand in the application's own list: one match per request, not one per router.
         app.router.routes.extend(router.routes)
+    if not config.otlp_endpoint:  # spans take their route from the framework's own search
+        app.router.routes.insert(0, Index(app.router.routes))
     openapi.install(app)
     return app
 

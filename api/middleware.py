@@ -1,5 +1,5 @@
 """The frame around every request, in one layer of plain ASGI: trace id, who asks, rate limit, body size, security
-headers, metrics, one log line, one row of the request log, and the last word on defects.
+headers, metrics, one line of the request log, and the last word on defects.
 
 One layer and no more, because each costs: see tests/api/test_middleware.py for its price.
 """
@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
-import structlog
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from opentelemetry import trace
 from starlette.exceptions import HTTPException
@@ -19,10 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import metrics, problems
 from api.context import KEY, RequestContext
+from api.ratelimit import LoopStorage
 from crm import clock, errors, ids, requests
 from crm.users import tokens
-
-log = structlog.get_logger("api.request")
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of body that a route takes unless it declares `@body_limit`."""
@@ -54,7 +51,7 @@ class Frame:
         self.sink = sink
         self.tracing = tracing
         self.rate: RateLimitItem = parse(rate)
-        self.limiter = FixedWindowRateLimiter(MemoryStorage())
+        self.limiter = FixedWindowRateLimiter(LoopStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
@@ -102,24 +99,14 @@ class Frame:
         return not self.limiter.hit(self.rate, client[0] if client else "nowhere")
 
     def _account(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
-        """Write the metric, the log line and the request log's row: route template only, nothing that was sent."""
+        """Note the metric, and the line for the log and the table: route template only, nothing that was sent."""
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         method = scope["method"] if scope["method"] in metrics.METHODS else "OTHER"
         status = status or 499  # the client went away before an answer
         metrics.observe(route, method, status, seconds)
         actor = context.actor
-        user_id = actor.user_id if actor else None
-        tenant_id = actor.tenant_id if actor else context.tenant_id
+        tenant_id, user_id = (actor.tenant_id, actor.user_id) if actor else (context.tenant_id, None)
         self.sink((tenant_id, context.now, route, method, status, seconds * 1000, user_id, context.trace_id))
-        log.info(
-            "request",
-            method=method,
-            route=route,
-            status=status,
-            ms=round(seconds * 1000, 2),
-            trace_id=context.trace_id.hex,
-            user_id=str(user_id) if user_id else None,
-        )
 
 
 class _Bounded:

@@ -56,7 +56,8 @@ def may_see(actor: Actor, event: Event, owners: Owners) -> bool:
     if actor.may("lead.view.all"):
         return True
     if event.aggregate_type == "agent":
-        people, teams = {event.aggregate_id}, {_id(event.payload.get("team_id"))}
+        people: set[UUID | None] = {event.aggregate_id}
+        teams: set[UUID | None] = {_id(event.payload.get("team_id"))}
     else:
         owner, team = owners.get(event.aggregate_id, (None, None))
         people = {owner, _id(event.payload.get("user_id")), _id(event.payload.get("previous_user_id"))}

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from crm import db
+from crm import db, logs
 from crm.actor import Actor
 from crm.db import Tx
 
@@ -39,14 +39,24 @@ async def write(lines: Sequence[Line]) -> None:
             await tx.execute(INSERT, *columns)
 
 
+def _words(line: Line) -> dict[str, object]:
+    """Return a line as it is printed."""
+    tenant_id, at, route, method, status, ms, user_id, trace_id = line
+    return {
+        "event": "request", "level": "info", "timestamp": at, "method": method, "route": route, "status": status,
+        "ms": round(ms, 2), "trace_id": trace_id.hex, "tenant_id": tenant_id, "user_id": user_id,
+    }  # fmt: skip
+
+
 class Writer:
-    """Takes lines without waiting and writes them once a second.
+    """Takes lines without waiting; prints them and writes them to the table once a second.
 
     A process that dies loses the last second of its request log: it is a measurement, not a record of the business.
     """
 
     def __init__(self) -> None:
         self._lines: list[Line] = []
+        self._unwritten: list[Line] = []
         self._dropped = 0
 
     def take(self, line: Line) -> None:
@@ -57,15 +67,17 @@ class Writer:
             self._dropped += 1
 
     async def flush(self) -> None:
-        """Write what is held; when the database refuses, hold it for the next time."""
-        lines, self._lines = self._lines, []
+        """Print and write what is held; when the database refuses, hold it for the next time."""
+        fresh, self._lines = self._lines, []
+        logs.write(_words(line) for line in fresh)
+        lines, self._unwritten = [*self._unwritten, *fresh][:AT_MOST], []
         if not lines:
             return
         try:
             await write(lines)
         except Exception as error:  # whatever it is, requests go on without their log
             log.warning("request_log_not_written", lines=len(lines), dropped=self._dropped, error=type(error).__name__)
-            self._lines = [*lines, *self._lines][:AT_MOST]
+            self._unwritten = lines
 
     async def run(self) -> None:
         """Write once a second until cancelled, and once more then."""

@@ -9,8 +9,10 @@ from uuid import uuid4
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRouter
+from starlette.routing import BaseRoute
 
-from api.deps import Access, GuardedRoute, Router, access_of
+from api.deps import Access, Router, access_of
+from api.dispatch import Index
 from crm.users import rules
 from tests.api.conftest import SignIn
 from tests.conftest import Tenant
@@ -20,11 +22,16 @@ REFUSED_BY_POLICY = {"not_authenticated", "token.invalid", "token.expired", "for
 """What the frame answers; a public route with a proof of its own (a signature) refuses in words of its own."""
 
 
+def served(app: FastAPI) -> Iterator[BaseRoute]:
+    """Yield every route, the index of them left out: it leads to those behind it."""
+    return (route for route in app.routes if not isinstance(route, Index))
+
+
 class TestDeclaration:
     def test_is_there_on_every_route(self, app: FastAPI) -> None:
         silent = [
             f"{getattr(route, 'methods', 'WebSocket')} {route.path}"
-            for route in app.routes
+            for route in served(app)
             if access_of(route.endpoint) is None
         ]
 
@@ -33,7 +40,7 @@ class TestDeclaration:
     def test_names_a_reason_where_it_names_no_permission(self, app: FastAPI) -> None:
         unexplained = [
             route.path
-            for route in app.routes
+            for route in served(app)
             if not access_of(route.endpoint).permissions and not access_of(route.endpoint).reason
         ]
 
@@ -70,11 +77,6 @@ def expected(access: Access, role: str | None) -> int | None:
     if access.permissions and not rules.ROLES[rules.Role(role)] & set(access.permissions):
         return 403
     return None
-
-
-def guarded(app: FastAPI) -> Iterator[GuardedRoute]:
-    """Yield the routes in an order in which none closes the account that calls the next."""
-    return (route for route in app.routes if isinstance(route, GuardedRoute))
 
 
 class TestMatrix:
