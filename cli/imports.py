@@ -1,8 +1,6 @@
 """`santral import`: files of leads into the CRM."""
 
 import asyncio
-import codecs
-import csv
 import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict
@@ -17,14 +15,12 @@ from cli import postgres, tenant
 from crm import db, errors, vault
 from crm.db import to_json
 from crm.imports import mapping as mappings
-from crm.imports import runs
+from crm.imports import reports
 from crm.imports.chunks import Rejection
 from crm.imports.mapping import Mapping
 from crm.imports.runs import Run
 from ingestion.files import running
 from ingestion.files.reading import Table
-
-MAPPINGS = Path(__file__).resolve().parent.parent / "ingestion" / "mappings"
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -72,17 +68,17 @@ def leads(
 def read_mapping(name: str) -> Mapping:
     """Return the mapping in a file, or of one of the names that come along.
 
-    :raises CannotRead: when there is neither.
-    :raises mappings.MappingInvalid: when it cannot be used.
+    :raises CannotRead: when there is no such file.
+    :raises mappings.MappingInvalid: when it cannot be used, or there is none of that name.
     """
-    path = Path(name) if Path(name).suffix else MAPPINGS / f"{name}.yaml"
+    if not Path(name).suffix:
+        return mappings.named(name)
     try:
-        return mappings.parse(path.read_text(encoding="utf-8"))
+        return mappings.parse(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
-        known = ", ".join(sorted(each.stem for each in MAPPINGS.glob("*.yaml")))
-        raise CannotRead(f"cannot read the mapping {path} ({error.strerror}); by name there are: {known}") from error
+        raise CannotRead(f"cannot read the mapping {name}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise CannotRead(f"the mapping {path} is not UTF-8") from error
+        raise CannotRead(f"the mapping {name} is not UTF-8") from error
 
 
 def _open(file: Path) -> BinaryIO:
@@ -103,7 +99,7 @@ async def _run(
                 told: AsyncIterator[Rejection] = _each(rejections)
             else:
                 run = await running.import_file(actor, content, name, plan, progress=bar.move, opened=bar.opened)
-                told = runs.rejected(actor, run.id)
+                told = reports.rejected(actor, run.id)
         written = await _write_report(place, run, told) if run.counts.rejected else None
         _tell(run, written, quiet=quiet)
         return {**asdict(run.counts), "report": str(written) if written else None}
@@ -118,17 +114,12 @@ async def _each(rejections: Iterable[Rejection]) -> AsyncIterator[Rejection]:
 
 
 async def _write_report(place: Path, run: Run, rejections: AsyncIterator[Rejection]) -> Path:
-    """Write the rejected rows as CSV in the file's encoding; readable by its owner only, for it holds personal data."""
-    mapping = run.mapping
-    # With its mark a spreadsheet knows UTF-8; reading takes it off again.
-    encoding = "utf-8-sig" if codecs.lookup(mapping.encoding).name == "utf-8" else mapping.encoding
+    """Write the rejected rows as CSV; readable by its owner only, for it holds personal data."""
     try:
         place.touch(mode=0o600)
-        with place.open("w", encoding=encoding, errors="surrogateescape", newline="") as out:
-            lines = csv.writer(out, delimiter=mapping.delimiter)
-            lines.writerow(runs.report_header(run.columns, mapping))
-            async for rejection in rejections:
-                lines.writerow(runs.report_row(rejection, run.columns, mapping))
+        with place.open("wb") as out:
+            async for line in reports.as_csv(run, rejections):
+                out.write(line)
     except OSError as error:
         raise CannotWrite(f"cannot write the report {place} ({error.strerror}): name another with --report") from error
     return place

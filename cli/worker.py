@@ -16,11 +16,12 @@ from crm.events import bell
 from crm.inbox.chore import Inbox
 from crm.routing.chore import Router
 from crm.settings import settings
+from ingestion.files import running as imports
 from ingestion.sources import parsers
 
 app = typer.Typer()
 
-SCHEDULED = (retention,)
+SCHEDULED = (retention, imports)
 """Modules whose jobs this process knows once they are imported."""
 
 

@@ -1,7 +1,9 @@
 """A mapping says how the columns of a file become leads. It is YAML; what is wrong with one is told in sentences."""
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -10,6 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from crm import errors
 from crm.leads.rules import Status
+
+SHIPPED = Path(__file__).resolve().parents[2] / "ingestion" / "mappings"
+"""The mappings that come along, each under the name of its source."""
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 class MappingInvalid(errors.Invalid):
@@ -184,6 +190,18 @@ def parse(text: str) -> Mapping:
     if not isinstance(given, dict):
         raise MappingInvalid("the mapping is empty: it needs at least `source` and `fields`")
     return of(given)
+
+
+def named(name: str) -> Mapping:
+    """Return a mapping that comes along.
+
+    :raises MappingInvalid: when there is none of that name.
+    """
+    path = SHIPPED / f"{name}.yaml"
+    if not NAME.fullmatch(name) or not path.is_file():
+        known = ", ".join(sorted(each.stem for each in SHIPPED.glob("*.yaml")))
+        raise MappingInvalid(f"there is no mapping of that name; there are: {known}", fields={"mapping": "unknown"})
+    return parse(path.read_text(encoding="utf-8"))
 
 
 def of(given: Any) -> Mapping:

@@ -17,13 +17,11 @@ from uuid import UUID
 import asyncpg
 
 from crm import audit, db, errors, events, ids, vault
-from crm.actor import Actor
 from crm.db import Tx, to_json
 from crm.imports import known as known_leads
 from crm.imports import mapping as mappings
 from crm.imports.chunks import Chunk, Rejection, Row
 from crm.imports.mapping import Mapping as FileMapping
-from crm.imports.rows import ERROR_COLUMN, escape
 from crm.leads import intake
 from crm.operation import operation
 
@@ -148,10 +146,10 @@ async def insert(
         to_json(run.mapping.model_dump(mode="json")), status, is_dry_run, to_json(run.notes), tx.actor.user_id, now,
     )  # fmt: skip
     told = {"source": run.mapping.source, "is_dry_run": is_dry_run}
-    await _trace(tx, run.id, "import.started", told, at=now)
+    await trace(tx, run.id, "import.started", told, at=now)
 
 
-async def _trace(tx: Tx, run_id: UUID, happened: str, told: Mapping[str, Any], *, at: datetime) -> None:
+async def trace(tx: Tx, run_id: UUID, happened: str, told: Mapping[str, Any], *, at: datetime) -> None:
     """Write the event, and for a person the audit row."""
     await events.record(tx, "import", run_id, happened, told, at=at)
     if tx.actor.user_id is not None:
@@ -190,7 +188,7 @@ async def take(tx: Tx, run: Run, chunk: Chunk, *, now: datetime) -> tuple[Counts
         else:
             setattr(counts, outcome.outcome, getattr(counts, outcome.outcome) + 1)
     counts.rejected = len(rejections)
-    await _reject(tx, run.id, rejections, now=now)
+    await reject(tx, run.id, rejections, now=now)
     await advance(tx, run, counts, chunk, now=now)
     return counts, rejections
 
@@ -208,7 +206,7 @@ async def advance(tx: Tx, run: Run, counts: Counts, chunk: Chunk, *, now: dateti
     )  # fmt: skip
     if done != "UPDATE 1":
         raise Overtaken
-    await _trace(tx, run.id, "import.advanced", {"next_row": after.next_row, **asdict(total)}, at=now)
+    await trace(tx, run.id, "import.advanced", {"next_row": after.next_row, **asdict(total)}, at=now)
 
 
 def moved(run: Run, counts: Counts, chunk: Chunk) -> Run:
@@ -241,7 +239,7 @@ async def _store(
     return list(zip(rows, prepared, stored, strict=True))
 
 
-async def _reject(tx: Tx, run_id: UUID, rejections: Sequence[Rejection], *, now: datetime) -> None:
+async def reject(tx: Tx, run_id: UUID, rejections: Sequence[Rejection], *, now: datetime) -> None:
     """Keep rejected rows, sealed under one key for the chunk."""
     if not rejections:
         return
@@ -269,46 +267,35 @@ async def finish(tx: Tx, run: Run, *, now: datetime) -> None:
     await tx.execute(
         "delete from crm.import_upload where tenant_id = $1::uuid and import_id = $2::uuid", tx.actor.tenant_id, run.id
     )
-    await _trace(tx, run.id, "import.finished", asdict(run.counts), at=now)
+    await trace(tx, run.id, "import.finished", asdict(run.counts), at=now)
 
 
-async def rejected(actor: Actor, run_id: UUID, *, page: int = 1000) -> AsyncIterator[Rejection]:
-    """Yield the rejected rows of a run in the order of the file, opened; a row whose key was destroyed is left out."""
-    after = -1
-    while True:
-        async with db.transaction(actor) as tx:
-            rows = await tx.fetch(
-                "select row_no, key_id, sealed, errors from crm.import_rejection"
-                " where tenant_id = $1::uuid and import_id = $2::uuid and row_no > $3::int"
-                " order by row_no limit $4::int",
-                actor.tenant_id, run_id, after, page,
-            )  # fmt: skip
-        keys = await vault.find(actor.tenant_id, {row["key_id"] for row in rows})
-        for row in rows:
-            if key := keys.get(row["key_id"]):
-                yield Rejection(row["row_no"], json.loads(key.open(row["sealed"])), row["errors"])
-        if len(rows) < page:
-            return
-        after = rows[-1]["row_no"]
+COLUMNS = """
+id, source, file_name, status, is_dry_run, next_row, read, created, merged, unchanged, rejected, notes, mapping,
+last_error, created_by, created_at, updated_at, finished_at
+"""
 
 
-def report_header(columns: Sequence[str], mapping: FileMapping) -> list[str]:
-    """Return the columns of a report: the file's own (without an earlier report's) and what is wrong."""
-    return [name for name in columns if name != ERROR_COLUMN or name in mapping.columns] + [ERROR_COLUMN]
+async def get(tx: Tx, run_id: UUID) -> asyncpg.Record:
+    """Return the row of one run.
 
-
-def report_row(rejection: Rejection, columns: Sequence[str], mapping: FileMapping) -> list[str]:
-    """Return one line of a report: the row as it was, safe to open in a spreadsheet, and its faults."""
-    faults = "; ".join(
-        sentence if column == "row" else f"{column}: {sentence}" for column, sentence in rejection.faults.items()
+    :raises RunNotFound: when there is none.
+    """
+    row = await tx.fetchrow(
+        f"select {COLUMNS} from crm.import_run where tenant_id = $1::uuid and id = $2::uuid", tx.actor.tenant_id, run_id
     )
-    cells = list(map(escape, rejection.cells)) + [""] * (len(columns) - len(rejection.cells))
-    kept = [
-        cell
-        for name, cell in zip(columns, cells, strict=False)
-        if name != ERROR_COLUMN or name in mapping.columns
-    ]  # fmt: skip
-    return [*kept, faults, *cells[len(columns) :]]
+    if row is None:
+        raise RunNotFound
+    return row
+
+
+async def page(tx: Tx, *, after: UUID | None = None, limit: int) -> list[asyncpg.Record]:
+    """Return runs, latest first, after one in that order."""
+    return await tx.fetch(
+        f"select {COLUMNS} from crm.import_run where tenant_id = $1::uuid and ($2::uuid is null or id < $2::uuid)"
+        " order by id desc limit $3::int",
+        tx.actor.tenant_id, after, limit,
+    )  # fmt: skip
 
 
 def of_row(row: Mapping[str, Any]) -> Run:

@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO, Protocol
+from uuid import UUID
 
 import asyncpg
 
-from crm import clock, db, errors, ids, vault
+from crm import clock, db, errors, ids, jobs, vault
 from crm.actor import Actor
-from crm.imports import chunks, runs
+from crm.imports import chunks, runs, uploads
 from crm.imports.chunks import Chunk, Draft, Rejection
 from crm.imports.mapping import Mapping
 from crm.imports.rehearsal import Rehearsal
 from crm.imports.rehearsal import keys as throwaway_keys
-from crm.imports.rows import Reader
+from crm.imports.rows import BadFile, Reader
 from crm.imports.runs import Run
 from ingestion.files import reading
 from ingestion.files.reading import Table
@@ -201,6 +203,32 @@ async def rehearse(
         reader = await make_reader(actor, mapping, table)
         await pump(actor, sink, reader, table, now=now, progress=progress)
         return sink.run, sink.rejections
+
+
+@jobs.task(uploads.TASK)
+async def import_upload(actor: Actor, *, import_id: UUID) -> None:
+    """Import an uploaded file for the person who sent it; run again after a crash, it goes on."""
+    row, file = await uploads.content(actor, import_id)
+    if row["status"] in ("done", "failed"):
+        return
+    sender = replace(actor, user_id=row["created_by"])
+    run, now = runs.of_row(row), clock.utc_now
+    try:
+        if row["is_dry_run"]:
+            rehearsal, rejections = await rehearse(sender, file, run.mapping)
+            rehearsal.id = import_id
+            await db.run(sender, lambda tx: uploads.rehearsed(tx, rehearsal, rejections, now=now()))
+            return
+        table = reading.table(file, run.mapping)
+        await make_reader(sender, run.mapping, table)
+        run.columns = table.header
+        digest = runs.file_digest(actor.tenant_id, reading.digest(file))
+        async with runs.alone(actor.tenant_id, digest, wait=True):
+            await db.run(sender, lambda tx: uploads.open_run(tx, run, now=now()))
+            await proceed(sender, run, reading.table(file, run.mapping), now=now, progress=lambda run: None)
+    except BadFile as error:
+        refusal = error
+        await db.run(sender, lambda tx: uploads.refuse(tx, import_id, refusal, now=now()))
 
 
 async def make_reader(actor: Actor, mapping: Mapping, table: Table, *, run: Run | None = None) -> Reader:

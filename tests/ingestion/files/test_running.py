@@ -8,7 +8,7 @@ from dataclasses import asdict
 import asyncpg
 import pytest
 
-from crm.imports import chunks, mapping, rows, runs
+from crm.imports import chunks, mapping, reports, rows, runs
 from crm.settings import settings
 from ingestion.files import running
 from tests.conftest import NOW
@@ -96,9 +96,9 @@ class TestReport:
         bad = [row(1, Phone="12", City="=1+1"), row(2), [*row(3), "too", "many"], row(4, Mail="-")]
         run = await load(bad)
 
-        told = [each async for each in runs.rejected(tenant.system, run.id)]
-        header = runs.report_header(run.columns, plan)
-        lines = [runs.report_row(each, run.columns, plan) for each in told]
+        told = [each async for each in reports.rejected(tenant.system, run.id)]
+        header = reports.header(run.columns, plan)
+        lines = [reports.cells_of(each, run.columns, plan) for each in told]
         assert header == [*HEADER, "error"]
         assert [line[header.index("error")] for line in lines] == [
             "Phone: a number with its country code, as in +90 5xx xxx xx xx",

@@ -10,7 +10,7 @@ import pytest
 from cli.imports import read_mapping
 from crm import db
 from crm.imports import mapping as mappings
-from crm.imports import runs
+from crm.imports import reports
 from ingestion.files import running
 from tests.conftest import NOW
 
@@ -105,6 +105,6 @@ async def test_wrapped_rows_are_reported_without_the_option(tenant, file):
     run = await load(tenant, file, plan)
 
     assert tuple(asdict(run.counts).values()) == (6000, 5778, 0, 0, 222)
-    told = [each async for each in runs.rejected(tenant.system, run.id)]
+    told = [each async for each in reports.rejected(tenant.system, run.id)]
     assert len(told) == 222
     assert all("wrapped in quotes" in each.faults["row"] and len(each.cells) == 1 for each in told)
