@@ -1,0 +1,1 @@
+"""Screens for people who steer by numbers: a client of the API, nothing more."""

@@ -1,0 +1,141 @@
+"""One cached function per question, asking the API. An answer is kept for each person on their own (`who`)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import streamlit as st
+
+from dashboards import session
+from dashboards.words import ZONE
+
+FRESH = 20
+"""Seconds an answer is good for: the pipeline publishes every few minutes."""
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is looked at: business days from `first` to `last`, both meant, and chosen values of dimensions."""
+
+    first: date
+    last: date
+    chosen: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The scope as a cache takes it."""
+        return self.first, self.last, tuple((dim, tuple(values)) for dim, values in sorted(self.chosen.items()))
+
+    def before(self) -> "Scope":
+        """Return the equally long period before this one."""
+        length = self.last - self.first + timedelta(days=1)
+        return Scope(self.first - length, self.last - length, self.chosen)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows of metrics; `as_of` None: nothing is published yet."""
+
+    rows: Rows
+    as_of: str | None
+    definition: str | None
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def _kpis(
+    who: str, _token: str, language: str, metrics: tuple[str, ...], by: tuple[str, ...], grain: str | None, scope: tuple[Any, ...]
+) -> Answer:  # fmt: skip
+    first, last, chosen = scope
+    question = {
+        "metrics": list(metrics),
+        "by": list(by),
+        "grain": grain,
+        "from": first.isoformat(),
+        "to": (last + timedelta(days=1)).isoformat(),
+        "filters": [{"dim": dim, "values": list(values)} for dim, values in chosen if values],
+    }
+    found = session.send("POST", "/kpis/query", _token, language, json=question)
+    return Answer(found["rows"], found["as_of"], found["definition"])
+
+
+def kpis(scope: Scope, *metrics: str, by: Sequence[str] = (), grain: str | None = None, language: str) -> Answer:
+    """Answer metrics of a scope, by dimensions and in a grain of time."""
+    return _kpis(session.me()["id"], session.token(), language, metrics, tuple(by), grain, scope.key)
+
+
+@st.cache_data(ttl=300, show_spinner=False)
+def _campaigns(who: str, _token: str) -> dict[str, str]:
+    names: dict[str, str] = {}
+    cursor = ""
+    while True:
+        page = session.send("GET", "/campaigns", _token, "en", params={"limit": 200, "cursor": cursor})
+        names |= {row["external_id"]: row["name"] for row in page["items"]}
+        if not (cursor := page["next_cursor"] or ""):
+            return names
+
+
+def campaigns() -> dict[str, str]:
+    """Return the campaigns' names by the id that leads carry; nothing for who may not see campaigns."""
+    return _campaigns(session.me()["id"], session.token()) if session.may("campaign.view") else {}
+
+
+@st.cache_data(ttl=300, show_spinner=False)
+def _statuses(language: str, _token: str) -> Rows:
+    return session.send("GET", "/leads/statuses", _token, language)["items"]
+
+
+def statuses(language: str) -> Rows:
+    """Return the statuses with their labels and stages."""
+    return _statuses(language, session.token())
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def _leads(who: str, _token: str, language: str, wanted: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return session.send("GET", "/leads", _token, language, params=list(wanted))
+
+
+def leads(scope: Scope, *, standing_in: Sequence[str], cursor: str | None, language: str) -> dict[str, Any]:
+    """Return a page of the leads received in a scope, the newest first; `standing_in`: only these statuses."""
+    wanted: list[tuple[str, Any]] = [("limit", 25), ("is_test", False)]
+    wanted += [("received_from", _midnight(scope.first)), ("received_to", _midnight(scope.last + timedelta(days=1)))]
+    wanted += [(dim, value) for dim, values in scope.chosen.items() for value in values]
+    wanted += [("status", status) for status in standing_in]
+    wanted += [("cursor", cursor)] if cursor else []
+    return _leads(session.me()["id"], session.token(), language, tuple(wanted))
+
+
+def _midnight(day: date) -> str:
+    return datetime.combine(day, time(), ZONE).astimezone(UTC).isoformat()
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def _timeline(who: str, _token: str, lead_id: str) -> Rows:
+    return session.send("GET", f"/leads/{lead_id}/timeline", _token, "en", params={"limit": 100})["items"]
+
+
+def timeline(lead_id: str) -> Rows:
+    """Return what happened to a lead, the newest first."""
+    return _timeline(session.me()["id"], session.token(), lead_id)
+
+
+@st.cache_data(ttl=2, show_spinner=False)
+def _stats(who: str, _token: str) -> dict[str, Any]:
+    return session.send("GET", "/dashboard/stats", _token, "en")
+
+
+def stats() -> dict[str, Any]:
+    """Return the figures of this moment."""
+    return _stats(session.me()["id"], session.token())
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def _api_health(who: str, _token: str, last: str) -> dict[str, Any]:
+    return session.send("GET", "/dashboard/api-health", _token, "en", params={"last": last})
+
+
+def api_health(last: str) -> dict[str, Any]:
+    """Return requests, errors and latencies of each route over `1h` or `24h`."""
+    return _api_health(session.me()["id"], session.token(), last)

@@ -1,0 +1,113 @@
+"""Who is signed in, and asking the API on their behalf. The tokens live in this visit's session state and nowhere else."""
+
+import os
+from typing import Any
+
+import httpx
+import streamlit as st
+
+API = "SANTRAL_API_URL"
+
+
+class Refused(Exception):
+    """The API answered no: its code and its own words."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Silent(Exception):
+    """The API does not answer."""
+
+
+def url() -> str:
+    """Return the API's address."""
+    return os.environ.get(API, "http://127.0.0.1:8000")
+
+
+@st.cache_resource
+def _client(base: str) -> httpx.Client:
+    return httpx.Client(base_url=base, timeout=30, headers={"User-Agent": "santral-dashboards"})
+
+
+def send(method: str, path: str, token: str | None, language: str, **more: Any) -> Any:
+    """Ask the API and return its JSON.
+
+    :raises Refused: when it answers no.
+    :raises Silent: when it does not answer.
+    """
+    headers = {"Accept-Language": language} | ({"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        answer = _client(url()).request(method, path, headers=headers, **more)
+    except httpx.HTTPError as error:
+        raise Silent from error
+    if answer.is_success:
+        return answer.json() if answer.content else None
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {}
+    raise Refused(answer.status_code, problem.get("code", ""), problem.get("message", answer.reason_phrase))
+
+
+def is_open() -> bool:
+    """Tell whether somebody is signed in."""
+    return "me" in st.session_state
+
+
+def me() -> dict[str, Any]:
+    """Return the signed-in person, with all that they may do."""
+    found: dict[str, Any] = st.session_state["me"]
+    return found
+
+
+def may(permission: str) -> bool:
+    """Tell whether the signed-in person holds a permission."""
+    return permission in me()["permissions"]
+
+
+def token() -> str:
+    """Return the access token."""
+    return str(st.session_state["access"])
+
+
+def sign_in(email: str, password: str, language: str) -> None:
+    """Sign in with an account of the API.
+
+    :raises Refused: when the API does not know this pair, or the account is locked.
+    """
+    _keep(send("POST", "/auth/login", None, language, json={"email": email, "password": password}))
+    st.session_state["me"] = send("GET", "/auth/me", token(), language)
+
+
+def renew(language: str) -> bool:
+    """Exchange the refresh token once the access token has run out; return whether the visit goes on."""
+    try:
+        _keep(send("POST", "/auth/refresh", None, language, json={"refresh_token": st.session_state["refresh"]}))
+    except Refused:
+        forget()
+        return False
+    return True
+
+
+def sign_out(language: str) -> None:
+    """End the session here and at the API."""
+    try:
+        send("POST", "/auth/logout", None, language, json={"refresh_token": st.session_state["refresh"]})
+    except (Refused, Silent):
+        pass  # it runs out by itself
+    finally:
+        forget()
+
+
+def forget() -> None:
+    """Drop what this visit knew of the person."""
+    for key in ("access", "refresh", "me"):
+        st.session_state.pop(key, None)
+
+
+def _keep(answer: dict[str, Any]) -> None:
+    st.session_state["access"] = answer["access_token"]
+    st.session_state["refresh"] = answer["refresh_token"]

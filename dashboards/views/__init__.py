@@ -1,0 +1,1 @@
+"""The pages: each asks `queries` and draws."""

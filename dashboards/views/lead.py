@@ -1,0 +1,165 @@
+"""From a figure to the leads behind it, and from a lead to everything that happened to it."""
+
+from html import escape
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import queries, session, words
+from dashboards.queries import Scope
+from dashboards.words import name_of, say
+
+VIEW = ("lead.view.own", "lead.view.team", "lead.view.all")
+ICONS = {
+    "lead.created": ("＋", "#009E73"),
+    "lead.assigned": ("→", "#7F7F7F"),
+    "lead.status_changed": ("●", "#0072B2"),
+    "lead.sold": ("★", "#E69F00"),
+    "call": ("☎", "#56B4E9"),
+    "message": ("✉", "#CC79A7"),
+    "meeting": ("◆", "#D55E00"),
+    "note": ("✎", "#7F7F7F"),
+}
+STYLE = """
+<style>
+.tl {list-style:none; margin:0 0 1rem 0; padding:0; position:relative}
+.tl:before {content:""; position:absolute; left:13px; top:8px; bottom:8px; width:2px; background:currentColor; opacity:.12}
+.tl li {position:relative; padding:0 0 14px 42px; margin:0; line-height:1.4}
+.tl .dot {position:absolute; left:0; top:0; width:28px; height:28px; border-radius:50%; color:#fff; text-align:center;
+          line-height:28px; font-size:14px}
+.tl .when {opacity:.65; font-size:.82em; float:right; margin-left:12px}
+.tl .what {font-weight:600}
+.tl .more {opacity:.8; font-size:.92em}
+.tl .note {border-left:3px solid currentColor; padding:2px 0 2px 10px; margin-top:4px; font-size:.92em; opacity:.85}
+</style>"""
+
+
+def explore(scope: Scope, *, stage: str | None) -> None:
+    """Show the leads of a scope (those that stand in a stage now, when one is picked) and the timeline of one."""
+    with st.container(border=True):
+        st.subheader(say("list"), anchor=False)
+        if not any(session.may(permission) for permission in VIEW):
+            st.info(say("list.forbidden"), icon=":material/lock:")
+            return
+        st.caption(say("list.stage", stage=say(f"stage.{stage}")) if stage else say("list.all"))
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            chosen = _list(scope, stage)
+        with right:
+            if chosen:
+                _timeline(chosen)
+            else:
+                st.info(say("list.pick"), icon=":material/touch_app:")
+
+
+def _standing_in(stage: str | None) -> list[str]:
+    if stage is None:
+        return []
+    return [row["code"] for row in queries.statuses(words.language()) if row["stage"] == stage]
+
+
+def _list(scope: Scope, stage: str | None) -> dict[str, Any] | None:
+    place = (scope.key, stage)
+    trail: list[str] = st.session_state.setdefault("trail", [])
+    if st.session_state.get("trail_of") != place:
+        st.session_state["trail_of"], trail = place, []
+        st.session_state["trail"] = trail
+    page = queries.leads(
+        _listable(scope),
+        standing_in=_standing_in(stage),
+        cursor=trail[-1] if trail else None,
+        language=words.language(),
+    )
+    if not page["items"]:
+        st.info(say("list.empty"), icon=":material/search_off:")
+        return None
+    table = pd.DataFrame([_row(item) for item in page["items"]])
+    event = st.dataframe(
+        table, hide_index=True, on_select="rerun", selection_mode="single-row", width="stretch", height=560,
+        key=f"leads {hash((place, len(trail)))}", column_config=_columns(),
+    )  # fmt: skip
+    with st.container(horizontal=True):
+        if trail and st.button(say("back"), icon=":material/first_page:"):
+            trail.clear()
+            st.rerun()
+        if page["next_cursor"] and st.button(say("more"), icon=":material/chevron_right:"):
+            trail.append(page["next_cursor"])
+            st.rerun()
+    rows = event["selection"]["rows"]
+    return page["items"][rows[0]] if rows else None
+
+
+def _listable(scope: Scope) -> Scope:
+    """Leave out the marts' word for no value, which no lead carries."""
+    known = {dim: [value for value in values if value != "unknown"] for dim, values in scope.chosen.items()}
+    return Scope(scope.first, scope.last, {dim: values for dim, values in known.items() if values})
+
+
+def _row(item: dict[str, Any]) -> dict[str, str]:
+    return {
+        "person": item["contact"]["name"] or words.NOTHING,
+        "phone": item["contact"]["phone_masked"] or item["contact"]["email_masked"] or words.NOTHING,
+        "status": item["status"]["label"],
+        "owner": item["owner"]["name"] if item["owner"] else words.NOTHING,
+        "platform": name_of("", item["platform"]),
+        "received": words.instant(item["received_at"]),
+    }
+
+
+def _columns() -> dict[str, Any]:
+    wide = {"person": "medium", "phone": "medium"}
+    return {
+        key: st.column_config.TextColumn(say(key), width=wide.get(key))
+        for key in ("person", "phone", "status", "owner", "platform", "received")
+    }
+
+
+def _timeline(item: dict[str, Any]) -> None:
+    contact = item["contact"]
+    st.markdown(f"#### {escape(contact['name'] or words.NOTHING)}")
+    masked = "  ·  ".join(part for part in (contact["phone_masked"], contact["email_masked"]) if part)
+    campaign = queries.campaigns().get(item["campaign"] or "", item["campaign"] or item["source"])
+    st.caption(f"{masked}  \n{name_of('', item['platform'])}  ·  {campaign}")
+    st.badge(item["status"]["label"], color="blue")
+    events = queries.timeline(item["id"])
+    if not events:
+        st.caption(say("timeline.empty"))
+        return
+    labels = {row["code"]: row["label"] for row in queries.statuses(words.language())}
+    with st.container(height=430, border=False, key="timeline"):
+        st.html(STYLE + f'<ul class="tl">{"".join(_entry(event, labels) for event in events)}</ul>')
+
+
+def _entry(event: dict[str, Any], labels: dict[str, str]) -> str:
+    icon, colour = ICONS.get(event["kind"], ("●", "#7F7F7F"))
+    who = event["actor"]["name"] if event["actor"] else say("by_system")
+    note = f'<div class="note">{escape(event["note"])}</div>' if event["note"] else ""
+    return (
+        f'<li><span class="dot" style="background:{colour}">{icon}</span>'
+        f'<span class="when">{words.instant(event["occurred_at"])}</span>'
+        f'<span class="what">{escape(name_of("kind", event["kind"]))}</span>'
+        f'<div class="more">{escape(_said(event, labels))} — {escape(who)}</div>{note}</li>'
+    )
+
+
+def _said(event: dict[str, Any], labels: dict[str, str]) -> str:
+    """Return the particulars of something that happened, in words."""
+    detail = event["detail"]
+    match event["kind"]:
+        case "lead.status_changed":
+            change = f"{labels.get(detail['from'], detail['from'])} → {labels.get(detail['to'], detail['to'])}"
+            reason = name_of("reason", detail.get("reason"))
+            return f"{change} ({reason})" if reason else change
+        case "lead.assigned":
+            return name_of("reason", detail.get("reason"))
+        case "lead.created":
+            return name_of("", detail.get("platform"))
+        case "lead.sold":
+            return f"{words.number(detail['amount_minor'] / 10 ** detail['exponent'], 2)} {detail['currency']}"
+    parts = (
+        name_of("channel", event["channel"]),
+        name_of("direction", event["direction"]),
+        name_of("outcome", event["outcome"]),
+    )
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,234 @@
+"""What the dashboards say, in Turkish and in English, and how numbers, shares, spans and instants are written."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal, format_percent
+
+NOTHING = "–"
+"""What stands where there is no data; a measured zero is 0."""
+
+WORDS: dict[str, tuple[str, str]] = {
+    "sign_in": ("Giriş", "Sign in"),
+    "sign_out": ("Çıkış", "Sign out"),
+    "tagline": ("Açık CRM ve çağrı merkezi", "Open CRM and contact centre"),
+    "email": ("E-posta", "E-mail"),
+    "password": ("Parola", "Password"),
+    "language": ("Dil", "Language"),
+    "funnel": ("Satış hunisi", "Sales funnel"),
+    "health": ("API sağlığı", "API health"),
+    "period": ("Dönem", "Period"),
+    "platform": ("Platform", "Platform"),
+    "campaign": ("Kampanya", "Campaign"),
+    "form": ("Form", "Form"),
+    "all": ("Tümü", "All"),
+    "as_of": ("Rakamlar {at} anına kadar; tanım {definition}", "Figures up to {at}; definition {definition}"),
+    "now": ("Şu anda", "Right now"),
+    "today": ("Bugün gelen", "Received today"),
+    "waiting": ("Sahipsiz", "Waiting for an owner"),
+    "taking": ("Lead alan temsilci", "Agents taking leads"),
+    "open": ("Toplam lead", "Leads in all"),
+    "stage.lead": ("Lead", "Lead"),
+    "stage.contacted": ("Görüşüldü", "Contacted"),
+    "stage.qualified": ("Nitelikli", "Qualified"),
+    "stage.proposal": ("Teklif", "Proposal"),
+    "stage.sale": ("Satış", "Sale"),
+    "leads": ("Lead", "Leads"),
+    "contacted": ("Görüşülen", "Contacted"),
+    "sales": ("Satış", "Sales"),
+    "conversion": ("Dönüşüm oranı", "Conversion rate"),
+    "provisional": ("geçici", "provisional"),
+    "mature": ("kesinleşmiş", "final"),
+    "speed": ("İlk temas (medyan)", "Speed to lead (median)"),
+    "share_5m": ("5 dakika içinde", "Within 5 minutes"),
+    "before": ("önceki döneme göre", "against the period before"),
+    "funnel.help": (
+        "Her aşamaya ulaşan lead döngüleri. Yüzde, bir önceki aşamadan geçenlerin payıdır. "
+        "Aşamaya tıklayın: o aşamada duran leadler aşağıda listelenir.",
+        "Lead cycles that reached each stage. The share is of those in the stage before. "
+        "Click a stage to list the leads that stand in it below.",
+    ),
+    "conversion.help": (
+        "90 gün içinde satışa dönen döngülerin payı. Gri: en genç lead 90 günü doldurmadı, oran geçici.",
+        "Share of cycles won within 90 days. Grey: the youngest lead is not 90 days old yet, so the rate is provisional.",
+    ),
+    "conversion_by": ("{dim} bazında dönüşüm", "Conversion by {dim}"),
+    "speed.title": ("İlk temas hızı", "Speed to lead"),
+    "speed.help": (
+        "Formun doldurulmasından bir insanın ilk aramasına veya mesajına kadar geçen süre; leadin geldiği güne göre.",
+        "From the form to the first call or message by a person, by the day the lead came.",
+    ),
+    "median": ("Medyan", "Median"),
+    "p90": ("10 leadden 9'u (p90)", "9 of 10 leads (p90)"),
+    "minutes": ("dakika", "minutes"),
+    "share_axis": ("5 dakika içinde ulaşılan pay", "Share within 5 minutes"),
+    "breakdown": ("Kırılım", "Breakdown"),
+    "by": ("Kırılım", "Break down by"),
+    "list": ("Leadler", "Leads"),
+    "list.stage": ("Şu anda bu aşamada duranlar: {stage}", "Standing in this stage now: {stage}"),
+    "list.all": ("Dönemde gelen tüm leadler, en yenisi önce.", "All leads received in the period, newest first."),
+    "list.pick": ("Bir satırı seçin: leadin geçmişi burada açılır.", "Pick a row: the lead's timeline opens here."),
+    "list.empty": ("Bu seçime uyan lead yok.", "No lead fits this selection."),
+    "list.forbidden": (
+        "Rolünüz sayıları görür, kişileri değil; lead listesi bu nedenle kapalı.",
+        "Your role sees numbers and no people, so the list of leads stays closed.",
+    ),
+    "more": ("Sonraki leadler", "Next leads"),
+    "back": ("Başa dön", "Back to the first"),
+    "person": ("Kişi", "Person"),
+    "phone": ("Telefon", "Phone"),
+    "status": ("Durum", "Status"),
+    "owner": ("Sorumlu", "Owner"),
+    "received": ("Geliş", "Received"),
+    "timeline": ("Zaman çizgisi", "Timeline"),
+    "timeline.empty": ("Henüz bir şey olmadı.", "Nothing has happened yet."),
+    "by_system": ("Sistem", "System"),
+    "empty": (
+        "Bu dönemde ve bu seçimle lead yok. Dönemi genişletin veya filtreleri kaldırın.",
+        "There are no leads in this period and selection. Widen the period or clear the filters.",
+    ),
+    "not_published": (
+        "Rakamlar henüz hazır değil: veri hattı ilk kez çalışıyor olabilir. `santral pipeline run` hemen hazırlar.",
+        "The figures are not built yet: the pipeline may be on its first run. `santral pipeline run` builds them now.",
+    ),
+    "no_api": (
+        "API yanıt vermiyor ({url}). Çalışınca bu sayfa kendiliğinden dolar.",
+        "The API does not answer ({url}). This page fills itself once it does.",
+    ),
+    "refused": ("API bu soruyu yanıtlamadı: {message}", "The API did not answer this question: {message}"),
+    "forbidden": (
+        "Bu sayfa rolünüze açık değil. Yöneticiler, denetçiler ve analistler görebilir.",
+        "This page is not open to your role. Managers, auditors and analysts see it.",
+    ),
+    "signed_out": (
+        "Oturumunuz sona erdi; lütfen yeniden giriş yapın.",
+        "Your session has ended; please sign in again.",
+    ),
+    "health.help": (
+        "Her yolun istek sayısı, sunucu hatası ve süreleri. Kendini on saniyede bir yeniler.",
+        "Requests, server errors and durations of each route. It refreshes itself every ten seconds.",
+    ),
+    "health.empty": ("Bu sürede istek yok.", "There were no requests in this time."),
+    "1h": ("Son saat", "Last hour"),
+    "24h": ("Son 24 saat", "Last 24 hours"),
+    "requests": ("İstek", "Requests"),
+    "errors": ("Sunucu hatası", "Server errors"),
+    "slowest": ("En yavaş yol (p95)", "Slowest route (p95)"),
+    "route": ("Yol", "Route"),
+    "method": ("Yöntem", "Method"),
+    "durations": ("Yollara göre süre, milisaniye", "Durations by route, milliseconds"),
+    "p50": ("medyan", "median"),
+    "p95": ("p95", "p95"),
+    "kind.lead.created": ("Lead geldi", "Lead received"),
+    "kind.lead.assigned": ("Temsilciye verildi", "Given to an agent"),
+    "kind.lead.status_changed": ("Durum değişti", "Status changed"),
+    "kind.lead.updated": ("Güncellendi", "Updated"),
+    "kind.lead.sold": ("Satış kaydedildi", "Sale recorded"),
+    "kind.call": ("Arama", "Call"),
+    "kind.message": ("Mesaj", "Message"),
+    "kind.meeting": ("Görüşme", "Meeting"),
+    "kind.note": ("Not", "Note"),
+    "channel.call": ("telefon", "telephone"),
+    "channel.whatsapp": ("WhatsApp", "WhatsApp"),
+    "channel.email": ("e-posta", "e-mail"),
+    "channel.sms": ("SMS", "SMS"),
+    "channel.meeting": ("yüz yüze", "in person"),
+    "channel.note": ("not", "note"),
+    "direction.outbound": ("giden", "outbound"),
+    "direction.inbound": ("gelen", "inbound"),
+    "outcome.answered": ("konuşuldu", "answered"),
+    "outcome.no_answer": ("cevap yok", "no answer"),
+    "outcome.busy": ("meşgul", "busy"),
+    "outcome.voicemail": ("telesekreter", "voicemail"),
+    "outcome.wrong_number": ("yanlış numara", "wrong number"),
+    "outcome.callback_requested": ("geri aranmak istiyor", "asked to be called back"),
+    "outcome.sent": ("gönderildi", "sent"),
+    "outcome.replied": ("yanıt verdi", "replied"),
+    "reason.unreachable": ("ulaşılamadı", "unreachable"),
+    "reason.not_interested": ("ilgilenmiyor", "not interested"),
+    "reason.price": ("fiyat", "price"),
+    "reason.competitor": ("başka klinik", "competitor"),
+    "reason.timing": ("zamanlama", "timing"),
+    "reason.travel": ("seyahat", "travel"),
+    "reason.health": ("sağlık", "health"),
+    "reason.no_answer": ("cevap yok", "no answer"),
+    "reason.cancelled": ("iptal", "cancelled"),
+    "reason.opted_out": ("aranmak istemiyor", "opted out"),
+    "reason.absence": ("temsilci izinli", "agent absent"),
+    "reason.manual": ("elle", "by hand"),
+    "reason.router.round_robin": ("otomatik dağıtım", "automatic distribution"),
+    "unknown": ("bilinmiyor", "unknown"),
+    "organic": ("Organik", "Organic"),
+    "referral": ("Tavsiye", "Referral"),
+    "meta": ("Meta", "Meta"),
+    "google": ("Google", "Google"),
+}
+
+LANGUAGES = {"tr": "Türkçe", "en": "English"}
+DATES = {"tr": "DD.MM.YYYY", "en": "DD/MM/YYYY"}
+LOCALES = {"tr": "tr_TR", "en": "en_GB"}
+ZONE = ZoneInfo("Europe/Istanbul")
+
+
+def language() -> str:
+    """Return the language of this visit: the one chosen, else the one its address names, else Turkish."""
+    chosen = st.session_state.get("lang") or st.query_params.get("lang")
+    return chosen if chosen in LANGUAGES else "tr"
+
+
+def say(key: str, **values: object) -> str:
+    """Return a text in the visit's language."""
+    return WORDS[key][language() == "en"].format(**values)
+
+
+def name_of(group: str, code: str | None) -> str:
+    """Return what people call a code of a group (`outcome`, `reason` …); one we have no word for stays as it is."""
+    if not code:
+        return ""
+    texts = WORDS.get(f"{group}.{code}" if group else code)
+    return texts[language() == "en"] if texts else code.replace("_", " ")
+
+
+def _locale() -> str:
+    return LOCALES[language()]
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """Return a number with the visit's separators."""
+    return NOTHING if value is None else format_decimal(round(value, digits), locale=_locale())
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """Return a ratio as a percentage."""
+    if value is None:
+        return NOTHING
+    shape = "#,##0" + ("." + "0" * digits if digits else "")
+    return format_percent(value, ("%" + shape) if language() == "tr" else (shape + "%"), locale=_locale())
+
+
+def span(seconds: float | None) -> str:
+    """Return a duration in the unit people would use."""
+    if seconds is None:
+        return NOTHING
+    units = {"tr": ("sn", "dk", "sa", "gün"), "en": ("s", "min", "h", "days")}[language()]
+    for unit, size, top in zip(units, (1, 60, 3600, 86400), (90, 5400, 129600, float("inf")), strict=True):
+        if seconds < top:
+            value = seconds / size
+            return f"{number(value, 0 if value >= 10 else 1)} {unit}"
+    return NOTHING
+
+
+def instant(text: str | datetime | None) -> str:
+    """Return an instant of the API (ISO 8601, UTC) on the clinic's clock."""
+    if text is None:
+        return NOTHING
+    at = datetime.fromisoformat(text.replace("Z", "+00:00")) if isinstance(text, str) else text
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return format_datetime(at.astimezone(ZONE), "d MMM y HH:mm", locale=_locale())
+
+
+def day_of(text: str) -> str:
+    """Return a business day of the API (ISO 8601)."""
+    return format_date(date.fromisoformat(text[:10]), "d MMM", locale=_locale())
