@@ -44,19 +44,20 @@ def up(
     os.environ.setdefault("SANTRAL_ENVIRONMENT", "demo")
     place, embedded, began = home.settle(), postgres.is_embedded(), clock.utc_now()
     settings.cache_clear()
-    home.require_room(place, wanted=ROOM)
-    processes.require_ports(settings())
-    with _alone(place), postgres.ensure_database(), sweep.swept() as mark:
-        config = settings()
-        environment, is_demo = _environment(config, place) | mark, config.environment == "demo"
-        if is_demo:
-            _prepare_demo(config, size, environment)
-        port = _free_port(config.host)
-        dagster_home.write_workspace(place, config.host, port)
-        parts = processes.parts(config, port, since=began, live=is_demo)
-        flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": is_demo}
-        parts.append(_spokesman(began, *(word for word, is_set in flags.items() if is_set)))
-        code, first = supervisor.run(parts, environment, logs=place / "logs", cwd=home.CHECKOUT)
+    with _alone(place):
+        home.require_room(place, wanted=ROOM)
+        processes.require_ports(settings())
+        with postgres.ensure_database(), sweep.swept() as mark:
+            config = settings()
+            environment, is_demo = _environment(config, place) | mark, config.environment == "demo"
+            if is_demo:
+                _prepare_demo(config, size, environment)
+            port = _free_port(config.host)
+            dagster_home.write_workspace(place, config.host, port)
+            parts = processes.parts(config, port, since=began, live=is_demo)
+            flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": is_demo}
+            parts.append(_spokesman(began, *(word for word, is_set in flags.items() if is_set)))
+            code, first = supervisor.run(parts, environment, logs=place / "logs", cwd=home.CHECKOUT)
     if first and not (first == supervisor.SPOKESMAN and code == 0 and exit_when_ready):
         _explain(first, code, place / "logs" / f"{first}.log")
 
