@@ -9,6 +9,11 @@ from dashboards.views import funnel, health, signin
 from dashboards.words import say
 
 HERE = Path(__file__).parent
+STYLE = """
+<style>
+.stMainBlockContainer {padding-top: 3.2rem; max-width: 1320px}
+[data-testid="stMetricValue"] {font-variant-numeric: tabular-nums}
+</style>"""
 
 
 def choose_language() -> None:
@@ -29,6 +34,7 @@ def choose_language() -> None:
 def main() -> None:
     """Show the page that was asked for, or the sign-in."""
     st.set_page_config(page_title="Santral", page_icon=str(HERE / "mark.svg"), layout="wide")
+    st.html(STYLE)
     st.logo(str(HERE / "logo.svg"), size="large")
     if not session.is_open():
         page = st.navigation(
@@ -45,7 +51,8 @@ def main() -> None:
     page = st.navigation(pages)
     with st.sidebar:
         person = session.me()
-        st.caption(f"**{person['name']}**  \n{person['email']}")
+        roles = ", ".join(words.name_of("role", role) for role in person["roles"])
+        st.caption(f"**{person['name']}**  \n{roles}")
         st.button(
             say("sign_out"),
             icon=":material/logout:",

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import session
+from dashboards import session, words
 from dashboards.words import ZONE
 
 FRESH = 20
@@ -46,8 +46,14 @@ class Answer:
 
 @st.cache_data(ttl=FRESH, show_spinner=False)
 def _kpis(
-    who: str, _token: str, language: str, metrics: tuple[str, ...], by: tuple[str, ...], grain: str | None, scope: tuple[Any, ...]
-) -> Answer:  # fmt: skip
+    who: str,
+    _token: str,
+    language: str,
+    metrics: tuple[str, ...],
+    by: tuple[str, ...],
+    grain: str | None,
+    scope: tuple[Any, ...],
+) -> Answer:
     first, last, chosen = scope
     question = {
         "metrics": list(metrics),
@@ -80,6 +86,15 @@ def _campaigns(who: str, _token: str) -> dict[str, str]:
 def campaigns() -> dict[str, str]:
     """Return the campaigns' names by the id that leads carry; nothing for who may not see campaigns."""
     return _campaigns(session.me()["id"], session.token()) if session.may("campaign.view") else {}
+
+
+def label(dim: str, value: str | None) -> str:
+    """Return what people call a value of a dimension: a campaign's name for its platform's id."""
+    if value is None or value == "unknown":
+        return words.say("no_campaign" if dim == "campaign" else "unknown")
+    if dim == "campaign":
+        return campaigns().get(value, value)
+    return words.name_of("", value) if dim == "platform" else value
 
 
 @st.cache_data(ttl=300, show_spinner=False)

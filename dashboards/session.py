@@ -1,4 +1,4 @@
-"""Who is signed in, and asking the API on their behalf. The tokens live in this visit's session state and nowhere else."""
+"""Who is signed in, and asking the API on their behalf. Tokens live in this visit's session state, nowhere else."""
 
 import os
 from typing import Any

@@ -43,6 +43,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "mature": ("kesinleşmiş", "final"),
     "speed": ("İlk temas (medyan)", "Speed to lead (median)"),
     "share_5m": ("5 dakika içinde", "Within 5 minutes"),
+    "points": ("puan", "pts"),
     "before": ("önceki döneme göre", "against the period before"),
     "funnel.help": (
         "Her aşamaya ulaşan lead döngüleri. Yüzde, bir önceki aşamadan geçenlerin payıdır. "
@@ -52,9 +53,9 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "conversion.help": (
         "90 gün içinde satışa dönen döngülerin payı. Gri: en genç lead 90 günü doldurmadı, oran geçici.",
-        "Share of cycles won within 90 days. Grey: the youngest lead is not 90 days old yet, so the rate is provisional.",
+        "Share of cycles won within 90 days. Grey: the youngest lead is not 90 days old, the rate is provisional.",
     ),
-    "conversion_by": ("{dim} bazında dönüşüm", "Conversion by {dim}"),
+    "conversion_by": ("Platforma göre dönüşüm", "Conversion by platform"),
     "speed.title": ("İlk temas hızı", "Speed to lead"),
     "speed.help": (
         "Formun doldurulmasından bir insanın ilk aramasına veya mesajına kadar geçen süre; leadin geldiği güne göre.",
@@ -160,6 +161,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "reason.manual": ("elle", "by hand"),
     "reason.router.round_robin": ("otomatik dağıtım", "automatic distribution"),
     "unknown": ("bilinmiyor", "unknown"),
+    "no_campaign": ("Kampanyasız", "No campaign"),
+    "role.admin": ("Yönetici", "Administrator"),
+    "role.sales_manager": ("Satış müdürü", "Sales manager"),
+    "role.sales_agent": ("Satış temsilcisi", "Sales agent"),
+    "role.compliance_auditor": ("Uyum denetçisi", "Compliance auditor"),
+    "role.analyst": ("Analist", "Analyst"),
     "organic": ("Organik", "Organic"),
     "referral": ("Tavsiye", "Referral"),
     "meta": ("Meta", "Meta"),

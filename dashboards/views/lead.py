@@ -24,7 +24,8 @@ ICONS = {
 STYLE = """
 <style>
 .tl {list-style:none; margin:0 0 1rem 0; padding:0; position:relative}
-.tl:before {content:""; position:absolute; left:13px; top:8px; bottom:8px; width:2px; background:currentColor; opacity:.12}
+.tl:before {content:""; position:absolute; left:13px; top:8px; bottom:8px; width:2px; background:currentColor;
+            opacity:.12}
 .tl li {position:relative; padding:0 0 14px 42px; margin:0; line-height:1.4}
 .tl .dot {position:absolute; left:0; top:0; width:28px; height:28px; border-radius:50%; color:#fff; text-align:center;
           line-height:28px; font-size:14px}
@@ -37,20 +38,19 @@ STYLE = """
 
 def explore(scope: Scope, *, stage: str | None) -> None:
     """Show the leads of a scope (those that stand in a stage now, when one is picked) and the timeline of one."""
-    with st.container(border=True):
-        st.subheader(say("list"), anchor=False)
-        if not any(session.may(permission) for permission in VIEW):
-            st.info(say("list.forbidden"), icon=":material/lock:")
-            return
-        st.caption(say("list.stage", stage=say(f"stage.{stage}")) if stage else say("list.all"))
-        left, right = st.columns([3, 2], gap="medium")
-        with left:
-            chosen = _list(scope, stage)
-        with right:
-            if chosen:
-                _timeline(chosen)
-            else:
-                st.info(say("list.pick"), icon=":material/touch_app:")
+    st.subheader(say("list"), anchor=False)
+    if not any(session.may(permission) for permission in VIEW):
+        st.info(say("list.forbidden"), icon=":material/lock:")
+        return
+    st.caption(say("list.stage", stage=say(f"stage.{stage}")) if stage else say("list.all"))
+    left, right = st.columns([8, 5], gap="medium")
+    with left:
+        chosen = _list(scope, stage)
+    with right:
+        if chosen:
+            _timeline(chosen)
+        else:
+            st.info(say("list.pick"), icon=":material/touch_app:")
 
 
 def _standing_in(stage: str | None) -> list[str]:
@@ -102,17 +102,13 @@ def _row(item: dict[str, Any]) -> dict[str, str]:
         "phone": item["contact"]["phone_masked"] or item["contact"]["email_masked"] or words.NOTHING,
         "status": item["status"]["label"],
         "owner": item["owner"]["name"] if item["owner"] else words.NOTHING,
-        "platform": name_of("", item["platform"]),
         "received": words.instant(item["received_at"]),
     }
 
 
 def _columns() -> dict[str, Any]:
-    wide = {"person": "medium", "phone": "medium"}
-    return {
-        key: st.column_config.TextColumn(say(key), width=wide.get(key))
-        for key in ("person", "phone", "status", "owner", "platform", "received")
-    }
+    widths = {"person": 145, "phone": 130, "status": 95, "owner": 120, "received": 130}
+    return {key: st.column_config.TextColumn(say(key), width=width) for key, width in widths.items()}
 
 
 def _timeline(item: dict[str, Any]) -> None:
