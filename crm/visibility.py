@@ -35,11 +35,18 @@ def condition(actor: Actor, args: Args, *, lead: str = "l") -> str:
     return "(" + " or ".join(branches(actor, args, lead=lead)) + ")"
 
 
-def contact_condition(actor: Actor, args: Args, *, contact: str = "c") -> str:
-    """Return the condition on `crm.contact`: one sees the people behind the leads one sees, and those one entered."""
+def contact_branches(actor: Actor, args: Args) -> list[str]:
+    """Return conditions on `crm.contact c` whose union is what the actor sees.
+
+    One sees the people behind the leads one sees, and those one entered oneself.
+    """
     if sees_all(actor):
-        return "true"
-    leads = " union all ".join(
-        f"select l.contact_id from crm.lead l where {branch}" for branch in branches(actor, args)
-    )
-    return f"({contact}.created_by = {args.add(actor.user_id, 'uuid')} or {contact}.id in ({leads}))"
+        return ["true"]
+    leads = condition(actor, args)
+    behind = f"exists (select from crm.lead l where l.tenant_id = c.tenant_id and l.contact_id = c.id and {leads})"
+    return [behind, f"c.created_by = {args.add(actor.user_id, 'uuid')}"]
+
+
+def contact_condition(actor: Actor, args: Args) -> str:
+    """Return the same as one condition, for where one row is asked for by its id."""
+    return "(" + " or ".join(contact_branches(actor, args)) + ")"

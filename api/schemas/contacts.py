@@ -72,7 +72,6 @@ class ContactQuery(BaseModel):
     q: Annotated[Line, StringConstraints(min_length=2, max_length=100)] | None = Field(
         None, description="The beginning of a name, or a whole phone number or e-mail address."
     )
-    country: Annotated[list[Country], Field(max_length=50)] = []
     is_archived: bool | None = Field(False, description="Archived contacts are left out unless asked for.")
     sort: Literal["id", "-id"] = "-id"
     limit: Limit = 50

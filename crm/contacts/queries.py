@@ -25,7 +25,6 @@ PAIRS = ", ".join(f"'{name}', c.{name}" for name in COLUMNS)
 ITEM = f"json_build_object({PAIRS}, {search.CAPABILITIES})::text"
 
 FILTERS = {
-    "country": Filter("c.country", "text"),
     "is_archived": Filter("(c.archived_at is not null)", "boolean", Operator.holds),
 }
 SORTS = {"id": "uuid"}
@@ -52,7 +51,7 @@ async def page(tx: Tx, wanted: Wanted) -> Page:
     order = paging.order(wanted.sort, SORTS, alias="c")
     cursor = paging.Cursor.of("contacts", tx.actor.tenant_id, wanted.sort, wanted.filters, wanted.q)
     args = Args()
-    where = [f"c.tenant_id = {args.add(tx.actor.tenant_id, 'uuid')}", visibility.contact_condition(tx.actor, args)]
+    where = [f"c.tenant_id = {args.add(tx.actor.tenant_id, 'uuid')}"]
     where += paging.conditions(FILTERS, wanted.filters, args)
     if wanted.q:
         where.append(search.people(tx.actor.tenant_id, wanted.q, args, contact_id="c.id"))
@@ -60,9 +59,13 @@ async def page(tx: Tx, wanted: Wanted) -> Page:
         where.append(order.after(args, cursor.read(wanted.cursor, order.kind)))
     await tx.execute(paging.PLAN_FOR_THESE_VALUES)
     size = max(1, min(wanted.limit, paging.LARGEST))
+    seen = " union ".join(
+        f"(select c.id from crm.contact c where {' and '.join([*where, branch])} order by {order.sql} limit {size + 1})"
+        for branch in visibility.contact_branches(tx.actor, args)
+    )
     found = await tx.fetch(
-        f"select c.id, {ITEM} as item from crm.contact c where {' and '.join(where)}"
-        f" order by {order.sql} limit {size + 1}",
+        f"select c.id, {ITEM} as item from ({seen}) s join crm.contact c using (id)"
+        f" where {where[0]} order by {order.sql} limit {size + 1}",
         *args,
     )
     last = found[size - 1]["id"] if len(found) > size else None

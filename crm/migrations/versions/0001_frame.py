@@ -351,6 +351,8 @@ create unique index user_account_email on crm.user_account (lower(email));
 create unique index user_session_refresh on crm.user_session (refresh_hash);
 create unique index invitation_token on crm.invitation (token_hash);
 create index contact_name on crm.contact (tenant_id, name_search text_pattern_ops);
+create index contact_entered on crm.contact (tenant_id, created_by, id) where created_by is not null;
+create index contact_archived on crm.contact (tenant_id, id) where archived_at is not null;
 create unique index contact_point_blind on crm.contact_point (tenant_id, kind, blind_index);
 create index contact_point_contact on crm.contact_point (tenant_id, contact_id);
 create index consent_contact on crm.consent (tenant_id, contact_id, recorded_at desc);
