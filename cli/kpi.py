@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import postgres
-from crm import clock, db, errors
+from cli import tenant as tenants
+from crm import clock, db, errors, tenancy
 from crm.actor import Actor
 from kpis import query
 from kpis.query import Answer, Filter, Query
@@ -19,12 +20,6 @@ from kpis.query import Answer, Filter, Query
 app = typer.Typer(no_args_is_help=True)
 
 HEADLINE = ("funnel_reached", "speed_to_lead_s", "conversion_rate")
-
-
-class WhichTenant(errors.Invalid):
-    """There are several tenants: say which one with --tenant."""
-
-    code = "kpi.which-tenant"
 
 
 @app.command("query")
@@ -41,7 +36,7 @@ def ask(
     where: Annotated[
         list[str] | None, typer.Option("--filter", metavar="DIM=VALUE[,VALUE]", help="Only these; != excludes.")
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="Slug of the tenant, when there are several.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="The firm, where there are several.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, values under their KPI.md keys.")
     ] = False,
@@ -134,18 +129,9 @@ async def _ask(wanted: Query, tenant: str | None) -> Answer:
 
 
 async def _actor(slug: str | None) -> Actor:
-    if slug:
-        found = await db.ask("select crm.tenant_by_slug($1::text) as id", slug)
-    else:
-        found = await db.ask("select t as id from crm.tenants() as t")
-    tenants = [row["id"] for row in found if row["id"]]
-    if not tenants:
-        raise errors.NotFound(
-            f"there is no tenant {slug}" if slug else "there is no tenant yet: `santral demo` makes one"
-        )
-    if len(tenants) > 1:
-        raise WhichTenant
-    return Actor.system(tenants[0])
+    if not await tenancy.tenants():
+        raise tenants.NoTenant("there is no tenant yet: `santral demo` or `santral import` makes one")
+    return await tenants.choose(slug)
 
 
 def _show(answer: Answer) -> None:

@@ -15,13 +15,14 @@ from tests.conftest import NOW, Tenant
 from tests.pipeline import rows
 
 DAY = date(2026, 2, 1)
-SPEND = "select account_id, spend_on, sum(spend) as spend, min(currency) as currency from marts.fct_ad_spend_daily group by 1, 2"
+SPEND = "select account_id, spend_on, sum(spend) as spend from marts.fct_ad_spend_daily group by account_id, spend_on"
 
 
 def meta_row(day: date, **fault: Any) -> dict[str, Any]:
     """A row of Meta's insights, as good as they come."""
     good = {
-        "account_id": "act_1", "account_currency": "TRY", "campaign_id": "238461", "adset_id": "2384611", "ad_id": "23846111",
+        "account_id": "act_1", "account_currency": "TRY",
+        "campaign_id": "238461", "adset_id": "2384611", "ad_id": "23846111",
         "date_start": day.isoformat(), "date_stop": day.isoformat(), "spend": "10.50", "impressions": "1000",
         "clicks": "20", "actions": [{"action_type": "lead", "value": "2"}],
     }  # fmt: skip

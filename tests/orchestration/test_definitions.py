@@ -10,25 +10,25 @@ import pytest
 
 from orchestration import definitions, policy
 
-KEYS = """
-marts/dim_agent
-marts/dim_campaign
-marts/dim_date
-marts/dim_stage_map
-marts/dim_team
-marts/fct_ad_spend_daily
-marts/fct_lead_cycle
-marts/fct_lead_stage_interval
-marts/fct_lead_stage_reached
-ops/publication
-raw/ad_reports
-stg/stg_ads__report_rows
-stg/stg_crm__campaigns
-stg/stg_crm__lead_events
-stg/stg_crm__teams
-stg/stg_crm__tenants
-stg/stg_crm__users
-""".split()
+KEYS = [
+    "marts/dim_agent",
+    "marts/dim_campaign",
+    "marts/dim_date",
+    "marts/dim_stage_map",
+    "marts/dim_team",
+    "marts/fct_ad_spend_daily",
+    "marts/fct_lead_cycle",
+    "marts/fct_lead_stage_interval",
+    "marts/fct_lead_stage_reached",
+    "ops/publication",
+    "raw/ad_reports",
+    "stg/stg_ads__report_rows",
+    "stg/stg_crm__campaigns",
+    "stg/stg_crm__lead_events",
+    "stg/stg_crm__teams",
+    "stg/stg_crm__tenants",
+    "stg/stg_crm__users",
+]
 """Others build on these names: changing one is a decision."""
 
 
@@ -102,7 +102,7 @@ class TestAutomation:
         }
         assert {one.name: one.default_status for one in repository.sensor_defs} == {
             "landed_ad_reports": dg.DefaultSensorStatus.RUNNING,
-            "default_automation_condition_sensor": dg.DefaultSensorStatus.RUNNING,
+            "refresh_ads": dg.DefaultSensorStatus.RUNNING,
         }
         assert repository.get_schedule_def("refresh_leads").cron_schedule == policy.EVERY_FIVE_MINUTES
 

@@ -68,3 +68,12 @@ def landed_ad_reports(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
         return dg.SkipReason("nothing has landed since the last look")
     context.update_cursor(latest)
     return dg.RunRequest(run_key=latest)
+
+
+refresh_ads = dg.AutomationConditionSensorDefinition(
+    name="refresh_ads",
+    target=dg.AssetSelection.assets(ad_marts),
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Daily spend follows judged reports.",
+)
