@@ -38,6 +38,15 @@ class TooManyReveals(errors.TooMany):
     code = "contact.too_many_reveals"
 
 
+POINTS = """
+select p.id, p.kind, p.key_id, p.sealed, p.blind_index
+  from crm.contact_point p join crm.contact c on c.tenant_id = p.tenant_id and c.id = p.contact_id
+ where p.tenant_id = $1::uuid and p.contact_id = $2::uuid
+ order by p.masked in (c.phone_masked, c.email_masked) desc nulls last, p.created_at, p.id
+"""
+"""A contact's addresses, of each kind the main one first: the one whose mask the contact shows."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewContact:
     """A person entered by hand; a number without its country code is read as one of `country` (Türkiye if none)."""
@@ -173,11 +182,7 @@ async def _set_address(
         return done != "DELETE 0"
     clear, masked = _canonical(kind, value, country)
     index = vault.blind_index(tenant, kind, clear)
-    main = await tx.fetchrow(
-        "select id, blind_index from crm.contact_point where tenant_id = $1::uuid and contact_id = $2::uuid"
-        " and kind = $3::text order by created_at, id limit 1",
-        tenant, contact_id, kind,
-    )  # fmt: skip
+    main = next((point for point in await tx.fetch(POINTS, tenant, contact_id) if point["kind"] == kind), None)
     if main and main["blind_index"] == index:
         return False
     holder = await tx.fetchrow(
@@ -259,11 +264,7 @@ async def reveal(tx: Tx, contact_id: UUID, reason: str, *, now: datetime) -> Rev
     """
     await _lock(tx, contact_id)
     await _count_reveal(tx, now=now)
-    points = await tx.fetch(
-        "select kind, key_id, sealed from crm.contact_point"
-        " where tenant_id = $1::uuid and contact_id = $2::uuid order by created_at, id",
-        tx.actor.tenant_id, contact_id,
-    )  # fmt: skip
+    points = await tx.fetch(POINTS, tx.actor.tenant_id, contact_id)
     if not points:
         raise NothingToReveal
     keys = await vault.find(tx.actor.tenant_id, {point["key_id"] for point in points})

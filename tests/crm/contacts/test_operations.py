@@ -126,6 +126,16 @@ class TestReveal:
         (event,) = await rows(tenant, "select * from crm.event_log where event_type = 'contact.revealed'")
         assert event["payload_json"] == {"what": "addresses"}
 
+    async def test_shows_first_what_the_mask_shows_and_then_the_others(self, tenant, now):
+        leads = [NewLead("file", email="a@b.com", phone=number) for number in ("0532 123 45 67", "0533 765 43 21")]
+        stored = await db.run(tenant.system, lambda tx: intake.create_many(tx, leads, now=now))
+
+        seen = await do(tenant.admin, operations.reveal, stored[0].contact_id, "both", now=now)
+
+        (contact,) = await rows(tenant, "select phone_masked from crm.contact")
+        assert contact["phone_masked"][-2:] == seen.phone[-2:]
+        assert {seen.phone, *seen.others} == {"+905321234567", "+905337654321"}
+
     async def test_only_who_may(self, tenant, now):
         contact = await do(tenant.admin, operations.create, AYSE, now=now)
 
