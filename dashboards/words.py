@@ -1,6 +1,6 @@
 """What the dashboards say, in Turkish and in English, and how numbers, shares, spans and instants are written."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -227,13 +227,11 @@ def span(seconds: float | None) -> str:
     return NOTHING
 
 
-def instant(text: str | datetime | None) -> str:
-    """Return an instant of the API (ISO 8601, UTC) on the clinic's clock."""
+def instant(text: str | None, *, shape: str = "d MMM HH:mm") -> str:
+    """Return an instant of the API (ISO 8601, with its zone) on the clinic's clock."""
     if text is None:
         return NOTHING
-    at = datetime.fromisoformat(text.replace("Z", "+00:00")) if isinstance(text, str) else text
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return format_datetime(at.astimezone(ZONE), "d MMM y HH:mm", locale=_locale())
+    return format_datetime(datetime.fromisoformat(text).astimezone(ZONE), shape, locale=_locale())
 
 
 def day_of(text: str) -> str:

@@ -342,7 +342,7 @@ class Desk:
         case.tries += 1
         self._talk(case, at, Channel.call, "answered")
         end = at + timedelta(minutes=rng.uniform(3, 10))
-        if rng.random() < min(0.7, 0.31 * self._quality(case) ** 0.7):
+        if rng.random() < min(0.7, 0.28 * self._quality(case) ** 0.7):
             money = price(rng, case.arrival.campaign.treatment, case.arrival.person.country)
             self.acts.append(Sale(end, case.number, money))
             case.status = Status.won

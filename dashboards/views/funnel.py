@@ -25,7 +25,7 @@ def show() -> None:
     if totals.as_of is None:
         st.info(say("not_published"), icon=":material/hourglass_top:")
         return
-    caption.caption(say("as_of", at=words.instant(totals.as_of), definition=totals.definition))
+    caption.caption(say("as_of", at=words.instant(totals.as_of, shape="d MMMM y HH:mm"), definition=totals.definition))
     if not tiles.reached(totals, "lead"):
         st.info(say("empty"), icon=":material/search_off:")
         return

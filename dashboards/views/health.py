@@ -9,6 +9,9 @@ from dashboards import charts, queries, session, words
 from dashboards.words import say
 
 
+COLUMNS = ("method", "route", "requests", "errors", "error_rate", "p50_ms", "p95_ms")
+
+
 def show() -> None:
     """Show the page for the stretch of time that its address names."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -41,29 +44,16 @@ def _figures(last: str) -> None:
     slowest = max(rows, key=lambda row: row["p95_ms"])
     with st.container(horizontal=True, gap="small"):
         st.metric(say("requests"), words.number(requests), border=True)
-        st.metric(
-            say("errors"),
-            words.number(errors),
-            words.share(errors / requests, 2),
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-        )
-        st.metric(
-            say("slowest"),
-            f"{words.number(slowest['p95_ms'], 1)} ms",
-            slowest["route"],
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-        )
+        quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True}
+        st.metric(say("errors"), words.number(errors), words.share(errors / requests, 2), **quiet)
+        st.metric(say("slowest"), f"{words.number(slowest['p95_ms'], 1)} ms", slowest["route"], **quiet)
     with st.container(border=True):
         st.subheader(say("durations"), anchor=False)
         st.altair_chart(charts.durations(rows), theme=None)
     table = pd.DataFrame(rows).sort_values("requests", ascending=False)
     table["error_rate"] *= 100
     st.dataframe(
-        table, hide_index=True, width="stretch", column_order=["method", "route", "requests", "errors", "error_rate", "p50_ms", "p95_ms"],
+        table, hide_index=True, width="stretch", column_order=COLUMNS,
         column_config={
             "method": st.column_config.TextColumn(say("method"), width="small"),
             "route": st.column_config.TextColumn(say("route"), width="large"),

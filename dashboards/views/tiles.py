@@ -32,7 +32,9 @@ def show(scope: Scope, totals: Answer) -> None:
     places = iter(st.columns(6, gap="small"))
     for key, stage in (("leads", "lead"), ("sales", "sale")):
         now, then = reached(totals, stage), before and reached(before, stage)
-        _tile(next(places), key, words.number(now), _change(now, then), _trend(days, "funnel_reached", stage))
+        # The youngest leads have hardly had time to buy: a line of sales by day of receipt would seem to collapse.
+        trend = _trend(days, "funnel_reached", stage) if stage == "lead" else None
+        _tile(next(places), key, words.number(now), _change(now, then), trend)
     contacted = _contacted(totals)
     _tile(next(places), "contacted", words.share(contacted), _points(contacted, before and _contacted(before)))
     _conversion(next(places), totals)
@@ -56,8 +58,14 @@ def _conversion(place: Any, totals: Answer) -> None:
 
 
 def _tile(
-    place: Any, key: str, text: str, delta: str | None, trend: list[float] | None = None, *, less_is_better: bool = False
-) -> None:  # fmt: skip
+    place: Any,
+    key: str,
+    text: str,
+    delta: str | None,
+    trend: list[float] | None = None,
+    *,
+    less_is_better: bool = False,
+) -> None:
     place.metric(
         say(key), text, delta, delta_color="inverse" if less_is_better else "normal", border=True, chart_data=trend,
         chart_type="area", height="stretch", help=say("before") if delta else None,
