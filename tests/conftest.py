@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from cli.postgres import server
 from crm import db, ids, migrations, vault
@@ -84,6 +85,15 @@ def _point_at(patch: pytest.MonkeyPatch, server_url: str, name: str) -> None:
     settings.cache_clear()
 
 
+async def _clone(admin: asyncpg.Connection, name: str, template: str) -> None:
+    """Clone the template; whoever looks into it at this moment (autovacuum, a session that is closing) soon leaves."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(asyncpg.ObjectInUseError), stop=stop_after_delay(20), wait=wait_fixed(0.1)
+    ):
+        with attempt:
+            await admin.execute(f'create database "{name}" template {template} strategy file_copy')
+
+
 @pytest.fixture
 async def database(
     server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -91,7 +101,7 @@ async def database(
     """A database of this test's own under `DATABASE_URL`, which child processes inherit; yields the owner's address."""
     name = f"t_{ids.new().hex}"
     admin = await asyncpg.connect(at(server_url, "postgres"))
-    await admin.execute(f'create database "{name}" template {template} strategy file_copy')
+    await _clone(admin, name, template)
     _point_at(monkeypatch, server_url, name)
     monkeypatch.setenv("SANTRAL_HOME", str(tmp_path / "home"))
     settings.cache_clear()
