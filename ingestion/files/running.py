@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy.exc import DBAPIError
 
 from crm import clock, db, errors, ids, jobs, vault
 from crm.actor import Actor
@@ -245,7 +246,15 @@ async def make_reader(actor: Actor, mapping: Mapping, table: Table, *, run: Run 
     return Reader(mapping, table.header, digest=digest, country=country or "TR", import_id=run and run.id)
 
 
-GONE = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, ConnectionError)
+GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    DBAPIError,
+    OSError,
+)
+"""How a server that goes away shows itself, depending on what was being said to it just then."""
 
 
 @contextmanager
@@ -253,5 +262,5 @@ def interruptions() -> Iterator[None]:
     """Say that the database went away in one sentence instead of a driver's error."""
     try:
         yield
-    except (*GONE, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as error:
+    except GONE as error:
         raise Interrupted from error
