@@ -13,7 +13,7 @@ class Kind(StrEnum):
 
     sealed = "sealed"
     """Ciphertext under a person's own key."""
-    index = "index"
+    lookup = "lookup"
     """A keyed hash by which an address is found; it tells nothing without the tenant's key."""
     mask = "mask"
     """An address with all but a hint hidden."""
@@ -60,24 +60,24 @@ COLUMNS = (
     Place("crm.contact.phone_masked", Kind.mask, Erasure.null),
     Place("crm.contact.email_masked", Kind.mask, Erasure.null),
     Place("crm.contact_point.sealed", Kind.sealed, Erasure.shred),
-    Place("crm.contact_point.blind_index", Kind.index, Erasure.delete),
+    Place("crm.contact_point.blind_index", Kind.lookup, Erasure.delete),
     Place("crm.contact_point.masked", Kind.mask, Erasure.delete),
     Place("crm.consent.evidence", Kind.evidence, Erasure.null),
     Place("crm.lead.attributes", Kind.text, Erasure.null),
     Place("crm.lead.click_ids", Kind.evidence, Erasure.null),
-    Place("crm.lead.content_hash", Kind.index, Erasure.null, "of what was sent, addresses included"),
+    Place("crm.lead.content_hash", Kind.lookup, Erasure.null, "of what was sent, addresses included"),
     Place("crm.activity.note", Kind.text, Erasure.null),
     Place("crm.activity.note_sealed", Kind.sealed, Erasure.shred),
     Place("crm.activity.detail", Kind.text, Erasure.keep, "ids and codes by construction"),
     Place("crm.audit_log.metadata_json", Kind.text, Erasure.keep, "ids, codes and scrubbed reasons; the audit duty"),
     Place("crm.idempotency_key.key", Kind.text, Erasure.expire, "chosen by the client"),
-    Place("crm.idempotency_key.body_hash", Kind.index, Erasure.expire),
+    Place("crm.idempotency_key.body_hash", Kind.lookup, Erasure.expire),
     Place("crm.idempotency_key.response", Kind.mask, Erasure.expire, "answers hold masks and names"),
     Place("crm.inbox_message.sealed", Kind.sealed, Erasure.shred, "what a source sent, as it came"),
-    Place("crm.inbox_message.body_hash", Kind.index, Erasure.expire),
+    Place("crm.inbox_message.body_hash", Kind.lookup, Erasure.expire),
     Place("crm.inbox_message.last_error", Kind.text, Erasure.expire),
     Place("crm.import_run.file_name", Kind.text, Erasure.null, "people name files after people"),
-    Place("crm.import_run.content_hash", Kind.index, Erasure.keep, "of a whole file"),
+    Place("crm.import_run.content_hash", Kind.lookup, Erasure.keep, "of a whole file"),
     Place("crm.import_run.mapping", Kind.text, Erasure.keep, "names of columns"),
     Place("crm.import_run.notes", Kind.text, Erasure.null),
     Place("crm.import_run.last_error", Kind.text, Erasure.null),

@@ -13,12 +13,6 @@ NUMBER = re.compile(r"[\d\s+().\-/]{7,}")
 LAST = "\U0010ffff"
 """Sorts behind every letter: a name begins with `x` when it lies between `x` and `x` + this."""
 
-CAPABILITIES = ", ".join(
-    f"'can_{verb}', (c.{address} is not null and c.archived_at is null and not ('{verb}' = any(c.opted_out)))"
-    for verb, address in (("call", "phone_masked"), ("whatsapp", "phone_masked"), ("email", "email_masked"))
-)
-"""Pairs for `json_build_object`: through which channels the contact `c` can be reached. `consent` has the last word."""
-
 
 def people(tenant_id: UUID, text: str, args: Args, *, contact_id: str) -> str:
     """Return the SQL condition that `contact_id` is one of the people whom the text may mean."""

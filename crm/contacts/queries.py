@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from crm import errors, paging, search, visibility
+from crm.contacts import rules
 from crm.db import Tx
 from crm.paging import Filter, Operator, Page
 from crm.sql import Args
@@ -22,7 +23,7 @@ COLUMNS = (
     "archived_at", "created_at", "updated_at",
 )  # fmt: skip
 PAIRS = ", ".join(f"'{name}', c.{name}" for name in COLUMNS)
-ITEM = f"json_build_object({PAIRS}, {search.CAPABILITIES})::text"
+ITEM = f"json_build_object({PAIRS}, {rules.CAPABILITIES})::text"
 
 FILTERS = {
     "is_archived": Filter("(c.archived_at is not null)", "boolean", Operator.holds),

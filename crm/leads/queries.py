@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from crm import paging, search, visibility
+from crm.contacts import rules as contacts
 from crm.db import Tx
 from crm.leads.operations import LeadNotFound
 from crm.leads.rules import LABELS, Status
@@ -30,7 +31,7 @@ COLUMNS: dict[str, Column] = {
     "id": Column("l.id", "Kimlik", "Id"),
     "contact": Column(
         "json_build_object('id', c.id, 'name', c.name, 'phone_masked', c.phone_masked, 'email_masked', c.email_masked,"
-        f" {search.CAPABILITIES})",
+        f" {contacts.CAPABILITIES})",
         "Kişi", "Contact",
     ),
     "status": Column("json_build_object('code', l.status, 'label', {status_label})", "Durum", "Status"),
