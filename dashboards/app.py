@@ -1,5 +1,6 @@
 """The dashboards: `streamlit run dashboards/app.py`. Signs in with the API's accounts and shows what a role may see."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -9,75 +10,59 @@ from dashboards.views import funnel, health, signin
 from dashboards.words import say
 
 HERE = Path(__file__).parent
+# Streamlit's columns shrink without end; these wrap on a tablet.
 STYLE = """
 <style>
 .stMainBlockContainer {padding-top: 3.2rem; max-width: 1320px}
 [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums}
+.st-key-tiles .stHorizontalBlock {display: grid; grid-template-columns: repeat(auto-fit, minmax(158px, 1fr))}
+.st-key-tiles .stColumn {width: auto; min-width: 0}
+@media (max-width: 1100px) {
+  .st-key-pair .stHorizontalBlock, .st-key-explore .stHorizontalBlock {flex-direction: column}
+  .st-key-pair .stColumn, .st-key-explore .stColumn {width: 100%}
+}
 </style>"""
 
 
-def choose_language() -> None:
-    """Offer the language; the choice stays in the address."""
-    st.segmented_control(
-        say("language"),
-        list(words.LANGUAGES),
-        format_func=words.LANGUAGES.__getitem__,
-        key="lang",
-        default="tr",
-        required=True,
-        bind="query-params",
-        label_visibility="collapsed",
-        width="stretch",
-    )
-
-
 def main() -> None:
-    """Show the page that was asked for, or the sign-in."""
+    """Show the page that was asked for; before that, the sign-in at the same address."""
     st.set_page_config(page_title="Santral", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.html(STYLE)
     st.logo(str(HERE / "logo.svg"), size="large")
-    if not session.is_open():
-        page = st.navigation(
-            [st.Page(signin.show, title=say("sign_in"), url_path="sign-in", default=True)], position="hidden"
-        )
-        page.run()
-        return
-    with st.sidebar:
-        choose_language()
     pages = [
         st.Page(funnel.show, title=say("funnel"), icon=":material/filter_alt:", url_path="funnel", default=True),
         st.Page(health.show, title=say("health"), icon=":material/monitor_heart:", url_path="health"),
     ]
-    page = st.navigation(pages)
+    page = st.navigation(pages, position="sidebar" if session.is_open() else "hidden")
+    if not session.is_open():
+        signin.show()
+        return
     with st.sidebar:
+        words.choose_language("stretch")
         person = session.me()
         roles = ", ".join(words.name_of("role", role) for role in person["roles"])
         st.caption(f"**{person['name']}**  \n{roles}")
-        st.button(
-            say("sign_out"),
-            icon=":material/logout:",
-            on_click=session.sign_out,
-            args=(words.language(),),
-            width="stretch",
-        )
-    _run(page)
+        leave = {"on_click": session.sign_out, "args": (words.language(),)}
+        st.button(say("sign_out"), icon=":material/logout:", width="stretch", **leave)
+    show(page.run)
 
 
-def _run(page: "st.navigation") -> None:
+def show(run: Callable[[], None]) -> None:
+    """Run a page; what the API refuses or does not answer becomes a plain sentence."""
     try:
-        page.run()
+        run()
     except session.Silent:
         st.info(say("no_api", url=session.url()), icon=":material/cloud_off:")
     except session.Refused as refusal:
         if refusal.status == 401:
-            _go_on()
+            go_on()
         elif refusal.status == 403:
             st.info(say("forbidden"), icon=":material/lock:")
         else:
             st.warning(say("refused", message=str(refusal)), icon=":material/error:")
 
 
-def _go_on() -> None:
+def go_on() -> None:
     """Renew a session that ran out and show the page again; without one, ask to sign in."""
     if not session.renew(words.language()):
         st.session_state["notice"] = say("signed_out")

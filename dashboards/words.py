@@ -1,6 +1,7 @@
 """What the dashboards say, in Turkish and in English, and how numbers, shares, spans and instants are written."""
 
 from datetime import date, datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -173,7 +174,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "google": ("Google", "Google"),
 }
 
-LANGUAGES = {"tr": "Türkçe", "en": "English"}
+LANGUAGES = {"Türkçe": "tr", "English": "en"}
+"""The languages by their own names, which is how the address names them."""
 DATES = {"tr": "DD.MM.YYYY", "en": "DD/MM/YYYY"}
 LOCALES = {"tr": "tr_TR", "en": "en_GB"}
 ZONE = ZoneInfo("Europe/Istanbul")
@@ -182,7 +184,16 @@ ZONE = ZoneInfo("Europe/Istanbul")
 def language() -> str:
     """Return the language of this visit: the one chosen, else the one its address names, else Turkish."""
     chosen = st.session_state.get("lang") or st.query_params.get("lang")
-    return chosen if chosen in LANGUAGES else "tr"
+    return LANGUAGES.get(chosen or "", "tr")
+
+
+def choose_language(width: Literal["content", "stretch"] = "content") -> None:
+    """Offer the languages; the choice stays in the address."""
+    names = list(LANGUAGES)
+    st.segmented_control(
+        say("language"), names, key="lang", default=names[0], required=True, bind="query-params", width=width,
+        label_visibility="collapsed",
+    )  # fmt: skip
 
 
 def say(key: str, **values: object) -> str:

@@ -24,7 +24,7 @@ def show(scope: Scope, dimensions: Sequence[str]) -> None:
             label_visibility="collapsed",
         )  # fmt: skip
     table = _table(scope, str(by))
-    height = 35 * (min(len(table), MOST_ROWS) + 1) + 3
+    height = 35 * (min(len(table), MOST_ROWS) + 1) + 2
     st.dataframe(table, hide_index=True, column_config=_columns(str(by)), width="stretch", height=height)
 
 

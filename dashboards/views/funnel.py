@@ -30,7 +30,8 @@ def show() -> None:
         st.info(say("empty"), icon=":material/search_off:")
         return
     tiles.show(scope, totals)
-    left, right = st.columns([8, 5], gap="small")
+    with st.container(key="pair"):
+        left, right = st.columns([8, 5], gap="small")
     with left, st.container(border=True, height="stretch"):
         stage = _funnel(totals.rows)
     with right, st.container(border=True, height="stretch"):

@@ -8,7 +8,6 @@ import streamlit as st
 from dashboards import charts, queries, session, words
 from dashboards.words import say
 
-
 COLUMNS = ("method", "route", "requests", "errors", "error_rate", "p50_ms", "p95_ms")
 
 
@@ -43,8 +42,8 @@ def _figures(last: str) -> None:
     requests, errors = sum(row["requests"] for row in rows), sum(row["errors"] for row in rows)
     slowest = max(rows, key=lambda row: row["p95_ms"])
     with st.container(horizontal=True, gap="small"):
-        st.metric(say("requests"), words.number(requests), border=True)
-        quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True}
+        st.metric(say("requests"), words.number(requests), border=True, height="stretch")
+        quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True, "height": "stretch"}
         st.metric(say("errors"), words.number(errors), words.share(errors / requests, 2), **quiet)
         st.metric(say("slowest"), f"{words.number(slowest['p95_ms'], 1)} ms", slowest["route"], **quiet)
     with st.container(border=True):

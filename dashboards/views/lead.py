@@ -43,7 +43,8 @@ def explore(scope: Scope, *, stage: str | None) -> None:
         st.info(say("list.forbidden"), icon=":material/lock:")
         return
     st.caption(say("list.stage", stage=say(f"stage.{stage}")) if stage else say("list.all"))
-    left, right = st.columns([8, 5], gap="medium")
+    with st.container(key="explore"):
+        left, right = st.columns([8, 5], gap="medium")
     with left:
         chosen = _list(scope, stage)
     with right:
@@ -107,7 +108,7 @@ def _row(item: dict[str, Any]) -> dict[str, str]:
 
 
 def _columns() -> dict[str, Any]:
-    widths = {"person": 145, "phone": 130, "status": 95, "owner": 120, "received": 130}
+    widths = {"person": 130, "phone": 122, "status": 85, "owner": 107, "received": 98}
     return {key: st.column_config.TextColumn(say(key), width=width) for key, width in widths.items()}
 
 

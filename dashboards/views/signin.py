@@ -20,14 +20,7 @@ def show() -> None:
             password = st.text_input(say("password"), type="password", autocomplete="current-password", key="password")
             if st.form_submit_button(say("sign_in"), type="primary", width="stretch"):
                 _sign_in(email, password)
-        _choose_language()
-
-
-def _choose_language() -> None:
-    st.segmented_control(
-        say("language"), list(words.LANGUAGES), format_func=words.LANGUAGES.__getitem__, key="lang", default="tr",
-        required=True, bind="query-params", label_visibility="collapsed",
-    )  # fmt: skip
+        words.choose_language()
 
 
 def _sign_in(email: str, password: str) -> None:

@@ -29,7 +29,8 @@ def show(scope: Scope, totals: Answer) -> None:
     days = queries.kpis(scope, *asked, grain="day", language=language).rows
     if before and reached(before, "lead") * COMPARABLE < reached(totals, "lead"):
         before = None
-    places = iter(st.columns(6, gap="small"))
+    with st.container(key="tiles"):
+        places = iter(st.columns(6, gap="small"))
     for key, stage in (("leads", "lead"), ("sales", "sale")):
         now, then = reached(totals, stage), before and reached(before, stage)
         # The youngest leads have hardly had time to buy: a line of sales by day of receipt would seem to collapse.
