@@ -21,7 +21,14 @@ from crm.events.log import Event
 
 log = structlog.get_logger("crm.chores")
 
-GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, TimeoutError)
+GONE = (
+    OSError,
+    TimeoutError,
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # spoken to in the instant in which it was being closed
+)
 """How a database that went away shows."""
 AGAIN = 1.0
 """Seconds before something that failed is tried again."""

@@ -1,6 +1,7 @@
 """The inbox as it fills: each message is parsed by its source's parser and stored, a few at a time."""
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
@@ -8,7 +9,7 @@ import structlog
 
 from crm import db
 from crm.actor import Actor
-from crm.chores import GONE, Chore, Clock
+from crm.chores import Chore, Clock
 from crm.events.log import Event
 from crm.inbox import connections
 from crm.inbox import operations as inbox
@@ -25,6 +26,12 @@ BATCH = 8
 
 Parser = Callable[[bytes, Connection], Awaitable[Sequence[NewLead]]]
 """What a door gives for each source: from the bytes of a message to the leads in it, asking the source if need be."""
+
+
+def _place(error: Exception) -> str:
+    """Return where an error was raised, without its words: they may hold what the message says."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.name}:{last.lineno}"
 
 
 class Inbox(Chore):
@@ -71,14 +78,8 @@ class Inbox(Chore):
             await self._put_off(actor, message, error.reason, for_good=True)
         except NotNow as error:
             await self._put_off(actor, message, error.reason)
-        except GONE:
-            raise
-        except Exception as error:  # a defect of ours: the message waits for its repair, and the log names the defect
-            frames = error.__traceback__
-            while frames and frames.tb_next:
-                frames = frames.tb_next
-            where = f"{frames.tb_frame.f_code.co_qualname}:{frames.tb_lineno}" if frames else ""
-            log.error("inbox_defect", message_id=str(message.id), error=type(error).__name__, where=where)
+        except Exception as error:  # no message may hold up others for ever; an outage fails the next line too
+            log.error("inbox_defect", message_id=str(message.id), error=type(error).__name__, where=_place(error))
             await self._put_off(actor, message, "defect")
 
     async def _parse(self, actor: Actor, message: Claimed, body: bytes | None) -> Sequence[NewLead]:

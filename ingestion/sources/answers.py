@@ -22,6 +22,11 @@ CHANNEL_WORDS: dict[str, tuple[str, ...]] = {
 CONSENT_WORDS = ("consent", "onay", "izin", "permission", "opt_in", "optin")
 
 
+def text(value: Any) -> str:
+    """Return a value as text that can be stored: no NUL, no half of a surrogate pair."""
+    return str(value).replace("\x00", "").encode("utf-8", "replace").decode()
+
+
 def attributes(answers: Mapping[str, str]) -> dict[str, str]:
     """Return answers that may be kept in clear, by a tidy name of the question."""
     return {

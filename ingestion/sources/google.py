@@ -23,8 +23,11 @@ async def parse(body: bytes, connection: Connection) -> Sequence[NewLead]:
     """
     try:
         sent = json.loads(body)
-        columns = {str(each["column_id"]): str(each.get("string_value", "")) for each in sent["user_column_data"]}
-        lead_id = str(sent["lead_id"])
+        columns = {
+            answers.text(each["column_id"]): answers.text(each.get("string_value", ""))
+            for each in sent["user_column_data"]
+        }
+        lead_id = answers.text(sent["lead_id"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Unusable("google.malformed") from None
     return [_lead(sent, lead_id, columns, connection)]
@@ -49,7 +52,7 @@ def _lead(sent: Mapping[str, Any], lead_id: str, columns: Mapping[str, str], con
         adset=_id(sent, "adgroup_id"),
         ad=_id(sent, "creative_id") or _id(sent, "asset_group_id"),
         form=_id(sent, "form_id"),
-        click_ids={"gclid": str(sent["gcl_id"])} if sent.get("gcl_id") else {},
+        click_ids={"gclid": answers.text(sent["gcl_id"])} if sent.get("gcl_id") else {},
         attributes=answers.attributes(rest),
         consents=answers.consents(asked.items(), connection.consents, form=_id(sent, "form_id")),
         acquired_at=_instant(sent.get("lead_submit_time")),
@@ -58,7 +61,7 @@ def _lead(sent: Mapping[str, Any], lead_id: str, columns: Mapping[str, str], con
 
 
 def _id(sent: Mapping[str, Any], name: str) -> str | None:
-    return str(sent[name]) if sent.get(name) else None
+    return answers.text(sent[name]) if sent.get(name) else None
 
 
 def _country(text: str) -> str:

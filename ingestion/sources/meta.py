@@ -97,9 +97,12 @@ def lead_of(found: Mapping[str, Any], named: Mapping[str, Any], connection: Conn
     :raises Unusable: when Graph's answer has not the shape of a lead.
     """
     try:
-        fields = {str(each["name"]): str((each.get("values") or [""])[0]) for each in found.get("field_data", [])}
+        fields = {
+            answers.text(each["name"]): answers.text((each.get("values") or [""])[0])
+            for each in found.get("field_data", [])
+        }
         boxes = [
-            (str(each["checkbox_key"]), str(each.get("is_checked", "")))
+            (answers.text(each["checkbox_key"]), answers.text(each.get("is_checked", "")))
             for each in found.get("custom_disclaimer_responses", [])
         ]
     except (KeyError, TypeError, AttributeError):
@@ -107,7 +110,10 @@ def lead_of(found: Mapping[str, Any], named: Mapping[str, Any], connection: Conn
     is_test = any(value.startswith(DUMMY) for value in fields.values())
     fields = {name: value for name, value in fields.items() if not value.startswith(DUMMY)}
     form = found.get("form_id") or named.get("form_id")
-    told = {"publisher": str(found.get("platform") or ""), "is_organic": "true" if found.get("is_organic") else ""}
+    told = {
+        "publisher": answers.text(found.get("platform") or ""),
+        "is_organic": "true" if found.get("is_organic") else "",
+    }
     unread = {f"box_{key}": value for key, value in boxes if not answers.channels(key, connection.consents)}
     rest = {name: value for name, value in fields.items() if name not in KNOWN}
     return NewLead(
@@ -131,7 +137,7 @@ def lead_of(found: Mapping[str, Any], named: Mapping[str, Any], connection: Conn
 
 
 def _text(value: object) -> str | None:
-    return str(value) if value else None
+    return answers.text(value) if value else None
 
 
 def _country(text: str) -> str:

@@ -210,6 +210,20 @@ class TestTrouble:
         assert (row["status"], row["last_error"]) == ("pending", "defect")
         assert "532" not in capsys.readouterr().out
 
+    async def test_what_cannot_be_stored_holds_up_nobody(self, tenant, google, now, monkeypatch):
+        monkeypatch.setattr(inbox, "MOST_ATTEMPTS", 1)
+        for n in range(3):
+            await receive(tenant, google, str(n).encode(), now)
+
+        async def parse(body, connection):
+            name = "\x00" if body == b"0" else "\ud800" if body == b"1" else "Ada"
+            return [NewLead(source="google", external_id=body.decode(), name=name, email="a@example.com")]
+
+        await work(tenant, parse, now)
+
+        assert await count(tenant, "lead") == 1
+        assert await count(tenant, "inbox_message", "status = 'failed' and last_error = 'defect'") == 2
+
     async def test_an_erased_message_is_given_up(self, tenant, google, now):
         await receive(tenant, google, BODY, now)
         await vault.destroy(tenant.id, [(await message(tenant))["key_id"]], now=now)

@@ -59,6 +59,13 @@ class TestParse:
         assert lead.acquired_at == datetime(2026, 3, 3, 9, 30, tzinfo=UTC)
         assert lead.team_id == CONNECTION.team_id
 
+    async def test_leaves_out_what_no_database_can_store(self):
+        columns = [{"column_id": "FULL_NAME", "string_value": "A\x00da"}, {"column_id": "q", "string_value": "\ud800"}]
+
+        [lead] = await google.parse(body(user_column_data=columns), CONNECTION)
+
+        assert (lead.name, lead.attributes) == ("Ada", {"q": "?"})
+
     async def test_says_when_it_does_not_know_the_time(self):
         [lead] = await google.parse(body(), CONNECTION)
 
