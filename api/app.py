@@ -31,7 +31,7 @@ def routers() -> Iterator[APIRouter]:
 def create_app(config: Settings | None = None) -> FastAPI:
     """Return the application; its lifespan starts and stops what works in the background."""
     config = config or settings()
-    writer = requests.Writer()
+    writer, spans = requests.Writer(), telemetry.config(config)
     app = FastAPI(
         title="Santral",
         version="0.1.0",
@@ -41,8 +41,9 @@ def create_app(config: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        telemetry=telemetry.config(config),
+        telemetry=spans,
     )
+    app.state.telemetry = spans
     app.state.requests = writer
     app.state.hub = Hub()
     app.add_middleware(Frame, rate=config.rate_limit, sink=writer.take, tracing=bool(config.otlp_endpoint))
@@ -68,5 +69,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        await telemetry.close(app.state.telemetry)
         await vault.close()
         await db.close()
