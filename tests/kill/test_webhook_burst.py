@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import random
 import signal
 import subprocess
@@ -93,6 +94,8 @@ async def durable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncItera
         await vault.close()
         postgres.stop()
     settings.cache_clear()
+    # As root the server's files are not below the closed temporary folder but where its account can reach them.
+    shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)
 
 
 async def test_of_postgres(durable, graph):
