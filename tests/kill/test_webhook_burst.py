@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-import shutil
 import random
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
