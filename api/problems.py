@@ -40,6 +40,7 @@ HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "10"}, 503:
 GONE = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InternalClientError,
     sa.TimeoutError,
     ConnectionError,
     TimeoutError,

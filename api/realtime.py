@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import asyncpg
-import sqlalchemy.exc
 import structlog
 
 from api import metrics
@@ -29,7 +27,6 @@ AGAIN = 1.0
 HELD_AT_MOST = 1000
 """Events held for one slow listener."""
 LISTENERS_AT_MOST = 2000
-TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlalchemy.exc.SQLAlchemyError)
 ENDS_ACCESS = frozenset({"user.deactivated", "session.revoked"})
 
 
@@ -118,7 +115,7 @@ class Hub:
                     await self._ear.wait(LOOK_EVERY)
                     try:
                         await self._look()
-                    except TROUBLE as error:
+                    except db.GONE as error:
                         log.warning("feed_interrupted", error=type(error).__name__)
                         self._look_back_again()
                         await asyncio.sleep(AGAIN)

@@ -11,25 +11,15 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from crm import errors, tenancy
+from crm.db import GONE
 from crm.events import LiveReader, bell
 from crm.events.log import Event
 
 log = structlog.get_logger("crm.chores")
 
-GONE = (
-    OSError,
-    TimeoutError,
-    SQLAlchemyError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # spoken to in the instant in which it was being closed
-)
-"""How a database that went away shows."""
 AGAIN = 1.0
 """Seconds before something that failed is tried again."""
 LOOK = 0.25

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -19,6 +20,16 @@ T = TypeVar("T")
 RACES = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 """What two honest transactions can do to each other: the loser starts again and finds the winner's rows."""
 
+
+GONE = (
+    OSError,
+    TimeoutError,
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # spoken to in the instant in which it was being closed
+)
+"""How a database that went away shows, to those who wait for it to come back."""
 
 after_events: set[Callable[[], None]] = set()
 """Who wants to know, without waiting, that a transaction of this process committed events (crm.events.bell)."""
@@ -112,7 +123,7 @@ def engine() -> AsyncEngine:
         pool_timeout=30,
         json_serializer=to_json,
         connect_args={
-            # Planning the statement that stores leads costs more than running it, and its plan does not depend on values.
+            # Planning the statement that stores leads costs more than running it; its plan depends on no value.
             "server_settings": {
                 "search_path": "crm,jobs",
                 "application_name": "santral",

@@ -23,8 +23,6 @@ REST = 0.05
 AGAIN = 1.0
 """Seconds before a lost connection is tried again."""
 
-TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
-
 
 async def _connect() -> asyncpg.Connection:
     url = settings().role_url(APP_ROLE).set(drivername="postgresql")
@@ -56,7 +54,7 @@ async def _ring(wake: asyncio.Event) -> None:
             try:
                 connection = connection or await _connect()
                 await connection.execute(f"notify {CHANNEL}")
-            except TROUBLE as error:
+            except db.GONE as error:
                 log.warning("bell_silent", error=type(error).__name__)
                 connection = None
                 await asyncio.sleep(AGAIN)
@@ -107,7 +105,7 @@ async def _listen(ear: Ear) -> None:
             await connection.add_listener(CHANNEL, ear.hear)
             ear.hear()
             await lost.wait()
-        except TROUBLE as error:
+        except db.GONE as error:
             log.warning("bell_not_heard", error=type(error).__name__)
         finally:
             if connection is not None:

@@ -269,7 +269,7 @@ order by n
 class Stored:
     """What became of one lead: `created` (a new person), `merged` (a person known before), `unchanged` (the same
     outside id with the same content), `changed` (the same outside id with other content: nothing was written), or
-    `replayed` (the idempotency key's first answer). `response` is the JSON text of the answer, empty for one of several."""
+    `replayed` (the idempotency key's first answer). `response` is the answer's JSON text, empty for one of several."""
 
     lead_id: UUID
     contact_id: UUID
