@@ -36,7 +36,8 @@ def next_working(
         day = local.date() + timedelta(days=ahead)
         if day in off or not working(day, sundays=sundays):
             continue
-        start = datetime.combine(day, time(opens), ZONE)
-        if local < datetime.combine(day, time(closes), ZONE):
+        midnight = datetime.combine(day, time(), ZONE)
+        start = midnight + timedelta(hours=opens)
+        if local < midnight + timedelta(hours=closes):
             return at if local >= start else start.astimezone(UTC)
     return at + timedelta(days=60)
