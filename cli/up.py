@@ -101,6 +101,9 @@ def _environment(config: Settings, place: Path) -> dict[str, str]:
         "SANTRAL_API_URL": os.environ.get("SANTRAL_API_URL", processes.addresses(config)["api"]),
         "COLUMNS": str(shutil.get_terminal_size((100, 24)).columns),
     }
+    if config.environment == "demo" and "SANTRAL_GRAPH_URL" not in os.environ:
+        # The demo's outside world is ours: `santral demo --live` answers there in Meta's place.
+        own["SANTRAL_GRAPH_URL"] = f"http://127.0.0.1:{_free_port('127.0.0.1')}"
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return inherited | own | dagster_home.prepare(place, config)
 
