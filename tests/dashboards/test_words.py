@@ -1,0 +1,52 @@
+"""Numbers, shares, spans and instants, by the language of the visit; and every text in both languages."""
+
+import pytest
+import streamlit as st
+
+from dashboards import words
+
+
+@pytest.fixture(params=["Türkçe", "English"])
+def language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(st, "session_state", {"lang": request.param})
+    return str(request.param)
+
+
+def in_language(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(st, "session_state", {"lang": name})
+
+
+class TestTexts:
+    def test_every_text_is_there_in_both_languages_with_the_same_gaps(self):
+        import string
+
+        for key, (turkish, english) in words.WORDS.items():
+            assert turkish, key
+            assert english, key
+            gaps = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in (turkish, english)]
+            assert gaps[0] == gaps[1], key
+
+    def test_a_code_without_a_word_stays_readable(self, language):
+        assert words.name_of("outcome", "left_message") == "left message"
+
+
+class TestNumbers:
+    @pytest.mark.parametrize(
+        ("name", "number", "share", "span"),
+        [("Türkçe", "12.345", "%7,9", "5,5 sa"), ("English", "12,345", "7.9%", "5.5 h")],
+    )
+    def test_are_written_as_the_language_does(self, monkeypatch, name, number, share, span):
+        in_language(monkeypatch, name)
+
+        assert words.number(12345) == number
+        assert words.share(0.0789) == share
+        assert words.span(19800) == span
+
+    def test_no_data_is_a_dash_and_zero_is_zero(self, language):
+        assert words.number(None) == words.share(None) == words.span(None) == words.instant(None) == "–"
+        assert words.number(0) == "0"
+
+    def test_instants_are_told_on_the_clinics_clock(self, monkeypatch):
+        in_language(monkeypatch, "Türkçe")
+
+        assert words.instant("2026-11-20T21:30:00Z") == "21 Kas 00:30"
