@@ -158,4 +158,4 @@ class _Bar:
 
     def move(self, run: Run) -> None:
         """Show how far a run is."""
-        self._bar.update(self._task, completed=run.next_row)
+        self._bar.update(self._task, completed=run.counts.read)

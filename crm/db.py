@@ -102,9 +102,12 @@ class Tx:
         self.idle = True
 
 
+_encode = json.JSONEncoder(default=str, ensure_ascii=False).encode
+
+
 def to_json(value: Any) -> str:
     """Return a value as JSON text, the form in which statements take json arguments; ids and times become text."""
-    return json.dumps(value, default=str, ensure_ascii=False)
+    return _encode(value)
 
 
 @cache

@@ -10,7 +10,7 @@ from api.schemas import Read
 class ImportRead(Read):
     """One import: read = created (new people) + merged (known ones, or a known lead with news) + unchanged + rejected.
 
-    `next_row` tells how far it is; `unmapped` counts values of status columns that the mapping does not know.
+    `read` tells how far it is; `unmapped` counts values of status columns that the mapping does not know.
     """
 
     id: UUID
@@ -18,7 +18,6 @@ class ImportRead(Read):
     file_name: str
     status: Literal["queued", "running", "done", "failed"]
     is_dry_run: bool
-    next_row: int
     read: int
     created: int
     merged: int

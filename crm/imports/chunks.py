@@ -10,7 +10,7 @@ from crm import phone, vault
 from crm.db import Tx
 from crm.imports.rows import BadRow, Reader
 from crm.leads import intake
-from crm.leads.intake import NewLead, Prepared
+from crm.leads.intake import POSITION, NewLead, Prepared
 
 SIZE = 2000
 """Rows of one transaction."""
@@ -72,13 +72,27 @@ class Chunk:
     rejections: list[Rejection]
     unmapped: Counter[tuple[str, str]]
 
+    @property
+    def touches(self) -> frozenset[str | bytes]:
+        """What two chunks must not share to be stored side by side: outside ids, phones and e-mails."""
+        places = (POSITION["phone_index"], POSITION["email_index"])
+        people = (each[at] for each in self.prepared for at in places)
+        return frozenset((*(row.outside_id for row in self.rows), *filter(None, people)))
 
-def drafts(reader: Reader, rows: Iterator[Numbered], *, start: int = 0) -> Iterator[Draft]:
-    """Yield the rows from number `start` on. A row that contradicts an earlier one of its draft begins the next."""
-    draft, digests = Draft(start, start), dict[str, bytes]()
+
+def drafts(reader: Reader, rows: Iterator[Numbered], *, done: Sequence[tuple[int, int]] = ()) -> Iterator[Draft]:
+    """Yield the rows that are not `done` (ranges without their ends), each draft of rows that follow one another.
+
+    A row that contradicts an earlier one of its draft begins the next.
+    """
+    draft, digests = Draft(0, 0), dict[str, bytes]()
     for number, cells in rows:
-        if number < start:
+        if any(first <= number < last for first, last in done):
             continue
+        if draft.read >= SIZE or draft.next != number:
+            if draft.read:
+                yield _closed(draft, reader)
+            draft, digests = Draft(number, number), {}
         try:
             lead = reader.lead(cells)
         except BadRow as bad:
@@ -94,9 +108,6 @@ def drafts(reader: Reader, rows: Iterator[Numbered], *, start: int = 0) -> Itera
             (draft.repeats if earlier else draft.rows).append(row)
             digests[row.outside_id] = row.digest
         draft.next = number + 1
-        if draft.read >= SIZE:
-            yield _closed(draft, reader)
-            draft, digests = Draft(number + 1, number + 1), {}
     if draft.read:
         yield _closed(draft, reader)
 
@@ -108,9 +119,11 @@ def _closed(draft: Draft, reader: Reader) -> Draft:
 
 async def known(tx: Tx, source: str, outside_ids: Collection[str]) -> dict[str, bytes]:
     """Return which of these outside ids are stored, each with the hash of its content."""
+    # One index look-up for each, whatever the planner believes of a table that was small when it planned.
     rows = await tx.fetch(
-        "select external_id, content_hash from crm.lead"
-        " where tenant_id = $1::uuid and source = $2::text and external_id = any($3::text[])",
+        "select i.external_id, l.content_hash from unnest($3::text[]) as i(external_id)"
+        " cross join lateral (select content_hash from crm.lead where tenant_id = $1::uuid and source = $2::text"
+        " and external_id = i.external_id limit 1) l",
         tx.actor.tenant_id, source, list(outside_ids),
     )  # fmt: skip
     return {row["external_id"]: row["content_hash"] or b"" for row in rows}

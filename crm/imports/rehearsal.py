@@ -12,7 +12,8 @@ from crm.imports.runs import Counts
 from crm.leads import intake
 from crm.leads.intake import POSITION, Prepared
 
-INDEXES = (POSITION["phone_index"], POSITION["email_index"])
+KINDS = ("phone", "email")
+INDEXES = tuple(POSITION[f"{kind}_index"] for kind in KINDS)
 
 
 def keys(tenant_id: UUID, how_many: int) -> list[vault.DataKey]:
@@ -47,10 +48,12 @@ class Rehearsal:
 
 async def _known_people(tx: Tx, rows: Iterable[Prepared]) -> set[bytes]:
     """Return which phones and e-mails of some rows are known, by their blind indexes."""
-    wanted = [row[at] for row in rows for at in INDEXES if row[at]]
+    wanted = [(kind, row[at]) for row in rows for kind, at in zip(KINDS, INDEXES, strict=True) if row[at]]
+    kinds, indexes = zip(*wanted, strict=True) if wanted else ((), ())
     found = await tx.fetch(
-        "select blind_index from crm.contact_point"
-        " where tenant_id = $1::uuid and kind in ('phone', 'email') and blind_index = any($2::bytea[])",
-        tx.actor.tenant_id, wanted,
+        "select i.blind_index from unnest($2::text[], $3::bytea[]) as i(kind, blind_index)"
+        " cross join lateral (select id from crm.contact_point p where p.tenant_id = $1::uuid and p.kind = i.kind"
+        " and p.blind_index = i.blind_index limit 1) p",
+        tx.actor.tenant_id, kinds, indexes,
     )  # fmt: skip
     return {row["blind_index"] for row in found}

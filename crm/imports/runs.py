@@ -1,7 +1,7 @@
 """One import of one file: begun or resumed, taken chunk by chunk, finished; and what it left to be mended.
 
-Each chunk is one transaction: leads, rejections, counts and the number of the next row. Whatever dies in between, the
-same file with the same mapping goes on where the last chunk ended.
+Each chunk is one transaction: leads, rejections, counts, which rows are done. Whatever dies in between, the same file
+with the same mapping goes on with the rows that are not.
 """
 
 import hashlib
@@ -62,12 +62,15 @@ class Counts:
 
 @dataclass(slots=True)
 class Run:
-    """One import as it stands. `unmapped` counts status values that no table knew: column → value → rows."""
+    """One import as it stands. `done`: rows stored, as ranges without their ends.
+
+    `unmapped` counts status values that no table knew: column → value → rows.
+    """
 
     id: UUID
     mapping: FileMapping
     columns: list[str]
-    next_row: int = 0
+    done: list[tuple[int, int]] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     unmapped: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -110,7 +113,7 @@ async def alone(tenant_id: UUID, digest: bytes, *, wait: bool) -> AsyncIterator[
 
 
 UNFINISHED = """
-select id, next_row, read, created, merged, unchanged, rejected, notes
+select id, done, read, created, merged, unchanged, rejected, notes
   from crm.import_run
  where tenant_id = $1::uuid and content_hash = $2::bytea and mapping = $3::jsonb and not is_dry_run
    and status <> 'done'
@@ -158,24 +161,25 @@ async def trace(tx: Tx, run_id: UUID, happened: str, told: Mapping[str, Any], *,
 
 def _run(row: asyncpg.Record, mapping: FileMapping, columns: Sequence[str]) -> Run:
     counts = Counts(row["read"], row["created"], row["merged"], row["unchanged"], row["rejected"])
-    return Run(row["id"], mapping, list(columns), row["next_row"], counts, row["notes"].get("unmapped", {}))
+    done = [(each.lower, each.upper) for each in row["done"]]
+    return Run(row["id"], mapping, list(columns), done, counts, row["notes"].get("unmapped", {}))
 
 
 ADVANCE = """
 update crm.import_run
-   set status = 'running', next_row = $4::int, read = $5::int, created = $6::int, merged = $7::int,
-       unchanged = $8::int, rejected = $9::int, notes = $10::jsonb, last_error = null, updated_at = $11::timestamptz
- where tenant_id = $1::uuid and id = $2::uuid and next_row = $3::int and status <> 'done'
+   set status = 'running', done = done + int4multirange(int4range($3::int, $4::int)), read = $5::int, created = $6::int,
+       merged = $7::int, unchanged = $8::int, rejected = $9::int, notes = $10::jsonb, updated_at = $11::timestamptz
+ where tenant_id = $1::uuid and id = $2::uuid
 """
 
 
 @operation("import.run")
-async def take(tx: Tx, run: Run, chunk: Chunk, *, now: datetime) -> tuple[Counts, list[Rejection]]:
-    """Store one chunk with its rejections and the place of the next; return its counts and all its rejections.
+async def take(tx: Tx, run: Run, chunk: Chunk, *, now: datetime) -> Run:
+    """Store one chunk with its rejections, and note that it is done; return the run as it stands then.
 
     A row that the database cannot hold is rejected alone; the rest of the chunk is stored.
 
-    :raises Overtaken: when another process has stored this chunk.
+    :raises Overtaken: when another process has stored rows of this chunk.
     """
     counts = Counts(chunk.read, unchanged=chunk.unchanged)
     rejections = list(chunk.rejections)
@@ -189,24 +193,29 @@ async def take(tx: Tx, run: Run, chunk: Chunk, *, now: datetime) -> tuple[Counts
             setattr(counts, outcome.outcome, getattr(counts, outcome.outcome) + 1)
     counts.rejected = len(rejections)
     await reject(tx, run.id, rejections, now=now)
-    await advance(tx, run, counts, chunk, now=now)
-    return counts, rejections
+    return await advance(tx, run, counts, chunk, now=now)
 
 
-async def advance(tx: Tx, run: Run, counts: Counts, chunk: Chunk, *, now: datetime) -> None:
-    """Write how far a run has come; `run` itself is told by `moved` after the commit.
+async def advance(tx: Tx, run: Run, counts: Counts, chunk: Chunk, *, now: datetime) -> Run:
+    """Note that a chunk is done and return the run as it stands then. Chunks stored side by side meet here, in turn.
 
-    :raises Overtaken: when it was elsewhere than this process left it.
+    :raises Overtaken: when rows of it were done before.
     """
-    after = moved(run, counts, chunk)
+    row = await tx.fetchrow(
+        f"select {COLUMNS}, done && int4multirange(int4range($3::int, $4::int)) or status = 'done' as is_past"
+        " from crm.import_run where tenant_id = $1::uuid and id = $2::uuid for update",
+        tx.actor.tenant_id, run.id, chunk.first, chunk.next,
+    )  # fmt: skip
+    if row is None or row["is_past"]:
+        raise Overtaken
+    after = moved(_run(row, run.mapping, run.columns), counts, chunk)
     total = after.counts
-    done = await tx.execute(
-        ADVANCE, tx.actor.tenant_id, run.id, run.next_row, after.next_row, total.read, total.created, total.merged,
+    await tx.execute(
+        ADVANCE, tx.actor.tenant_id, run.id, chunk.first, chunk.next, total.read, total.created, total.merged,
         total.unchanged, total.rejected, to_json(after.notes), now,
     )  # fmt: skip
-    if done != "UPDATE 1":
-        raise Overtaken
-    await trace(tx, run.id, "import.advanced", {"next_row": after.next_row, **asdict(total)}, at=now)
+    await trace(tx, run.id, "import.advanced", asdict(total), at=now)
+    return after
 
 
 def moved(run: Run, counts: Counts, chunk: Chunk) -> Run:
@@ -214,7 +223,7 @@ def moved(run: Run, counts: Counts, chunk: Chunk) -> Run:
     total = Counts(**asdict(run.counts))
     total.add(counts)
     unmapped = {column: dict(values) for column, values in run.unmapped.items()}
-    after = Run(run.id, run.mapping, run.columns, chunk.next, total, unmapped)
+    after = Run(run.id, run.mapping, run.columns, [*run.done, (chunk.first, chunk.next)], total, unmapped)
     after.note(chunk.unmapped)
     return after
 
@@ -271,7 +280,7 @@ async def finish(tx: Tx, run: Run, *, now: datetime) -> None:
 
 
 COLUMNS = """
-id, source, file_name, status, is_dry_run, next_row, read, created, merged, unchanged, rejected, notes, mapping,
+id, source, file_name, status, is_dry_run, done, read, created, merged, unchanged, rejected, notes, mapping,
 last_error, created_by, created_at, updated_at, finished_at
 """
 

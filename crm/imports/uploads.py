@@ -110,10 +110,10 @@ async def rehearsed(tx: Tx, run: Run, rejections: Sequence[Rejection], *, now: d
     )
     await runs.reject(tx, run.id, rejections, now=now)
     await tx.execute(
-        "update crm.import_run set status = 'done', next_row = $3::int, read = $4::int, created = $5::int,"
-        " merged = $6::int, unchanged = $7::int, rejected = $8::int, notes = $9::jsonb, updated_at = $10::timestamptz,"
-        " finished_at = $10::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
-        tx.actor.tenant_id, run.id, run.next_row, counts.read, counts.created, counts.merged, counts.unchanged,
+        "update crm.import_run set status = 'done', read = $3::int, created = $4::int,"
+        " merged = $5::int, unchanged = $6::int, rejected = $7::int, notes = $8::jsonb, updated_at = $9::timestamptz,"
+        " finished_at = $9::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
+        tx.actor.tenant_id, run.id, counts.read, counts.created, counts.merged, counts.unchanged,
         counts.rejected, db.to_json(run.notes), now,
     )  # fmt: skip
     await _discard(tx, run.id)

@@ -263,7 +263,7 @@ TABLES = {
         mapping jsonb not null,
         status text not null default 'running' check (status in ('queued', 'running', 'done', 'failed')),
         is_dry_run boolean not null default false,
-        next_row int not null default 0,
+        done int4multirange not null default '{}',
         read int not null default 0,
         created int not null default 0,
         merged int not null default 0,
