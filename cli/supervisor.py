@@ -51,7 +51,7 @@ class Console(Printer):  # type: ignore[misc]
         self.files[name].write(line)
         if name == SPOKESMAN:
             print(line, end="", flush=True)
-        elif name in self.shown:
+        elif name in self.shown and not is_routine(line):
             super().write(message._replace(data=readable(line)))
 
 
@@ -109,6 +109,15 @@ def last_words(log: Path, *, lines: int = 12) -> str:
         return "".join(readable(line) for line in log.read_text().splitlines(keepends=True)[-lines:])
     except OSError:
         return ""
+
+
+def is_routine(line: str) -> bool:
+    """Whether a log line tells of a request that went as it should: for the log, not for the screen."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(fields, dict) and fields.get("event") == "request" and fields.get("status", 500) < 500
 
 
 def readable(line: str) -> str:

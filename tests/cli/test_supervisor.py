@@ -128,3 +128,19 @@ class TestReadable:
     @pytest.mark.parametrize("line", ["plain words\n", "[1, 2]\n", '{"no": "event"}\n', "17\n"])
     def test_leaves_any_other_line_as_it_is(self, line: str) -> None:
         assert supervisor.readable(line) == line
+
+
+class TestIsRoutine:
+    @pytest.mark.parametrize(
+        ("line", "routine"),
+        [
+            ('{"event": "request", "status": 200}', True),
+            ('{"event": "request", "status": 404}', True),
+            ('{"event": "request", "status": 503}', False),
+            ('{"event": "database_gone"}', False),
+            ("plain words", False),
+            ("[1]", False),
+        ],
+    )
+    def test_keeps_what_went_as_it_should_off_the_screen(self, line: str, routine: bool):
+        assert supervisor.is_routine(line) is routine
