@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import orjson
 import structlog
 
-QUIET = ("httpx", "httpcore", "asyncio", "uvicorn.access", "urllib3")
+QUIET = ("alembic", "httpx", "httpcore", "asyncio", "uvicorn.access", "urllib3")
 """Loggers whose ordinary lines carry addresses of requests, and with them whatever was asked."""
 
 SHARED: list[structlog.typing.Processor] = [
