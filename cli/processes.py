@@ -38,17 +38,23 @@ class Part:
     """One process. `check` is None for one that has nothing to answer: it is healthy while it lives.
 
     `is_shown`: its lines are worth the screen; all are kept in its log.
+    `after_port`: it starts when something listens there; runs asked for before that would fail.
     """
 
     name: str
     command: list[str]
     check: Check | None = None
     is_shown: bool = False
+    after_port: int | None = None
 
     @property
     def line(self) -> str:
         """The shell line: the process dies with its parent, whatever its parent dies of."""
-        return "exec setpriv --pdeathsig KILL -- " + shlex.join(self.command)
+        command = self.command
+        if self.after_port:
+            wait = f"until (: < /dev/tcp/127.0.0.1/{self.after_port}) 2> /dev/null; do sleep 0.2; done"
+            command = ["bash", "-c", f'{wait}; exec "$@"', self.name, *command]
+        return "exec setpriv --pdeathsig KILL -- " + shlex.join(command)
 
 
 def parts(config: Settings, code_port: int, *, since: datetime, live: bool) -> list[Part]:
@@ -61,6 +67,7 @@ def parts(config: Settings, code_port: int, *, since: datetime, live: bool) -> l
     python, workspace = [sys.executable, "-m"], str(dagster_home.workspace(config.home))
     api, dagster, dashboards = addresses(config).values()
     listen = ["-h", config.host]
+    code = ["-h", "127.0.0.1", "-p", str(code_port)]
     streamlit = ["--server.headless=true", f"--server.address={config.host}", "--browser.gatherUsageStats=false"]
     streamlit += [f"--server.port={config.dashboard_port}", "--server.fileWatcherType=none"]
     found = [
@@ -68,14 +75,15 @@ def parts(config: Settings, code_port: int, *, since: datetime, live: bool) -> l
         Part("worker", _program("santral", "worker"), lambda: worker_beats(config, since), is_shown=True),
         Part(
             "pipeline",
-            [*_program("dagster", "api", "grpc", "-m", "orchestration.definitions"), *listen, "-p", str(code_port)],
+            [*_program("dagster", "api", "grpc", "-m", "orchestration.definitions"), *code],
         ),
         Part(
             "dagster",
             [*_program("dagster-webserver", "-w", workspace), *listen, "-p", str(config.dagster_port)],
             lambda: dagster_is_whole(dagster),
+            after_port=code_port,
         ),
-        Part("schedules", _program("dagster-daemon", "run", "-w", workspace)),
+        Part("schedules", _program("dagster-daemon", "run", "-w", workspace), after_port=code_port),
         Part(
             "dashboards",
             [*python, "streamlit", "run", str(home.CHECKOUT / "dashboards" / "app.py"), *streamlit],

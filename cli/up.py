@@ -52,8 +52,8 @@ def up(
             environment, is_demo = _environment(config, place) | mark, config.environment == "demo"
             if is_demo:
                 _prepare_demo(config, size, environment)
-            port = _free_port(config.host)
-            dagster_home.write_workspace(place, config.host, port)
+            port = _free_port("127.0.0.1")
+            dagster_home.write_workspace(place, "127.0.0.1", port)
             parts = processes.parts(config, port, since=began, live=is_demo)
             flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": is_demo}
             parts.append(_spokesman(began, *(word for word, is_set in flags.items() if is_set)))
