@@ -15,7 +15,7 @@ STYLE = """
 <style>
 .stMainBlockContainer {padding-top: 3.2rem; max-width: 1320px}
 [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums}
-.st-key-tiles .stHorizontalBlock {display: grid; grid-template-columns: repeat(auto-fit, minmax(158px, 1fr))}
+.st-key-tiles .stHorizontalBlock {display: grid; grid-template-columns: repeat(auto-fit, minmax(142px, 1fr))}
 .st-key-tiles .stColumn {width: auto; min-width: 0}
 @media (max-width: 1100px) {
   .st-key-pair .stHorizontalBlock, .st-key-explore .stHorizontalBlock {flex-direction: column}

@@ -138,7 +138,10 @@ class Market:
         if made and rng.random() < REPEATS:
             # Impatience brings people back within hours, doubt after days.
             back = rng.randrange(1, min(len(made), 40 if rng.random() < 0.5 else 1500) + 1)
-            repeats, person = made[-back].number, made[-back].person
+            earlier = made[-back]
+            repeats, person = earlier.number, earlier.person
+            if person.country not in campaign.countries:
+                campaign = earlier.campaign
         adset = rng.choice(campaign.adsets) if campaign.adsets else None
         # A webhook or a poll brings it a little later; now and then the platform is late.
         lag = rng.lognormvariate(1.1, 0.7) if rng.random() < 0.985 else rng.uniform(120, 900)

@@ -65,7 +65,7 @@ def floor(*, leads: int, since: datetime, until: datetime, seed: int) -> list[Ag
 def _agent(rng: Random, place: int, since: datetime, days: int) -> Agent:
     name = NAMES[place] if place < len(NAMES) else f"{NAMES[place % 16].split()[0]} {NAMES[place * 7 % 16].split()[1]}"
     skill, pace = rng.uniform(0.78, 1.22), rng.uniform(0.7, 1.35)
-    opens, closes = ((9, 18), (12, 21), (10, 19))[place // 2 % 3]
+    opens, closes = ((9, 18), (12, 21), (14, 23))[place // 2 % 3]
     return Agent(
         name=name,
         email=LOGINS[2].email if place == 0 else f"agent{place + 1}@{DOMAIN}",

@@ -146,7 +146,7 @@ class TestDesk:
         _, done = worked()
         for act in (act for acts in done.values() for act in acts if isinstance(act, Talk)):
             local = act.at.astimezone(hours.ZONE)
-            assert 9 <= local.hour < 22
+            assert 9 <= local.hour <= 23
 
     def test_what_becomes_of_leads_is_believable(self):
         made, done = worked(3000)
