@@ -89,7 +89,7 @@ def _script(firm: product.Firm) -> str:
         "email_index": "sha256(uuid_send(gen_random_uuid()))", "email_sealed": "decode(repeat('ab', 53), 'hex')",
         "email_masked": "'a•••@example.com'", "consented": "''", "opted_out": "''", "source": "'bench'",
         "external_id": "gen_random_uuid()::text", "status": "'new'", "platform": "'meta'", "campaign": "'c1'",
-        "form": "'f1'", "tags": "''", "acquired_at": "now()", "acquired_at_known": "true", "is_test": "false",
+        "form": "'f1'", "tags": "''", "acquired_at": "now()", "is_test": "false",
     }  # fmt: skip
     arguments = [f"({value})" for value in fixed]
     arguments += [f"array[{values.get(name, 'null')}]" for name in intake.COLUMNS]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from crm import phone, vault
@@ -19,8 +20,7 @@ Numbered = tuple[int, list[str]]
 """A row's number in its file (0 is the first after the header) and its cells."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row that reads as a lead."""
 
     number: int
@@ -76,7 +76,7 @@ class Chunk:
     def touches(self) -> frozenset[str | bytes]:
         """What two chunks must not share to be stored side by side: outside ids, phones and e-mails."""
         places = (POSITION["phone_index"], POSITION["email_index"])
-        people = (each[at] for each in self.prepared for at in places)
+        people = (each[at] for at in places for each in self.prepared)
         return frozenset((*(row.outside_id for row in self.rows), *filter(None, people)))
 
 
@@ -87,7 +87,7 @@ def drafts(reader: Reader, rows: Iterator[Numbered], *, done: Sequence[tuple[int
     """
     draft, digests = Draft(0, 0), dict[str, bytes]()
     for number, cells in rows:
-        if any(first <= number < last for first, last in done):
+        if done and any(first <= number < last for first, last in done):
             continue
         if draft.read >= SIZE or draft.next != number:
             if draft.read:
@@ -98,9 +98,7 @@ def drafts(reader: Reader, rows: Iterator[Numbered], *, done: Sequence[tuple[int
         except BadRow as bad:
             draft.rejections.append(Rejection(number, cells, bad.faults))
         else:
-            assert lead.external_id is not None
-            assert lead.content_hash is not None
-            row = Row(number, cells, lead, lead.external_id, lead.content_hash)
+            row = Row(number, cells, lead, lead.external_id or "", lead.content_hash or b"")
             earlier = digests.get(row.outside_id)
             if earlier is not None and earlier != row.digest:
                 yield _closed(draft, reader)

@@ -181,7 +181,7 @@ async def take(tx: Tx, run: Run, chunk: Chunk, *, now: datetime) -> Run:
 
     :raises Overtaken: when another process has stored rows of this chunk.
     """
-    counts = Counts(chunk.read, unchanged=chunk.unchanged)
+    counts, outcomes = Counts(chunk.read, unchanged=chunk.unchanged), Counter[str]()
     rejections = list(chunk.rejections)
     for row, prepared, outcome in await _store(tx, chunk.rows, chunk.prepared, now=now):
         if isinstance(outcome, str):
@@ -190,7 +190,9 @@ async def take(tx: Tx, run: Run, chunk: Chunk, *, now: datetime) -> Run:
             await known_leads.update(tx, outcome.lead_id, outcome.contact_id, row.lead, prepared, now=now)
             counts.merged += 1
         else:
-            setattr(counts, outcome.outcome, getattr(counts, outcome.outcome) + 1)
+            outcomes[outcome.outcome] += 1
+    counts.created, counts.merged = outcomes["created"], counts.merged + outcomes["merged"]
+    counts.unchanged += outcomes["unchanged"]
     counts.rejected = len(rejections)
     await reject(tx, run.id, rejections, now=now)
     return await advance(tx, run, counts, chunk, now=now)

@@ -104,7 +104,6 @@ COLUMNS: dict[str, str] = {
     "attributes": "jsonb",
     "tags": "text",
     "acquired_at": "timestamptz",
-    "acquired_at_known": "boolean",
     "is_test": "boolean",
     "import_id": "uuid",
 }
@@ -146,9 +145,13 @@ with replay as (
               partition by candidate order by coalesce(phone_of, email_of) is null, n) as known_id
     from input where existing_id is null
 ), fresh as materialized (
-  select *, coalesce(known_id, candidate) as contact_id,
-         row_number() over (partition by coalesce(known_id, candidate) order by n) as nth
-    from person
+  select *, nth > 1 or coalesce(known_id is not null and (
+           select max(earlier.received_at) from crm.lead earlier
+            where earlier.tenant_id = $1::uuid and earlier.contact_id = p.known_id
+           ) > $4::timestamptz - interval '24 hours', false) as is_duplicate
+    from (select *, coalesce(known_id, candidate) as contact_id,
+                 row_number() over (partition by coalesce(known_id, candidate) order by n) as nth
+            from person) p
 ), whole as (
   select contact_id, known_id, (array_agg(name order by name = '', n))[1] as name,
          (array_agg(name_search order by name = '', n))[1] as name_search, max(country) as country,
@@ -195,12 +198,6 @@ with replay as (
   select $1::uuid, gen_random_uuid(), contact_id, c.channel, c.status, source, c.evidence, $4::timestamptz
     from fresh, jsonb_to_recordset(consents) as c(channel text, status text, evidence jsonb)
    where consents is not null
-), stored as materialized (
-  select *, nth > 1 or coalesce(known_id is not null and (
-           select max(earlier.received_at) from crm.lead earlier
-            where earlier.tenant_id = $1::uuid and earlier.contact_id = fresh.known_id
-           ) > $4::timestamptz - interval '24 hours', false) as is_duplicate
-    from fresh
 ), new_lead as (
   insert into crm.lead (tenant_id, id, contact_id, status, loss_reason, team_id, source, external_id, content_hash,
                         platform, campaign, adset, ad, form, keyword, geography, click_ids, attributes, tags,
@@ -209,32 +206,34 @@ with replay as (
   select $1::uuid, lead_id, contact_id, status, loss_reason, team_id, source, external_id, content_hash,
          platform, campaign, adset, ad, form, keyword, geography, coalesce(click_ids, '{{}}'),
          coalesce(attributes, '{{}}'), string_to_array(tags, '{SEPARATOR}'),
-         acquired_at, acquired_at_known, $4::timestamptz, $4::timestamptz, is_test, is_duplicate,
+         coalesce(acquired_at, $4::timestamptz), acquired_at is not null, $4::timestamptz, $4::timestamptz,
+         is_test, is_duplicate,
          import_id, $4::timestamptz, $4::timestamptz
-    from stored
+    from fresh
 ), new_activity as (
   insert into crm.activity (tenant_id, id, contact_id, lead_id, kind, detail, actor_user_id, occurred_at, created_at)
   select $1::uuid, activity_id, contact_id, lead_id, 'lead.created',
          jsonb_build_object('status', status, 'source', source, 'platform', platform, 'cycle_no', 1),
          $2::uuid, $4::timestamptz, $4::timestamptz
-    from stored
+    from fresh
 ), new_event as (
   insert into crm.event_log (tenant_id, aggregate_type, aggregate_id, event_type, payload_json, occurred_at,
                              actor_user_id, causation_id)
   select $1::uuid, 'lead', lead_id, 'lead.created',
          jsonb_build_object('contact_id', contact_id, 'status', status, 'source', source, 'platform', platform,
-           'campaign', campaign, 'adset', adset, 'ad', ad, 'form', form, 'acquired_at', acquired_at,
-           'acquired_at_known', acquired_at_known, 'received_at', $4::timestamptz, 'is_test', is_test,
-           'is_duplicate', is_duplicate, 'loss_reason', loss_reason, 'cycle_no', 1, 'import_id', import_id),
+           'campaign', campaign, 'adset', adset, 'ad', ad, 'form', form,
+           'acquired_at', coalesce(acquired_at, $4::timestamptz), 'acquired_at_known', acquired_at is not null,
+           'received_at', $4::timestamptz, 'is_test', is_test, 'is_duplicate', is_duplicate,
+           'loss_reason', loss_reason, 'cycle_no', 1, 'import_id', import_id),
          $4::timestamptz, $2::uuid, $3::uuid
-    from stored
+    from fresh
 ), new_audit as (
   insert into crm.audit_log (tenant_id, actor_user_id, action, target_type, target_id, metadata_json, created_at)
   select $1::uuid, $2::uuid, case when import_id is null then 'lead.create' else 'lead.import' end,
          case when import_id is null then 'lead' else 'import_run' end, coalesce(import_id, lead_id),
          jsonb_build_object('leads', leads, 'trace_id', replace($3::uuid::text, '-', '')), $4::timestamptz
     from (select import_id, lead_id, count(*) over (partition by import_id, case when import_id is null then n end)
-                   as leads, row_number() over (partition by import_id order by n) as nth_of_import from stored) s
+                   as leads, row_number() over (partition by import_id order by n) as nth_of_import from fresh) s
    where $2::uuid is not null and (import_id is null or nth_of_import = 1)
 ), answer as (
   select n, existing_id as lead_id, existing_contact_id as contact_id, status, phone_masked, email_masked,
@@ -244,7 +243,7 @@ with replay as (
   union all
   select n, lead_id, contact_id, status, phone_masked, email_masked,
          case when known_id is null and nth = 1 then 'created' else 'merged' end, is_duplicate
-    from stored
+    from fresh
 ), body as (
   select n, case when (select count(*) from input) = 1 then
            jsonb_build_object('id', lead_id, 'contact_id', contact_id, 'outcome', outcome, 'status', status,
@@ -324,8 +323,7 @@ def prepare(tenant_id: UUID, lead: NewLead, key: vault.DataKey, *, now: datetime
         to_json(lead.click_ids) if lead.click_ids else None,
         to_json({name: vault.scrub(value) for name, value in lead.attributes.items()}) if lead.attributes else None,
         SEPARATOR.join(lead.tags),
-        lead.acquired_at or now,
-        lead.acquired_at is not None,
+        lead.acquired_at,
         lead.is_test,
         lead.import_id,
     )
@@ -337,9 +335,9 @@ def one_person_once(rows: Sequence[Prepared]) -> list[Prepared]:
         return list(rows)
     by_key: dict[bytes, UUID] = {}
     united: list[Prepared] = []
-    candidate_at = POSITION["candidate"]
+    candidate_at, phone_at, email_at = (POSITION[name] for name in ("candidate", "phone_index", "email_index"))
     for row in rows:
-        keys = [row[POSITION[name]] for name in ("phone_index", "email_index") if row[POSITION[name]]]
+        keys = [key for key in (row[phone_at], row[email_at]) if key]
         candidate = next((by_key[key] for key in keys if key in by_key), row[candidate_at])
         for key in keys:
             by_key.setdefault(key, candidate)

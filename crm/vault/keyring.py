@@ -7,12 +7,12 @@ protect nothing.
 import os
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from uuid import UUID
 
 import asyncpg
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from crm import db, ids
@@ -22,24 +22,28 @@ from crm.vault import sealing
 BATCH = 256
 
 
-@dataclass(frozen=True, slots=True)
 class DataKey:
     """One person's key. It lives in memory while it is used and nowhere else in clear."""
 
-    tenant_id: UUID
-    id: UUID
-    secret: bytes
+    __slots__ = ("_binding", "_cipher", "id", "secret", "tenant_id")
+
+    def __init__(self, tenant_id: UUID, id: UUID, secret: bytes) -> None:
+        self.tenant_id = tenant_id
+        self.id = id
+        self.secret = secret
+        self._cipher = AESGCM(secret)
+        self._binding = sealing.binding(tenant_id, id)
 
     def seal(self, plaintext: str) -> bytes:
         """Return a text sealed under this key."""
-        return sealing.seal(plaintext, self.secret, bound_to=sealing.binding(self.tenant_id, self.id))
+        return sealing.seal(plaintext, self._cipher, bound_to=self._binding)
 
     def open(self, sealed: bytes) -> str:
         """Return the text sealed under this key.
 
         :raises sealing.Unreadable: when it was sealed under another, or altered.
         """
-        return sealing.open_sealed(sealed, self.secret, bound_to=sealing.binding(self.tenant_id, self.id))
+        return sealing.open_sealed(sealed, self._cipher, bound_to=self._binding)
 
 
 @cache

@@ -21,19 +21,19 @@ class Unreadable(errors.NotFound):
     code = "vault.unreadable"
 
 
-def seal(plaintext: str, key: bytes, *, bound_to: bytes) -> bytes:
+def seal(plaintext: str, cipher: AESGCM, *, bound_to: bytes) -> bytes:
     """Return nonce and ciphertext of a text. `bound_to` (tenant and key id) must be given again to open it."""
     nonce = os.urandom(NONCE)
-    return nonce + AESGCM(key).encrypt(nonce, plaintext.encode(), bound_to)
+    return nonce + cipher.encrypt(nonce, plaintext.encode(), bound_to)
 
 
-def open_sealed(sealed: bytes, key: bytes, *, bound_to: bytes) -> str:
+def open_sealed(sealed: bytes, cipher: AESGCM, *, bound_to: bytes) -> str:
     """Return the text that was sealed.
 
     :raises Unreadable: when the key, the binding or the bytes are not those it was sealed with.
     """
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], bound_to).decode()
+        return cipher.decrypt(sealed[:NONCE], sealed[NONCE:], bound_to).decode()
     except InvalidTag as error:
         raise Unreadable from error
 
