@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "conversion": ("Dönüşüm oranı", "Conversion rate"),
     "provisional": ("geçici", "provisional"),
     "mature": ("kesinleşmiş", "final"),
-    "speed": ("İlk temas (medyan)", "Speed to lead (median)"),
+    "speed": ("İlk temas (medyan)", "Median response"),
     "share_5m": ("5 dakika içinde", "Within 5 minutes"),
     "points": ("puan", "pts"),
     "before": ("önceki döneme göre", "against the period before"),
