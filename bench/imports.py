@@ -55,7 +55,7 @@ async def _measure() -> None:
     file = _file(WHOLE)
     first = await _import(firm.admin, file, plan, WHOLE)
     again = await _import(firm.admin, file, plan, WHOLE, created=0)
-    report.remark(f"{ROUNDS} rounds of {ROWS} rows, a new firm each; one process, one connection that stores; fsync on")
+    report.remark(f"{ROUNDS} rounds of {ROWS} rows, a new firm each; one process, two connections that store; fsync on")
     report.remark(f"bare SQL takes {report.median_of(shares):.2f} of the import's time")
     report.remark(f"{WHOLE} rows at once: {WHOLE / first:.0f} rows/s, replay {again / first:.2f} of that time")
     report.figure("import.rows_per_s", [*rates, WHOLE / first], 10_000, at_least=True)
