@@ -63,11 +63,16 @@ async def _run(leads: int, days: int, seed: int) -> None:
                 bar.update(task, completed=done, visible=True, rate=f"{done / seconds:.0f} leads/s")
 
             made = await month.load(leads, days=days, seed=seed, until=began, progress=show)
+        is_whole = await month.is_whole()
     finally:
         await db.close()
         await vault.close()
     if made is None:
-        console.print("The demo's month is there already; it stays as it is.")
+        console.print(
+            "The demo's month is there already; it stays as it is."
+            if is_whole
+            else f"The demo's month was cut off while it was made: delete {settings().home} for a whole one."
+        )
         return
     seconds = (clock.utc_now() - began).total_seconds()
     console.print(

@@ -311,3 +311,18 @@ async def load(
     market = Market(leads=leads, since=since, until=until, seed=seed)
     agents = staff.floor(leads=leads, since=since, until=until, seed=seed)
     return await Month(market, agents, seed, progress or (lambda done: None)).live()
+
+
+async def is_whole() -> bool:
+    """Whether the demo's month was lived to its end; one that was killed on the way stays shorter."""
+    tenant_id = await tenancy.by_slug(staff.SLUG)
+    if tenant_id is None:
+        return False
+    async with db.transaction(Actor.system(tenant_id)) as tx:
+        return bool(
+            await tx.fetchval(
+                "select exists (select from crm.event_log where tenant_id = $1::uuid and aggregate_type = 'tenant'"
+                " and aggregate_id = $1::uuid and event_type = 'demo.loaded')",
+                tenant_id,
+            )
+        )

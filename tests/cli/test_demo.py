@@ -219,8 +219,20 @@ class TestLoad:
         _, actor = loaded
         before = await what_happened(actor)
 
+        assert await month.is_whole()
         assert await month.load(500, days=7, seed=9, until=UNTIL) is None
         assert await what_happened(actor) == before
+
+    async def test_a_load_that_was_cut_off_is_known_for_one(self, database, monkeypatch):
+        async def cut_off(self, now):
+            raise ConnectionError
+
+        assert not await month.is_whole()
+        monkeypatch.setattr(month.Month, "_finish", cut_off)
+        with pytest.raises(ConnectionError):
+            await month.load(20, days=2, seed=4, until=UNTIL)
+
+        assert not await month.is_whole()
 
     async def test_everybody_can_sign_in(self, loaded):
         from crm import ids
