@@ -29,7 +29,8 @@ def main() -> None:
         with product.api() as port:
 
             def ours(count: int, clients: int) -> http_load.Load:
-                load = http_load.run(port, [next(bodies)(firm.token()) for _ in range(count)], clients=clients)
+                token = firm.token()
+                load = http_load.run(port, [next(bodies)(token) for _ in range(count)], clients=clients)
                 assert load.refused == 0, f"{load.refused} requests were refused"
                 return load
 
