@@ -30,8 +30,8 @@ lint: .venv/.installed ## style, types and who may import whom
 bench: .venv/.installed ## measure against the database's own speed: one line per figure
 	@$(BIN)/python -m bench $(ARGS)
 
-soak: .venv/.installed ## the long runs: chaos, ten thousand examples, many shifts
-	@$(BIN)/pytest -n 2 -m soak $(ARGS)
+soak: .venv/.installed ## the long runs: rules with ten thousand examples, kills, journeys
+	@$(BIN)/pytest -n 2 -m "not browser" --hypothesis-profile=soak tests/crm tests/kill tests/journeys $(ARGS)
 
 .venv/.installed: uv.lock pyproject.toml bootstrap.py
 	@command -v $(PYTHON) >/dev/null || { echo "santral: there is no $(PYTHON): apt-get install python3" >&2; exit 1; }

@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import hypothesis
 import pytest
 from sqlalchemy.engine import make_url
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -27,6 +28,9 @@ TEMPLATE = "santral_template"
 KEYS = "santral_test_keys"
 NOW = datetime(2026, 3, 3, 9, 30, tzinfo=UTC)
 """A Tuesday, half past twelve in Istanbul."""
+
+
+hypothesis.settings.register_profile("soak", max_examples=10_000, deadline=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
