@@ -24,6 +24,12 @@ def own_queue():
     jobs.app.cache_clear()
 
 
+@pytest.fixture
+def no_other_tasks(monkeypatch):
+    """The worker knows no work but the test's: what comes by itself would join in near its hour."""
+    monkeypatch.setattr(jobs, "TASKS", {})
+
+
 async def stored(tenant):
     """Return what stands in the queue; its tables are of no tenant."""
     async with db.transaction(tenant.system) as tx:
@@ -86,6 +92,7 @@ class TestDefer:
         assert enabled == 0
 
 
+@pytest.mark.usefixtures("no_other_tasks")
 class TestServe:
     async def test_does_what_was_wanted_under_the_same_trace(self, tenant, monkeypatch):
         done, lead = [], ids.new()
@@ -133,6 +140,7 @@ WORKER = textwrap.dedent("""
 """)
 
 
+@pytest.mark.usefixtures("no_other_tasks")
 class TestRescue:
     async def test_the_job_of_a_killed_worker_is_run_again(self, tenant, monkeypatch):
         lead, done = ids.new(), []
