@@ -95,7 +95,7 @@ class Storing:
 
 
 class Rehearsing:
-    """Counts chunks and keeps what is rejected, in memory."""
+    """Counts chunks in step and keeps what is rejected, in memory: what a chunk brings is known before the next."""
 
     lanes = 1
 
@@ -104,9 +104,11 @@ class Rehearsing:
         self.rejections: list[Rejection] = []
         self._actor = actor
         self._rehearsal = Rehearsal()
+        self._in_step = asyncio.Lock()
 
     async def known(self, draft: Draft) -> dict[str, bytes]:
-        """Return what is stored of a draft or was rehearsed before."""
+        """Return what is stored of a draft or was rehearsed before, once the draft before it is taken."""
+        await self._in_step.acquire()
         async with db.transaction(self._actor) as tx:
             stored = await chunks.known(tx, self.run.mapping.source, [row.outside_id for row in draft.rows])
         return stored | self._rehearsal.known(draft)
@@ -119,6 +121,7 @@ class Rehearsing:
         """Count one chunk."""
         async with db.transaction(self._actor) as tx:
             counts = await self._rehearsal.take(tx, chunk, known)
+        self._in_step.release()
         self.rejections += chunk.rejections
         self.run = runs.moved(self.run, counts, chunk)
 

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from crm.imports import chunks, mapping, reports, rows, runs
+from crm.imports.rehearsal import Rehearsal
 from crm.settings import settings
 from ingestion.files import running
 from tests.conftest import NOW
@@ -130,6 +131,13 @@ class TestDryRun:
             row(10, Id=""), row(10, Id=""),
         ]  # fmt: skip
         before = await _everything(tenant)
+        take = Rehearsal.take
+
+        async def slow(*args):
+            await asyncio.sleep(0.1)  # time enough to look at the next chunk too early
+            return await take(*args)
+
+        monkeypatch.setattr(Rehearsal, "take", slow)
 
         rehearsed, rejections = await running.rehearse(tenant.system, as_csv(file), plan, now=lambda: NOW)
 
