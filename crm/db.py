@@ -124,6 +124,7 @@ def engine() -> AsyncEngine:
         pool_size=config.pool_size,
         max_overflow=0,
         pool_timeout=30,
+        pool_use_lifo=True,  # the connection used last has everything it needs at hand
         json_serializer=to_json,
         connect_args={
             # Planning the statement that stores leads costs more than running it; its plan depends on no value.
