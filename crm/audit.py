@@ -26,3 +26,17 @@ async def record(
     detail = {**(metadata or {}), "trace_id": tx.actor.trace_id.hex}
     await tx.execute(SQL, tx.actor.tenant_id, tx.actor.user_id, action, target_type, target_id, to_json(detail), at)
     tx.recorded(audits=1)
+
+
+async def of_person(
+    tx: Tx,
+    action: str,
+    target_type: str,
+    target_id: UUID | None,
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    at: datetime,
+) -> None:
+    """Write the audit row of what a person did; what the system does by itself stands in the event log alone."""
+    if tx.actor.user_id is not None:
+        await record(tx, action, target_type, target_id, metadata, at=at)

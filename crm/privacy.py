@@ -90,6 +90,7 @@ COLUMNS = (
     Place("crm.user_session.refresh_hash", Kind.secret, Erasure.expire),
     Place("crm.invitation.email", Kind.staff, Erasure.expire),
     Place("crm.invitation.token_hash", Kind.secret, Erasure.expire),
+    Place("crm.tenant_setting.value", Kind.text, Erasure.keep, "what administrators set: the firm's own words"),
     Place("crm.connection.secrets_sealed", Kind.secret, Erasure.delete),
 )
 
@@ -119,6 +120,7 @@ HARMLESS: dict[str, str] = {
     "crm.routing_decision": "strategy reasons",
     "crm.team": "name timezone region",
     "crm.tenant": "slug name timezone country currency",
+    "crm.tenant_setting": "key",
     "crm.user_account": "locale roles",
     "public.santral_version": "version_num",
     "raw.api_payload": "source endpoint natural_key payload_sha256 payload api_version run_id",

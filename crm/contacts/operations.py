@@ -96,8 +96,7 @@ async def _traces(
     """Write timeline, event and (for a person) audit row of a change; `detail` names fields, never their values."""
     await timeline.record(tx, contact_id, event_type, at=now, detail=detail)
     await events.record(tx, "contact", contact_id, event_type, detail, at=now)
-    if tx.actor.user_id is not None:
-        await audit.record(tx, action, "contact", contact_id, detail, at=now)
+    await audit.of_person(tx, action, "contact", contact_id, detail, at=now)
 
 
 @operation("contact.create")

@@ -74,8 +74,7 @@ async def update(tx: Tx, lead_id: UUID, contact_id: UUID, lead: NewLead, prepare
     told: dict[str, Any] = {"fields": fields, "import_id": lead.import_id}
     await timeline.record(tx, contact_id, "lead.updated", at=now, lead_id=lead_id, detail=told)
     await events.record(tx, "lead", lead_id, "lead.updated", {**told, "has_note": False}, at=now)
-    if tx.actor.user_id is not None:
-        await audit.record(tx, "lead.update", "lead", lead_id, told, at=now)
+    await audit.of_person(tx, "lead.update", "lead", lead_id, told, at=now)
     await _move(tx, lead_id, Status(row["status"]), lead, now=now)
 
 

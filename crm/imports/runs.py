@@ -155,8 +155,7 @@ async def insert(
 async def trace(tx: Tx, run_id: UUID, happened: str, told: Mapping[str, Any], *, at: datetime) -> None:
     """Write the event, and for a person the audit row."""
     await events.record(tx, "import", run_id, happened, told, at=at)
-    if tx.actor.user_id is not None:
-        await audit.record(tx, happened, "import_run", run_id, told, at=at)
+    await audit.of_person(tx, happened, "import_run", run_id, told, at=at)
 
 
 def _run(row: asyncpg.Record, mapping: FileMapping, columns: Sequence[str]) -> Run:

@@ -83,12 +83,6 @@ async def _lock(tx: Tx, lead_id: UUID) -> asyncpg.Record:
     return row
 
 
-async def _audit(tx: Tx, action: str, lead_id: UUID, metadata: Mapping[str, Any], *, at: datetime) -> None:
-    """Write the audit row of what a person did; the system's doings are in the event log."""
-    if tx.actor.user_id is not None:
-        await audit.record(tx, action, "lead", lead_id, metadata, at=at)
-
-
 @operation("lead.edit")
 async def update(tx: Tx, lead_id: UUID, changes: Mapping[str, Any], *, note: str | None = None, now: datetime) -> None:
     """Change fields of a lead (`EDITABLE`) and add a note to its timeline; attribute values are scrubbed.
@@ -122,7 +116,7 @@ async def update(tx: Tx, lead_id: UUID, changes: Mapping[str, Any], *, note: str
         detail={"fields": fields}, note=note,
     )  # fmt: skip
     await events.record(tx, "lead", lead_id, "lead.updated", {"fields": fields, "has_note": bool(note)}, at=now)
-    await _audit(tx, "lead.update", lead_id, {"fields": fields}, at=now)
+    await audit.of_person(tx, "lead.update", "lead", lead_id, {"fields": fields}, at=now)
 
 
 async def _move(tx: Tx, row: asyncpg.Record, to: Status, *, reason: str | None, note: str | None, now: datetime) -> int:
@@ -142,7 +136,7 @@ async def _move(tx: Tx, row: asyncpg.Record, to: Status, *, reason: str | None, 
         tx, row["contact_id"], "lead.status_changed", at=now, lead_id=row["id"], detail=detail, note=note
     )
     await events.record(tx, "lead", row["id"], "lead.status_changed", detail, at=now)
-    await _audit(tx, "lead.status", row["id"], detail, at=now)
+    await audit.of_person(tx, "lead.status", "lead", row["id"], detail, at=now)
     return cycle_no
 
 
@@ -186,7 +180,7 @@ async def record_sale(tx: Tx, lead_id: UUID, money: Money, *, now: datetime) -> 
     sale = {"amount_minor": money.minor, "currency": money.currency, "exponent": money.exponent}
     await timeline.record(tx, row["contact_id"], "lead.sold", at=now, lead_id=lead_id, detail=sale)
     await events.record(tx, "lead", lead_id, "lead.sold", sale, at=now)
-    await _audit(tx, "lead.sale", lead_id, sale, at=now)
+    await audit.of_person(tx, "lead.sale", "lead", lead_id, sale, at=now)
 
 
 @operation("activity.create")
@@ -234,7 +228,7 @@ async def record_activity(
         "direction": direction and direction.value, "outcome": outcome, "is_human": human, "kind": kind,
     }  # fmt: skip
     await events.record(tx, "lead", lead_id, "activity.recorded", payload, at=happened)
-    await _audit(tx, "activity.create", lead_id, {"activity_id": activity_id, "kind": kind}, at=now)
+    await audit.of_person(tx, "activity.create", "lead", lead_id, {"activity_id": activity_id, "kind": kind}, at=now)
     return activity_id
 
 
@@ -340,7 +334,9 @@ async def _record_assignments(tx: Tx, rows: Sequence[asyncpg.Record], *, now: da
     await timeline.record_many(tx, happened, at=now)
     await events.record_many(tx, [("lead", lead, kind, detail) for lead, _, kind, detail in happened], at=now)
     for row in rows if tx.actor.user_id else ():
-        await _audit(tx, "lead.assign", row["id"], {"user_id": row["user_id"], "team_id": row["team_id"]}, at=now)
+        await audit.of_person(
+            tx, "lead.assign", "lead", row["id"], {"user_id": row["user_id"], "team_id": row["team_id"]}, at=now
+        )
 
 
 @operation("lead.reassign")

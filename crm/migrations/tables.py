@@ -1,6 +1,6 @@
 """How a table of ours is made: row-level security, the app's grants, the pipeline's grants without personal data."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from alembic import op
 from sqlalchemy import text
@@ -35,6 +35,23 @@ def tenant_table(
     if hidden_from_pipeline is not None:
         shown = [column for column in _columns(schema, name) if column not in hidden_from_pipeline]
         op.execute(f"grant select ({', '.join(shown)}) on {table} to {PIPELINE_ROLE}")
+
+
+def tenant_tables(
+    tables: dict[str, str],
+    *,
+    hidden: Mapping[str, Sequence[str] | None],
+    append_only: Collection[str] = (),
+) -> None:
+    """Create several tables of schema crm, in their order; see `tenant_table`."""
+    for name, columns in tables.items():
+        tenant_table(name, columns, hidden_from_pipeline=hidden.get(name, ()), append_only=name in append_only)
+
+
+def drop_tables(tables: dict[str, str]) -> None:
+    """Drop what `tenant_tables` created, the last first."""
+    for name in reversed(tables):
+        op.execute(f"drop table crm.{name}")
 
 
 def run_script(sql: str) -> None:

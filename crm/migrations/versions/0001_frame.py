@@ -5,7 +5,7 @@ Revision ID: 0001
 
 from alembic import op
 
-from crm.migrations.tables import drop_all, run_script, tenant_table
+from crm.migrations.tables import drop_all, run_script, tenant_tables
 from crm.settings import APP_ROLE, PIPELINE_ROLE
 
 revision = "0001"
@@ -477,9 +477,7 @@ PII_COLUMNS = {
 def upgrade() -> None:
     op.execute("create schema if not exists crm")
     op.execute(f"grant usage on schema crm to {APP_ROLE}, {PIPELINE_ROLE}")
-    for name, columns in TABLES.items():
-        hidden = PII_COLUMNS.get(name, ())
-        tenant_table(name, columns, hidden_from_pipeline=hidden, append_only=name in APPEND_ONLY)
+    tenant_tables(TABLES, hidden=PII_COLUMNS, append_only=APPEND_ONLY)
     for script in (INDEXES, READER_POSITION, DOORWAYS):
         run_script(script)
     op.execute("revoke execute on all functions in schema crm from public")
