@@ -91,6 +91,7 @@ COLUMNS = (
     Place("crm.invitation.email", Kind.staff, Erasure.expire),
     Place("crm.invitation.token_hash", Kind.secret, Erasure.expire),
     Place("crm.tenant_setting.value", Kind.text, Erasure.keep, "what administrators set: the firm's own words"),
+    Place("crm.calendar_day.name", Kind.text, Erasure.keep, "why a day is special: the firm's own words"),
     Place("crm.connection.secrets_sealed", Kind.secret, Erasure.delete),
 )
 
@@ -103,6 +104,8 @@ FILES = (
 HARMLESS: dict[str, str] = {
     "crm.activity": "kind channel direction outcome provider_reference",
     "crm.audit_log": "action target_type",
+    "crm.calendar_day": "kind hours labels source",
+    "crm.calendar_week": "timezone hours",
     "crm.campaign": "platform external_id name status",
     "crm.connection": "source name",
     "crm.consent": "channel purpose status source",

@@ -1,0 +1,127 @@
+"""Whose calendar is which, as it was known at an instant.
+
+A person's own weekly hours win over the team's, the team's over the firm's, those over the default hours; on a date,
+what the team said wins over what the firm said, and that over public holidays.
+"""
+
+import json
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from crm.calendars.rules import CLOSED, DEFAULT_HOURS, USUAL, Calendar, Day, Hours, Week
+from crm.db import Tx
+
+OWN = "own"
+"""The source of a special day that the firm said itself; public holidays carry `holidays:TR`."""
+
+# One statement whoever is asked for: `$2` a team, `$3` a person, both null for the firm. A person's team is looked up.
+LOAD = """
+with whose as (
+  select coalesce($2::uuid, (select u.team_id from crm.user_account u
+                              where u.tenant_id = $1::uuid and u.id = $3::uuid)) as team_id
+)
+select coalesce((select t.timezone from crm.team t, whose where t.tenant_id = $1::uuid and t.id = whose.team_id),
+                (select t.timezone from crm.tenant t where t.tenant_id = $1::uuid)) as timezone,
+       (select jsonb_agg(jsonb_build_array(w.valid_from,
+                           case when w.user_id is not null then 2 when w.team_id is not null then 1 else 0 end,
+                           w.timezone, w.hours)
+                         order by w.created_at, w.id)::text
+          from crm.calendar_week w, whose
+         where w.tenant_id = $1::uuid and w.created_at <= $4::timestamptz
+           and (w.user_id is null or w.user_id = $3::uuid) and (w.team_id is null or w.team_id = whose.team_id)
+       ) as weeks,
+       (select jsonb_agg(jsonb_build_array(d.day, d.kind, d.closed_from, d.hours)
+                         order by d.team_id is not null, d.source = 'own', d.created_at, d.id)::text
+          from crm.calendar_day d, whose
+         where d.tenant_id = $1::uuid and d.created_at <= $4::timestamptz
+           and (d.team_id is null or d.team_id = whose.team_id)
+       ) as days
+"""
+
+
+async def of_tenant(tx: Tx, at: datetime) -> Calendar:
+    """Return the firm's calendar as it was known at an instant (UTC)."""
+    return await _load(tx, None, None, at)
+
+
+async def of_team(tx: Tx, team_id: UUID | None, at: datetime) -> Calendar:
+    """Return a team's calendar as it was known at an instant (UTC); the firm's for no team."""
+    return await _load(tx, team_id, None, at)
+
+
+async def of_user(tx: Tx, user_id: UUID, at: datetime) -> Calendar:
+    """Return a person's calendar as it was known at an instant (UTC): their own hours if set, else their team's.
+
+    Days on which they are absent are another matter: a calendar says when their place is open.
+    """
+    return await _load(tx, None, user_id, at)
+
+
+async def _load(tx: Tx, team_id: UUID | None, user_id: UUID | None, at: datetime) -> Calendar:
+    row = await tx.fetchrow(LOAD, tx.actor.tenant_id, team_id, user_id, at)
+    assert row is not None, "a select without from has a row"
+    return read(row["timezone"] or "UTC", row["weeks"] or "[]", row["days"] or "[]")
+
+
+@lru_cache(maxsize=1024)
+def read(timezone: str, weeks: str, days: str) -> Calendar:
+    """Return the calendar that these rows make; the same rows give the same object, with all it has worked out."""
+    return Calendar(ZoneInfo(timezone), _weeks(json.loads(weeks)), _days(json.loads(days)))
+
+
+def _weeks(rows: list[list[Any]]) -> tuple[Week, ...]:
+    """Return the weeks in effect, each from its date on: of the narrowest level that has one by then, its latest.
+
+    Rows come in the order in which they were said: of two about one date the last one holds.
+    """
+    said = [(date.fromisoformat(begins), level, zone, hours) for begins, level, zone, hours in rows]
+    found = [Week(date.min, DEFAULT_HOURS)]
+    for day in sorted({row[0] for row in said}):
+        level_and_date = max((row[1], row[0]) for row in said if row[0] <= day)
+        _, _, zone, hours = next(row for row in reversed(said) if (row[1], row[0]) == level_and_date)
+        found.append(Week(day, hours_of(hours), ZoneInfo(zone) if zone else None))
+    return tuple(found)
+
+
+def _days(rows: list[list[Any]]) -> dict[date, Day]:
+    """Return what holds on each special date: rows come from the widest to the narrowest, earlier before later."""
+    return {date.fromisoformat(row[0]): _day(*row[1:]) for row in rows}
+
+
+def _day(kind: str, closed_from: int | None, hours: list[list[int]] | None) -> Day:
+    if kind == "hours":
+        return Day(hours=hours_of(hours or []))
+    if kind == "usual":
+        return USUAL
+    return Day(closed_from=closed_from) if closed_from else CLOSED
+
+
+def hours_of(stored: list[list[int]]) -> tuple[Hours, ...]:
+    """Return hours as they are stored: `[weekday, opens, closes]`, minutes of the day."""
+    return tuple(Hours(*each) for each in stored)
+
+
+async def days(tx: Tx, team_id: UUID | None, since: date, until: date) -> list[asyncpg.Record]:
+    """Return what was said about dates (both included) for the firm and a team, in their order; the last one holds."""
+    return await tx.fetch(
+        "select day, team_id, kind, closed_from, hours, name, labels, source, created_at from crm.calendar_day"
+        " where tenant_id = $1::uuid and (team_id is null or team_id = $2::uuid)"
+        " and day between $3::date and $4::date"
+        " order by day, team_id is not null, source = 'own', created_at, id",
+        tx.actor.tenant_id, team_id, since, until,
+    )  # fmt: skip
+
+
+async def weeks(tx: Tx, *, team_id: UUID | None = None, user_id: UUID | None = None) -> list[asyncpg.Record]:
+    """Return every weekly hours ever set for the firm, a team or a person, the latest date first."""
+    return await tx.fetch(
+        "select id, team_id, user_id, valid_from, timezone, hours, set_by, created_at from crm.calendar_week"
+        " where tenant_id = $1::uuid and team_id is not distinct from $2::uuid"
+        " and user_id is not distinct from $3::uuid order by valid_from desc, created_at desc, id desc",
+        tx.actor.tenant_id, team_id, user_id,
+    )  # fmt: skip
