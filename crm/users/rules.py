@@ -23,6 +23,9 @@ PERMISSIONS = {
     "lead.edit": "change a lead's fields",
     "lead.status": "move a lead through its statuses",
     "lead.reassign": "give a lead to somebody else",
+    "lead.bulk": "change many leads at once",
+    "view.manage": "save views of lists for oneself",
+    "view.share": "share saved views with everyone",
     "contact.view": "see contacts, masked",
     "contact.create": "store a contact",
     "contact.edit": "change a contact",
@@ -61,6 +64,7 @@ ROLES: dict[Role, frozenset[str]] = {
     Role.sales_manager: frozenset(
         {
             "lead.view.own", "lead.view.team", "lead.create", "lead.edit", "lead.status", "lead.reassign",
+            "lead.bulk", "view.manage", "view.share",
             "contact.view", "contact.create", "contact.edit", "contact.archive", "activity.create",
             "user.view", "team.view", "import.view", "import.run", "inbox.view", "campaign.view", "campaign.manage",
             "routing.view", "routing.manage", "agent.availability", "kpi.view", "dashboard.view", "realtime.listen",
@@ -69,7 +73,7 @@ ROLES: dict[Role, frozenset[str]] = {
     ),
     Role.sales_agent: frozenset(
         {
-            "lead.view.own", "lead.create", "lead.edit", "lead.status", "contact.view", "contact.create",
+            "lead.view.own", "lead.create", "lead.edit", "lead.status", "view.manage", "contact.view", "contact.create",
             "contact.edit", "activity.create", "team.view", "agent.availability", "dashboard.view", "realtime.listen",
         }
     ),
@@ -77,7 +81,7 @@ ROLES: dict[Role, frozenset[str]] = {
         {
             "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
             "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
-            "audit.read", "settings.view",
+            "audit.read", "settings.view", "view.manage",
         }
     ),
     Role.analyst: frozenset({"kpi.view", "dashboard.view", "campaign.view", "team.view"}),
