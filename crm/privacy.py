@@ -19,6 +19,8 @@ class Kind(StrEnum):
     """An address with all but a hint hidden."""
     name = "name"
     """A person's name in clear."""
+    health = "health"
+    """A code that can tell of a person's health."""
     text = "text"
     """What people wrote, scrubbed of numbers and addresses; a name may have stayed."""
     staff = "staff"
@@ -63,6 +65,9 @@ COLUMNS = (
     Place("crm.contact_point.blind_index", Kind.lookup, Erasure.delete),
     Place("crm.contact_point.masked", Kind.mask, Erasure.delete),
     Place("crm.consent.evidence", Kind.evidence, Erasure.null),
+    Place("crm.dnc_entry.blind_index", Kind.lookup, Erasure.keep, "who asked not to be contacted stays left alone"),
+    Place("crm.dnc_entry.masked", Kind.mask, Erasure.null),
+    Place("crm.attachment.name", Kind.text, Erasure.null, "scrubbed; people name files after people"),
     Place("crm.lead.attributes", Kind.text, Erasure.null),
     Place("crm.lead.click_ids", Kind.evidence, Erasure.null),
     Place("crm.lead.content_hash", Kind.lookup, Erasure.null, "of what was sent, addresses included"),
@@ -70,6 +75,9 @@ COLUMNS = (
     Place("crm.activity.note_sealed", Kind.sealed, Erasure.shred),
     Place("crm.activity.detail", Kind.text, Erasure.keep, "ids and codes by construction"),
     Place("crm.audit_log.metadata_json", Kind.text, Erasure.keep, "ids, codes and scrubbed reasons; the audit duty"),
+    Place("crm.quote.procedure_type", Kind.health, Erasure.null, "a code of the firm's catalogue"),
+    Place("crm.sale.procedure_type", Kind.health, Erasure.null, "a code of the firm's catalogue"),
+    Place("crm.procedure.type", Kind.health, Erasure.null, "a code of the firm's catalogue"),
     Place("crm.idempotency_key.key", Kind.text, Erasure.expire, "chosen by the client"),
     Place("crm.idempotency_key.body_hash", Kind.lookup, Erasure.expire),
     Place("crm.idempotency_key.response", Kind.mask, Erasure.expire, "answers hold masks and names"),
@@ -105,16 +113,21 @@ FILES = (
 
 HARMLESS: dict[str, str] = {
     "crm.activity": "kind channel direction outcome provider_reference",
+    "crm.attachment": "class content_type object_key deletion_reason",
     "crm.audit_log": "action target_type",
+    "crm.calling_hours": "country windows",
     "crm.calendar_day": "kind hours labels source",
     "crm.calendar_week": "timezone hours",
     "crm.bulk_chunk": "verdicts",
     "crm.bulk_run": "action wanted status",
     "crm.campaign": "platform external_id name status",
+    "crm.check_in": "status reason",
     "crm.connection": "source name",
-    "crm.consent": "channel purpose status source",
+    "crm.consent": "channel purpose status source legal_basis",
+    "crm.consent_check": "channel purpose reason evidence_kind",
     "crm.contact": "country language consented opted_out",
     "crm.contact_point": "kind",
+    "crm.dnc_entry": "kind reason source removal_reason",
     "crm.event_log": "aggregate_type event_type payload_json",
     "crm.event_reader": "name",
     "crm.experiment": "key split unit metric event_type event_match status",
@@ -125,9 +138,11 @@ HARMLESS: dict[str, str] = {
     "crm.invitation": "roles",
     "crm.lead": "status loss_reason source external_id platform campaign adset ad form keyword geography tags",
     "crm.lead_assignment": "reason",
+    "crm.quote": "status currency reason",
     "crm.request_log": "route method",
     "crm.routing_decision": "strategy reasons",
     "crm.saved_view": "filters sort fields",
+    "crm.sale": "currency cancel_reason",
     "crm.team": "name timezone region",
     "crm.team_version": "timezone region",
     "crm.tenant": "slug name timezone country currency",
