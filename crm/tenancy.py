@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from crm import audit, db, errors, events
+from crm.calendars import operations as calendars
 from crm.db import Tx
 from crm.operation import operation
 from crm.users import operations as users
@@ -53,7 +54,7 @@ async def create(
     is_demo: bool = False,
     now: datetime,
 ) -> NewTenant:
-    """Make a firm with a default team and a first administrator.
+    """Make a firm with a default team, a calendar and a first administrator.
 
     The transaction is one of the system for the new id: `db.run(Actor.system(ids.new()), lambda tx: create(tx, ...))`.
     The password comes hashed (`crm.users.passwords.hashed`); without one, nobody can sign in until it is set.
@@ -73,6 +74,7 @@ async def create(
     await events.record(tx, "tenant", tenant_id, "tenant.created", {"country": country}, at=now)
     await audit.record(tx, "tenant.created", "tenant", tenant_id, at=now)
     team_id = await teams.create(tx, name=team_name, timezone=timezone, is_default=True, now=now)
+    await calendars.begin(tx, country, now=now)
     admin_id = await users.create(
         tx,
         email=admin_email,

@@ -101,6 +101,12 @@ def _day(kind: str, closed_from: int | None, hours: list[list[int]] | None) -> D
     return Day(closed_from=closed_from) if closed_from else CLOSED
 
 
+def stored_hours(value: Any) -> list[list[int]]:
+    """Return hours as the database gives them, text or parsed, as lists."""
+    found: list[list[int]] = json.loads(value) if isinstance(value, str) else value
+    return found
+
+
 def hours_of(stored: list[list[int]]) -> tuple[Hours, ...]:
     """Return hours as they are stored: `[weekday, opens, closes]`, minutes of the day."""
     return tuple(Hours(*each) for each in stored)

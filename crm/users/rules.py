@@ -32,6 +32,16 @@ PERMISSIONS = {
     "contact.archive": "archive a contact",
     "contact.reveal": "see a phone number or e-mail address in clear, with a reason, audited",
     "activity.create": "add a note or a call to a timeline",
+    "attachment.create": "add a file to a timeline",
+    "attachment.view": "open the files of a timeline",
+    "attachment.view.health": "open files that show somebody's health",
+    "attachment.delete": "delete a file of a timeline, for good",
+    "consent.record": "write down what a person said about being contacted",
+    "consent.check": "ask, before contacting a person, whether one may; the answer is kept",
+    "consent.audit": "see which contacts were allowed and denied, and why",
+    "dnc.view": "see the do-not-contact list",
+    "dnc.add": "put an address on the do-not-contact list",
+    "dnc.manage": "take an address off the do-not-contact list, and import lists",
     "user.view": "see who works here",
     "user.manage": "invite, change and deactivate users",
     "team.view": "see the teams",
@@ -52,6 +62,10 @@ PERMISSIONS = {
     "audit.read": "read the audit log",
     "realtime.listen": "follow events as they happen",
     "metrics.read": "read the process's metrics",
+    "calendar.view": "see when people work",
+    "calendar.manage": "change working hours, closures and holidays",
+    "sla.view": "see service levels, their rules and clocks",
+    "sla.manage": "change the rules of service levels",
     "settings.view": "see the settings",
     "settings.manage": "change the settings",
 }
@@ -68,13 +82,14 @@ ROLES: dict[Role, frozenset[str]] = {
             "contact.view", "contact.create", "contact.edit", "contact.archive", "activity.create",
             "user.view", "team.view", "import.view", "import.run", "inbox.view", "campaign.view", "campaign.manage",
             "routing.view", "routing.manage", "agent.availability", "kpi.view", "dashboard.view", "realtime.listen",
-            "settings.view",
+            "settings.view", "calendar.view", "sla.view",
         }
     ),
     Role.sales_agent: frozenset(
         {
             "lead.view.own", "lead.create", "lead.edit", "lead.status", "view.manage", "contact.view", "contact.create",
             "contact.edit", "activity.create", "team.view", "agent.availability", "dashboard.view", "realtime.listen",
+            "calendar.view", "sla.view",
         }
     ),
     Role.compliance_auditor: frozenset(

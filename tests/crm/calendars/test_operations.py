@@ -1,0 +1,173 @@
+"""Calendars of a firm, its teams and people: what is set, from when on, and who inherits what."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from crm import db
+from crm.actor import Forbidden
+from crm.calendars import operations, queries
+from crm.calendars.rules import CLOSED, DEFAULT_HOURS, USUAL, Calendar, Day, weekly
+from tests.conftest import Tenant
+
+ISTANBUL = ZoneInfo("Europe/Istanbul")
+NINE_TO_FIVE = weekly(range(5), 9 * 60, 17 * 60)
+NEXT_MONDAY = date(2026, 3, 9)
+
+
+def open_hours(calendar: Calendar, day: date) -> float:
+    start = datetime(day.year, day.month, day.day, tzinfo=calendar.zone)
+    return calendar.open_seconds(start, start + timedelta(days=1)) / 3600
+
+
+async def of_team(tenant: Tenant, now: datetime) -> Calendar:
+    return await db.run(tenant.admin, lambda tx: queries.of_team(tx, tenant.team_id, now))
+
+
+class TestOfTeam:
+    async def test_is_a_sensible_one_where_nobody_said_anything(self, tenant, now):
+        calendar = await of_team(tenant, now)
+
+        assert calendar.zone == ISTANBUL
+        assert [open_hours(calendar, date(2026, 3, day)) for day in range(2, 9)] == [9, 9, 9, 9, 9, 6, 0]
+
+    async def test_is_the_same_object_while_nothing_changes(self, tenant, now):
+        assert await of_team(tenant, now) is await of_team(tenant, now)
+
+    async def test_is_narrower_before_wider(self, tenant, now):
+        async def work(tx):
+            await operations.set_hours(tx, weekly(range(7), 0, 600), valid_from=NEXT_MONDAY, now=now)
+            await operations.set_hours(tx, NINE_TO_FIVE, team_id=tenant.team_id, valid_from=date(2026, 3, 16), now=now)
+            await operations.set_hours(
+                tx, weekly(range(5), 0, 60), user_id=tenant.admin.user_id, valid_from=date(2026, 3, 23), now=now
+            )
+            return (
+                await queries.of_tenant(tx, now),
+                await queries.of_team(tx, tenant.team_id, now),
+                await queries.of_user(tx, tenant.admin.user_id, now),
+            )
+
+        firm, team, person = await db.run(tenant.admin, work)
+
+        mondays = [date(2026, 3, 2) + timedelta(days=7 * n) for n in range(4)]
+        assert [open_hours(firm, day) for day in mondays] == [9, 10, 10, 10]
+        assert [open_hours(team, day) for day in mondays] == [9, 10, 8, 8]
+        assert [open_hours(person, day) for day in mondays] == [9, 10, 8, 1]
+
+
+class TestSetHours:
+    async def test_changes_nothing_of_what_was_known_before(self, tenant, now):
+        later = now + timedelta(hours=5)
+        await db.run(tenant.admin, lambda tx: operations.set_hours(tx, NINE_TO_FIVE, valid_from=NEXT_MONDAY, now=later))
+
+        before, after = await of_team(tenant, now), await of_team(tenant, later)
+
+        assert (open_hours(before, NEXT_MONDAY), open_hours(after, NEXT_MONDAY)) == (9, 8)
+
+    async def test_the_last_word_about_a_date_holds(self, tenant, now):
+        for minutes in (600, 660, 720):
+            hours = weekly(range(7), 540, minutes)
+            await db.run(
+                tenant.admin,
+                lambda tx, hours=hours: operations.set_hours(tx, hours, valid_from=NEXT_MONDAY, now=now),
+            )
+
+        assert open_hours(await of_team(tenant, now), NEXT_MONDAY) == 3
+
+    async def test_in_another_zone_counts_from_its_own_midnight(self, tenant, now):
+        await db.run(
+            tenant.admin,
+            lambda tx: operations.set_hours(
+                tx, NINE_TO_FIVE, timezone="Europe/Berlin", valid_from=NEXT_MONDAY, now=now
+            ),
+        )
+
+        calendar = await of_team(tenant, now)
+
+        assert calendar.next_opening(datetime(2026, 3, 9, tzinfo=UTC)) == datetime(2026, 3, 9, 8, tzinfo=UTC)
+
+    @pytest.mark.parametrize("day", [date(2026, 3, 2), date(2026, 3, 3)])
+    async def test_refuses_a_date_that_has_begun(self, tenant, now, day):
+        with pytest.raises(operations.PastDate):
+            await db.run(tenant.admin, lambda tx: operations.set_hours(tx, NINE_TO_FIVE, valid_from=day, now=now))
+
+    async def test_refuses_hours_that_overlap_and_none(self, tenant, now):
+        for hours in ((), weekly([0], 540, 1080) + weekly([0], 1000, 1100)):
+            with pytest.raises(operations.BadHours):
+                await db.run(
+                    tenant.admin,
+                    lambda tx, hours=hours: operations.set_hours(tx, hours, valid_from=NEXT_MONDAY, now=now),
+                )
+
+    async def test_refuses_another_firms_team(self, tenant, other_tenant, now):
+        with pytest.raises(operations.UnknownOwner):
+            await db.run(
+                tenant.admin,
+                lambda tx: operations.set_hours(
+                    tx, NINE_TO_FIVE, team_id=other_tenant.team_id, valid_from=NEXT_MONDAY, now=now
+                ),
+            )
+
+    async def test_is_for_those_who_may(self, tenant, now):
+        with pytest.raises(Forbidden):
+            await db.run(
+                tenant.sales_agent, lambda tx: operations.set_hours(tx, NINE_TO_FIVE, valid_from=NEXT_MONDAY, now=now)
+            )
+
+
+class TestSetDay:
+    async def test_a_team_may_work_where_the_firm_is_closed(self, tenant, other_tenant, now):
+        async def work(tx):
+            await operations.set_day(tx, NEXT_MONDAY, CLOSED, name="Deprem tatbikatı", now=now)
+            firm = await queries.of_team(tx, tenant.team_id, now)
+            await operations.set_day(tx, NEXT_MONDAY, USUAL, team_id=tenant.team_id, now=now)
+            return firm, await queries.of_team(tx, tenant.team_id, now), await queries.of_tenant(tx, now)
+
+        before, team, firm = await db.run(tenant.admin, work)
+
+        assert [open_hours(calendar, NEXT_MONDAY) for calendar in (before, team, firm)] == [0, 9, 0]
+
+    async def test_refuses_today(self, tenant, now):
+        with pytest.raises(operations.PastDate):
+            await db.run(tenant.admin, lambda tx: operations.set_day(tx, now.date(), CLOSED, now=now))
+
+
+class TestSeedHolidays:
+    async def test_brings_whole_and_half_days_once(self, tenant, now):
+        async def work(tx):
+            first = await operations.seed_holidays(tx, "TR", [2026, 2027], now=now)
+            again = await operations.seed_holidays(tx, "TR", [2026, 2027], now=now)
+            return first, again, await queries.of_team(tx, tenant.team_id, now)
+
+        first, again, calendar = await db.run(tenant.admin, work)
+
+        assert (first > 20, again) == (True, 0)
+        assert open_hours(calendar, date(2026, 3, 19)) == 4, "the eve of Ramazan Bayramı, from 13:00"
+        assert open_hours(calendar, date(2026, 3, 20)) == 0
+        assert open_hours(calendar, date(2026, 4, 23)) == 0
+        assert date(2026, 1, 1) not in calendar.days, "past days stay as they were"
+
+    async def test_does_not_overrule_what_the_firm_said(self, tenant, now):
+        async def work(tx):
+            await operations.set_day(tx, date(2026, 4, 23), Day(hours=weekly([0], 600, 660)), now=now)
+            await operations.seed_holidays(tx, "TR", [2026], now=now)
+            return await queries.of_team(tx, tenant.team_id, now)
+
+        assert open_hours(await db.run(tenant.admin, work), date(2026, 4, 23)) == 1
+
+    async def test_refuses_a_country_nobody_knows(self, tenant, now):
+        with pytest.raises(operations.UnknownCountry):
+            await db.run(tenant.admin, lambda tx: operations.seed_holidays(tx, "XX", [2026], now=now))
+
+
+class TestBegin:
+    async def test_gives_a_new_firm_hours_and_holidays_of_four_years(self, tenant, now):
+        async def work(tx):
+            await operations.begin(tx, "TR", now=now)
+            return await queries.of_tenant(tx, now)
+
+        calendar = await db.run(tenant.system, work)
+
+        assert {day.year for day in calendar.days} == {2025, 2026, 2027, 2028}
+        assert calendar.weeks[-1].hours == tuple(sorted(DEFAULT_HOURS))
