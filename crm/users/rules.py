@@ -80,6 +80,8 @@ ROLES: dict[Role, frozenset[str]] = {
             "lead.view.own", "lead.view.team", "lead.create", "lead.edit", "lead.status", "lead.reassign",
             "lead.bulk", "view.manage", "view.share",
             "contact.view", "contact.create", "contact.edit", "contact.archive", "activity.create",
+            "attachment.create", "attachment.view", "attachment.delete", "consent.record", "consent.check",
+            "consent.audit", "dnc.view", "dnc.add",
             "user.view", "team.view", "import.view", "import.run", "inbox.view", "campaign.view", "campaign.manage",
             "routing.view", "routing.manage", "agent.availability", "kpi.view", "dashboard.view", "realtime.listen",
             "settings.view", "calendar.view", "sla.view",
@@ -89,6 +91,7 @@ ROLES: dict[Role, frozenset[str]] = {
         {
             "lead.view.own", "lead.create", "lead.edit", "lead.status", "view.manage", "contact.view", "contact.create",
             "contact.edit", "activity.create", "team.view", "agent.availability", "dashboard.view", "realtime.listen",
+            "attachment.create", "attachment.view", "consent.record", "consent.check", "dnc.add",
             "calendar.view", "sla.view",
         }
     ),
@@ -96,7 +99,7 @@ ROLES: dict[Role, frozenset[str]] = {
         {
             "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
             "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
-            "audit.read", "settings.view", "view.manage",
+            "audit.read", "settings.view", "view.manage", "consent.audit", "dnc.view",
         }
     ),
     Role.analyst: frozenset({"kpi.view", "dashboard.view", "campaign.view", "team.view"}),
