@@ -26,6 +26,8 @@ PERMISSIONS = {
     "lead.bulk": "change many leads at once",
     "view.manage": "save views of lists for oneself",
     "view.share": "share saved views with everyone",
+    "quote.edit": "make quotes and record what the customer says to them",
+    "followup.edit": "plan procedures and keep the check-ins after them",
     "contact.view": "see contacts, masked",
     "contact.create": "store a contact",
     "contact.edit": "change a contact",
@@ -44,6 +46,8 @@ PERMISSIONS = {
     "dnc.manage": "take an address off the do-not-contact list, and import lists",
     "user.view": "see who works here",
     "user.manage": "invite, change and deactivate users",
+    "profile.manage": "change skills, caps, hours and absences of the people of one's team",
+    "absence.plan": "plan one's own absences",
     "team.view": "see the teams",
     "team.manage": "make and change teams",
     "import.view": "see imports and their reports",
@@ -66,6 +70,9 @@ PERMISSIONS = {
     "calendar.manage": "change working hours, closures and holidays",
     "sla.view": "see service levels, their rules and clocks",
     "sla.manage": "change the rules of service levels",
+    "experiment.view": "see experiments and read them out",
+    "experiment.manage": "make, start and stop experiments",
+    "experiment.expose": "learn which variant of an experiment a lead gets",
     "settings.view": "see the settings",
     "settings.manage": "change the settings",
 }
@@ -77,7 +84,8 @@ ROLES: dict[Role, frozenset[str]] = {
     Role.admin: EVERYTHING,
     Role.sales_manager: frozenset(
         {
-            "lead.view.own", "lead.view.team", "lead.create", "lead.edit", "lead.status", "lead.reassign",
+            "lead.view.own", "lead.view.team", "lead.create", "lead.edit", "lead.status", "lead.reassign", "quote.edit",
+            "followup.edit",
             "lead.bulk", "view.manage", "view.share",
             "contact.view", "contact.create", "contact.edit", "contact.archive", "activity.create",
             "attachment.create", "attachment.view", "attachment.delete", "consent.record", "consent.check",
@@ -85,6 +93,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "user.view", "team.view", "import.view", "import.run", "inbox.view", "campaign.view", "campaign.manage",
             "routing.view", "routing.manage", "agent.availability", "kpi.view", "dashboard.view", "realtime.listen",
             "settings.view", "calendar.view", "sla.view",
+            "profile.manage", "absence.plan", "experiment.view", "experiment.expose",
         }
     ),
     Role.sales_agent: frozenset(
@@ -92,7 +101,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "lead.view.own", "lead.create", "lead.edit", "lead.status", "view.manage", "contact.view", "contact.create",
             "contact.edit", "activity.create", "team.view", "agent.availability", "dashboard.view", "realtime.listen",
             "attachment.create", "attachment.view", "consent.record", "consent.check", "dnc.add",
-            "calendar.view", "sla.view",
+            "calendar.view", "sla.view", "absence.plan", "experiment.expose",
         }
     ),
     Role.compliance_auditor: frozenset(
@@ -100,9 +109,10 @@ ROLES: dict[Role, frozenset[str]] = {
             "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
             "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
             "audit.read", "settings.view", "view.manage", "consent.audit", "dnc.view",
+            "experiment.view",
         }
     ),
-    Role.analyst: frozenset({"kpi.view", "dashboard.view", "campaign.view", "team.view"}),
+    Role.analyst: frozenset({"kpi.view", "dashboard.view", "campaign.view", "team.view", "experiment.view"}),
 }  # fmt: skip
 """An auditor looks at everything and changes nothing; an analyst sees numbers and no person."""
 
