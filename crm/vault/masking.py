@@ -9,6 +9,7 @@ DIGITS = re.compile(r"\+?\(?\d(?:[\s().\-/]{0,3}\d){6,}")
 IDENTIFIER = re.compile(r"\d{14,}")
 """Longer than any number that is dialled: ids of forms, ads and campaigns."""
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]?[\d:.+\-Z]*)?|\d{1,2}[./]\d{1,2}[./]\d{4}")
+A_DIGIT = re.compile(r"\d")
 HIDDEN = "•••"
 
 
@@ -25,7 +26,7 @@ def scrub(text: str) -> str:
     """
     if "@" in text:
         text = EMAIL.sub(HIDDEN, text)
-    return DIGITS.sub(_hide, text)
+    return DIGITS.sub(_hide, text) if A_DIGIT.search(text) else text
 
 
 def scrub_all(value: Any) -> Any:

@@ -359,8 +359,8 @@ create index consent_contact on crm.consent (tenant_id, contact_id, recorded_at 
 create unique index lead_external on crm.lead (tenant_id, source, external_id) where external_id is not null;
 create index lead_received on crm.lead (tenant_id, received_at desc, id desc);
 create index lead_contact on crm.lead (tenant_id, contact_id);
-create index lead_owner on crm.lead (tenant_id, owner_id, received_at desc, id desc);
-create index lead_team on crm.lead (tenant_id, team_id, received_at desc, id desc);
+create index lead_owner on crm.lead (tenant_id, owner_id, received_at desc, id desc) where owner_id is not null;
+create index lead_team on crm.lead (tenant_id, team_id, received_at desc, id desc) where team_id is not null;
 create index lead_status on crm.lead (tenant_id, status, received_at desc, id desc);
 create index lead_campaign on crm.lead (tenant_id, campaign, received_at desc, id desc) where campaign is not null;
 create index lead_updated on crm.lead (tenant_id, updated_at desc, id desc);
