@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from cli.cluster import free_port
 from cli.postgres import server
 from crm import db, ids, migrations, vault
 from crm.actor import Actor
@@ -101,13 +101,6 @@ def run(work):
             await vault.close()
 
     return asyncio.run(whole())
-
-
-def free_port() -> int:
-    """Return a loopback port nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

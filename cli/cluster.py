@@ -260,7 +260,7 @@ def keep(base: Path, binaries: Path, *, fast: bool, announce: IO[str]) -> int:
 
 def _start(base: Path, binaries: Path, *, fast: bool) -> subprocess.Popen[bytes]:
     """Start postgres on a free port, bound to the life of this process."""
-    settings = SETTINGS | {"port": str(_free_port())} | (FORGETFUL if fast else {})
+    settings = SETTINGS | {"port": str(free_port())} | (FORGETFUL if fast else {})
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     # setpriv sets the death signal after the account has changed (a change clears it) and execs, so the pid is the
     # server's. The signal follows the thread that calls Popen, so this runs in the main thread. INT = fast shutdown.
@@ -338,7 +338,8 @@ def _postmaster(base: Path) -> list[str]:
         return []
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli import dagster_home, home, postgres, processes, supervisor, sweep
+from cli.cluster import free_port
 from crm import clock, errors
 from crm.settings import Settings, settings
 
@@ -52,7 +52,7 @@ def up(
             environment, is_demo = _environment(config, place) | mark, config.environment == "demo"
             if is_demo:
                 _prepare_demo(config, size, environment)
-            port = _free_port("127.0.0.1")
+            port = free_port()
             dagster_home.write_workspace(place, "127.0.0.1", port)
             parts = processes.parts(config, port, since=began, live=is_demo)
             flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": is_demo}
@@ -103,7 +103,7 @@ def _environment(config: Settings, place: Path) -> dict[str, str]:
     }
     if config.environment == "demo" and "SANTRAL_GRAPH_URL" not in os.environ:
         # The demo's outside world is ours: `santral demo --live` answers there in Meta's place.
-        own["SANTRAL_GRAPH_URL"] = f"http://127.0.0.1:{_free_port('127.0.0.1')}"
+        own["SANTRAL_GRAPH_URL"] = f"http://127.0.0.1:{free_port()}"
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return inherited | own | dagster_home.prepare(place, config)
 
@@ -127,9 +127,3 @@ def _is_published(config: Settings) -> bool:
     with processes.connect(config) as connection:
         found = connection.execute("select to_regclass('ops.publication') is not null").fetchone()
         return bool(found and found[0] and connection.execute("select 1 from ops.publication limit 1").fetchone())
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

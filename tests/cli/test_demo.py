@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli import demo
+from cli.cluster import free_port
 from cli.demo import hours, month, reports, staff, world
 from cli.demo.desk import Act, Case, Desk, Move, Sale, Talk
 from cli.demo.market import Market
@@ -293,12 +293,6 @@ class TestReports:
         google = found["google"].payload["results"]
         assert {row["campaign"]["id"] for row in google} <= {c.id for c in world.campaigns() if c.platform == "google"}
         assert found["meta"].key == f"{world.AD_ACCOUNT['meta']}:{day.isoformat()}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import pytest
 import websockets
 
 from api.app import create_app
-from bench.product import free_port
+from cli.cluster import free_port
 from crm import db
 from crm.leads import intake
 from crm.leads.intake import Consent, NewLead

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from cli.cluster import free_port
 from crm import db
 from crm.inbox import connections
 from crm.inbox.connections import Source
@@ -26,12 +26,6 @@ from tests.conftest import Tenant
 META = {"app_secret": "meta-app-secret", "verify_token": "meta-verify-token", "access_token": "meta-access-token"}
 GOOGLE = {"google_key": "google-shared-key"}
 SANTRAL = Path(sys.executable).parent / "santral"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Processes:
