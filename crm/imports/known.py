@@ -8,7 +8,7 @@ import asyncpg
 
 from crm import audit, events, ids, timeline, vault
 from crm.db import Tx, to_json
-from crm.leads import operations, rules
+from crm.leads import lifecycle, operations
 from crm.leads.intake import POSITION, Consent, NewLead, Prepared
 from crm.leads.rules import Status
 from crm.operation import operation
@@ -79,10 +79,12 @@ async def update(tx: Tx, lead_id: UUID, contact_id: UUID, lead: NewLead, prepare
 
 
 async def _move(tx: Tx, lead_id: UUID, current: Status, lead: NewLead, *, now: datetime) -> None:
-    if lead.status in NEVER_BY_FILE or not rules.may_become(current, lead.status):
+    """Follow the file where the tenant's machine has a way; what it tells of the past is asked for nothing more."""
+    machine = await lifecycle.of(tx, at=now)
+    if lead.status in NEVER_BY_FILE or not machine.may_become(current, lead.status):
         return
     reason = lead.loss_reason or (REASON if lead.status is Status.lost else None)
-    await operations.change_status(tx, lead_id, lead.status, reason=reason, now=now)
+    await operations.change_status(tx, lead_id, lead.status, reason=reason, is_told=True, now=now)
 
 
 async def _add_points(tx: Tx, contact_id: UUID, prepared: Prepared, *, now: datetime) -> list[str]:

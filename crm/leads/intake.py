@@ -3,6 +3,9 @@
 `prepare` does what needs no database (parsing, sealing, masking); `store` is the statement: it finds the person by
 exact keys, adds what is new, writes timeline, event, audit and the idempotent answer. The same outside id again
 changes nothing. Distribution is another transaction, later (docs/decisions).
+
+A lead begins in whatever status its source says it has: it arrives there, it does not move there, so the tenant's
+status machine is not asked; from then on it is (`crm.imports.known`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -277,7 +277,7 @@ class TestChanges:
 
         cases = [
             ("status", {"status": "new"}, 409, "lead.transition"),
-            ("status", {"status": "lost"}, 422, "lead.reason_missing"),
+            ("status", {"status": "lost"}, 422, "lead.fields_missing"),
             ("assign", {}, 422, "assignee.unknown"),
             ("assign", {"user_id": str(ids.new())}, 422, "assignee.unknown"),
             ("activities", {"channel": "call"}, 422, "invalid"),

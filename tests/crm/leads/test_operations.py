@@ -156,7 +156,7 @@ class TestChangeStatus:
     async def test_lost_needs_a_reason(self, tenant, now):
         lead = await make_lead(tenant, now)
 
-        with pytest.raises(operations.ReasonMissing):
+        with pytest.raises(operations.FieldsMissing):
             await do(tenant.admin, operations.change_status, lead, Status.lost, now=now)
 
     async def test_refuses_what_may_not_follow(self, tenant, now):
@@ -232,7 +232,13 @@ class TestRecordSale:
         assert (await row(tenant, "select status from crm.lead"))["status"] == "won"
         moved, sold = await events_of(tenant, lead)
         assert moved[1]["to"] == "won"
-        assert sold == ("lead.sold", {"amount_minor": 125050, "currency": "TRY", "exponent": 2})
+        stored = await row(tenant, "select * from crm.sale")
+        money = {"amount_minor": 125050, "currency": "TRY", "exponent": 2}
+        assert {name: stored[name] for name in money} == money
+        assert sold == (
+            "lead.sold",
+            {**money, "sale_id": str(stored["id"]), "quote_id": None, "procedure_type": None, "cycle_no": 1},
+        )  # fmt: skip
 
     async def test_a_lead_is_sold_once(self, tenant, now):
         lead = await make_lead(tenant, now)

@@ -54,7 +54,7 @@ async def test_history_tiles_and_cycles_follow_the_rules(tenant):
                 await db.run(
                     tenant.admin,
                     lambda tx, wanted=wanted, at=at: operations.change_status(
-                        tx, lead_id, wanted, reason="walk", now=at
+                        tx, lead_id, wanted, reason="price", now=at
                     ),
                 )
             except operations.BadTransition:
