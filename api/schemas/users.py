@@ -134,6 +134,9 @@ class InvitationMade(InvitationRead):
     token: str
 
 
+Capacity = Annotated[int, Field(ge=1, le=1_000_000, description="The most open leads it holds together.")]
+
+
 class TeamRead(Read):
     """One team; `members` counts active users."""
 
@@ -141,6 +144,9 @@ class TeamRead(Read):
     name: str
     timezone: str
     region: str | None
+    lead_user_id: UUID | None
+    lead_name: str | None
+    capacity: int | None
     is_default: bool
     members: int
     created_at: datetime
@@ -153,14 +159,18 @@ class TeamCreate(Body):
     name: Line
     timezone: Line = Field("Europe/Istanbul", description="IANA name.")
     region: Line | None = None
+    lead_user_id: UUID | None = Field(None, description="Who leads it: promises that are not kept go to them.")
+    capacity: Capacity | None = None
 
 
 class TeamUpdate(Body):
-    """What to change; what is not named stays."""
+    """What to change; what is not named stays. Null empties region, lead and capacity."""
 
     name: Line | None = None
     timezone: Line | None = None
     region: Line | None = None
+    lead_user_id: UUID | None = None
+    capacity: Capacity | None = None
 
 
 class Availability(Body):

@@ -11,7 +11,7 @@ from crm import audit, db, errors, events, ids
 from crm.actor import Actor
 from crm.db import Tx
 from crm.operation import operation
-from crm.users import passwords, queries, rules, secrets, sessions
+from crm.users import memberships, passwords, queries, rules, secrets, sessions
 
 
 class EmailTaken(errors.Conflict):
@@ -193,7 +193,7 @@ async def update(tx: Tx, user_id: UUID, change: Change, *, now: datetime) -> Non
     :raises LastAdministrator: when nobody could administer the tenant any more.
     """
     before = await tx.fetchrow(
-        "select name, locale, roles, team_id, is_active from crm.user_account"
+        "select name, locale, roles, team_id, is_active, created_at from crm.user_account"
         " where tenant_id = $1::uuid and id = $2::uuid for update",
         tx.actor.tenant_id, user_id,
     )  # fmt: skip
@@ -215,6 +215,11 @@ async def update(tx: Tx, user_id: UUID, change: Change, *, now: datetime) -> Non
     await _note(
         tx, "user", user_id, "user.updated", now, changed=altered, roles=after["roles"], team_id=after["team_id"]
     )
+    if "team_id" in altered:
+        team_id: UUID | None = after["team_id"]  # type: ignore[assignment]
+        await memberships.move(
+            tx, user_id, before=before["team_id"], after=team_id, since=before["created_at"], now=now
+        )
     await _follow_up(tx, user_id, altered, after, now)
 
 
@@ -327,6 +332,8 @@ async def _insert(
     )  # fmt: skip
     if not made:
         raise EmailTaken(fields={"email": "in use"})
+    if team_id is not None:
+        await memberships.move(tx, user_id, before=None, after=team_id, since=now, now=now)
 
 
 def _require_roles(roles: Sequence[str]) -> None:

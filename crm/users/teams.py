@@ -1,9 +1,13 @@
-"""Teams: who works together, where, in which zone."""
+"""Teams: who works together, where, in which zone, led by whom. What was true of one stays readable by its instant."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cache
+from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
+
+import asyncpg
 
 from crm import audit, errors, events, ids
 from crm.db import Tx
@@ -23,6 +27,17 @@ class TeamInUse(errors.Conflict):
     code = "team.in_use"
 
 
+class UnknownLead(errors.Invalid):
+    """A team is led by somebody who works here."""
+
+    code = "team.lead_unknown"
+
+
+CHANGEABLE = ("name", "timezone", "region", "lead_user_id", "capacity")
+DATED = ("timezone", "region", "lead_user_id", "capacity")
+"""What a team had at an instant can be asked for; its name is what it is called today."""
+
+
 @operation("team.manage")
 async def create(
     tx: Tx,
@@ -30,23 +45,30 @@ async def create(
     name: str,
     timezone: str = "Europe/Istanbul",
     region: str | None = None,
+    lead_user_id: UUID | None = None,
+    capacity: int | None = None,
     is_default: bool = False,
     now: datetime,
 ) -> UUID:
-    """Make a team; return its id.
+    """Make a team; return its id. `capacity`: the most open leads it holds together (None: what its people hold).
 
     :raises NameTaken: when there is one of that name.
+    :raises UnknownLead: when nobody active has that id.
     """
     _require_zone(timezone)
+    await _require_lead(tx, lead_user_id)
     team_id = ids.new()
     made = await tx.fetchval(
-        "insert into crm.team (tenant_id, id, name, timezone, region, is_default, created_at, updated_at) values"
-        " ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::bool, $7::timestamptz, $7::timestamptz)"
-        " on conflict (tenant_id, name) do nothing returning true",
-        tx.actor.tenant_id, team_id, name, timezone, region, is_default, now,
+        "insert into crm.team"
+        " (tenant_id, id, name, timezone, region, lead_user_id, capacity, is_default, created_at, updated_at) values"
+        " ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::uuid, $7::int, $8::bool, $9::timestamptz,"
+        " $9::timestamptz) on conflict (tenant_id, name) do nothing returning true",
+        tx.actor.tenant_id, team_id, name, timezone, region, lead_user_id, capacity, is_default, now,
     )  # fmt: skip
     if not made:
         raise NameTaken(fields={"name": "in use"})
+    dated = {"timezone": timezone, "region": region, "lead_user_id": lead_user_id, "capacity": capacity}
+    await _remember(tx, team_id, dated, begins=now, by_whom=tx.actor.user_id)
     await _note(tx, team_id, "team.created", now)
     return team_id
 
@@ -59,35 +81,101 @@ async def update(
     name: str | None = None,
     timezone: str | None = None,
     region: str | None = None,
+    lead_user_id: UUID | None = None,
+    capacity: int | None = None,
+    clear: Collection[str] = (),
     now: datetime,
 ) -> None:
-    """Change a team; None leaves a thing as it is.
+    """Change a team; None leaves a thing as it is, `clear` names those to be emptied (region, lead, capacity).
 
     :raises crm.users.queries.UnknownTeam: when there is no such team.
     :raises NameTaken: when another one has that name.
+    :raises UnknownLead: when nobody active has that id.
     """
-    before = await queries.team(tx, team_id)
-    _require_zone(timezone or before["timezone"])
-    if name is not None and await tx.fetchval(
-        "select 1 from crm.team where tenant_id = $1::uuid and name = $2::text and id <> $3::uuid",
-        tx.actor.tenant_id, name, team_id,
-    ):  # fmt: skip
-        raise NameTaken(fields={"name": "in use"})
+    before = await _locked(tx, team_id)
+    wanted = {"name": name, "timezone": timezone, "region": region, "lead_user_id": lead_user_id, "capacity": capacity}
     after = {
-        "name": name or before["name"],
-        "timezone": timezone or before["timezone"],
-        "region": region or before["region"],
+        field: None if field in clear else before[field] if value is None else value for field, value in wanted.items()
     }
-    altered = [field for field, value in after.items() if value != before[field]]
+    altered = [field for field in CHANGEABLE if after[field] != before[field]]
     if not altered:
         tx.unchanged()
         return
+    await _require_sound(tx, team_id, after, altered)
     await tx.execute(
-        "update crm.team set name = $3::text, timezone = $4::text, region = $5::text, updated_at = $6::timestamptz"
-        " where tenant_id = $1::uuid and id = $2::uuid",
+        "update crm.team set name = $3::text, timezone = $4::text, region = $5::text, lead_user_id = $6::uuid,"
+        " capacity = $7::int, updated_at = $8::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
         tx.actor.tenant_id, team_id, *after.values(), now,
     )  # fmt: skip
-    await _note(tx, team_id, "team.updated", now, changed=altered)
+    if set(altered) & set(DATED):
+        await _remember_first(tx, team_id, before)
+        await _remember(tx, team_id, after, begins=now, by_whom=tx.actor.user_id)
+    told = {field: after[field] for field in altered if field in ("lead_user_id", "capacity")}
+    await _note(tx, team_id, "team.updated", now, changed=altered, **told)
+
+
+async def _locked(tx: Tx, team_id: UUID) -> asyncpg.Record:
+    row = await tx.fetchrow(
+        f"select {', '.join(CHANGEABLE)}, created_at from crm.team"
+        " where tenant_id = $1::uuid and id = $2::uuid for no key update",
+        tx.actor.tenant_id,
+        team_id,
+    )
+    if row is None:
+        raise queries.UnknownTeam
+    return row
+
+
+async def _require_sound(tx: Tx, team_id: UUID, after: Mapping[str, Any], altered: Collection[str]) -> None:
+    _require_zone(after["timezone"])
+    if "lead_user_id" in altered:
+        await _require_lead(tx, after["lead_user_id"])
+    if "name" in altered and await tx.fetchval(
+        "select 1 from crm.team where tenant_id = $1::uuid and name = $2::text and id <> $3::uuid",
+        tx.actor.tenant_id, after["name"], team_id,
+    ):  # fmt: skip
+        raise NameTaken(fields={"name": "in use"})
+
+
+async def _require_lead(tx: Tx, user_id: UUID | None) -> None:
+    if user_id is not None and not await tx.fetchval(
+        "select 1 from crm.user_account where tenant_id = $1::uuid and id = $2::uuid and is_active",
+        tx.actor.tenant_id, user_id,
+    ):  # fmt: skip
+        raise UnknownLead(fields={"lead_user_id": "nobody active"})
+
+
+async def _remember_first(tx: Tx, team_id: UUID, before: asyncpg.Record) -> None:
+    """Keep what was true since the team was made, where nothing is kept yet."""
+    if not await tx.fetchval(
+        "select 1 from crm.team_version where tenant_id = $1::uuid and team_id = $2::uuid limit 1",
+        tx.actor.tenant_id, team_id,
+    ):  # fmt: skip
+        await _remember(tx, team_id, before, begins=before["created_at"])
+
+
+async def _remember(
+    tx: Tx, team_id: UUID, values: Mapping[str, Any], *, begins: datetime, by_whom: UUID | None = None
+) -> None:
+    await tx.execute(
+        "insert into crm.team_version"
+        " (tenant_id, id, team_id, timezone, region, lead_user_id, capacity, valid_from, set_by) values"
+        " ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::uuid, $7::int, $8::timestamptz, $9::uuid)",
+        tx.actor.tenant_id, ids.new(), team_id, *(values[field] for field in DATED), begins, by_whom,
+    )  # fmt: skip
+
+
+async def history(tx: Tx, team_id: UUID) -> list[asyncpg.Record]:
+    """Return what was true of a team from when on (zone, region, lead, capacity), the latest first.
+
+    :raises crm.users.queries.UnknownTeam: when there is no such team.
+    """
+    await queries.team(tx, team_id)
+    return await tx.fetch(
+        f"select {', '.join(DATED)}, valid_from, set_by from crm.team_version"
+        " where tenant_id = $1::uuid and team_id = $2::uuid order by valid_from desc, id desc limit 1000",
+        tx.actor.tenant_id, team_id,
+    )  # fmt: skip
 
 
 IN_USE = """

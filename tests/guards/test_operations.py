@@ -29,6 +29,7 @@ PLUMBING = {
     "crm.vault.keyring.destroy": "destroys keys for the operation that erases",
     "crm.vault.keyring._make": "keys made ahead, of nobody yet",
     "crm.users.sessions._revoke": "ends sessions within the operation that takes the access away",
+    "crm.users.memberships.move": "notes who is in which team within the operation that changes it",
     "crm.imports.runs.reject": "keeps rejected rows for the operation that takes their chunk",
     "crm.imports.runs.insert": "stores the run within the operation that starts or queues it",
     "crm.imports.runs.advance": "notes how far a run has come, with its event; the run was permitted when it began",
