@@ -32,6 +32,7 @@ PERMISSIONS = {
     "contact.create": "store a contact",
     "contact.edit": "change a contact",
     "contact.archive": "archive a contact",
+    "contact.merge": "make two contacts that are one person one, and undo it",
     "contact.reveal": "see a phone number or e-mail address in clear, with a reason, audited",
     "activity.create": "add a note or a call to a timeline",
     "attachment.create": "add a file to a timeline",
@@ -54,6 +55,8 @@ PERMISSIONS = {
     "import.run": "import files of leads",
     "inbox.view": "see what arrived from outside",
     "inbox.replay": "process an inbox message again",
+    "review.view": "see what needs a person: rows and messages that failed, possible duplicates",
+    "review.resolve": "mend and send again, or dismiss, what needs a person",
     "connection.view": "see the connections to lead sources",
     "connection.manage": "make and change connections to lead sources",
     "campaign.view": "see campaigns",
@@ -87,7 +90,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "lead.view.own", "lead.view.team", "lead.create", "lead.edit", "lead.status", "lead.reassign", "quote.edit",
             "followup.edit",
             "lead.bulk", "view.manage", "view.share",
-            "contact.view", "contact.create", "contact.edit", "contact.archive", "activity.create",
+            "contact.view", "contact.create", "contact.edit", "contact.archive", "contact.merge", "review.view", "review.resolve", "activity.create",
             "attachment.create", "attachment.view", "attachment.delete", "consent.record", "consent.check",
             "consent.audit", "dnc.view", "dnc.add",
             "user.view", "team.view", "import.view", "import.run", "inbox.view", "campaign.view", "campaign.manage",
@@ -107,7 +110,7 @@ ROLES: dict[Role, frozenset[str]] = {
     Role.compliance_auditor: frozenset(
         {
             "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
-            "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
+            "inbox.view", "review.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
             "audit.read", "settings.view", "view.manage", "consent.audit", "dnc.view",
             "experiment.view",
         }
