@@ -62,6 +62,23 @@ async def create(
     return campaign_id
 
 
+@operation("inbox.process")
+async def learn(tx: Tx, *, platform: str, external_id: str, name: str, now: datetime) -> None:
+    """Make a campaign known that a lead came from; one that is known keeps the name it has."""
+    campaign_id = ids.new()
+    made = await tx.fetchval(
+        "insert into crm.campaign (tenant_id, id, platform, external_id, name, created_at, updated_at) values"
+        " ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::timestamptz, $6::timestamptz)"
+        " on conflict (tenant_id, platform, external_id) do nothing returning true",
+        tx.actor.tenant_id, campaign_id, platform, external_id, name, now,
+    )  # fmt: skip
+    if not made:
+        tx.unchanged()
+        return
+    detail = {"platform": platform, "external_id": external_id, "status": CampaignStatus.active.value}
+    await events.record(tx, "campaign", campaign_id, "campaign.created", detail, at=now)
+
+
 @operation("campaign.manage")
 async def update(
     tx: Tx, campaign_id: UUID, *, name: str | None = None, status: CampaignStatus | None = None, now: datetime

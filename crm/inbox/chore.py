@@ -2,7 +2,8 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -11,11 +12,11 @@ from crm import db
 from crm.actor import Actor
 from crm.chores import Chore, Clock
 from crm.events.log import Event
-from crm.inbox import connections
+from crm.inbox import connections, health
 from crm.inbox import operations as inbox
 from crm.inbox.connections import Connection, Source
-from crm.inbox.operations import Claimed, NotNow, Unusable
-from crm.leads.intake import NewLead
+from crm.inbox.operations import Claimed
+from crm.inbox.reading import NotNow, Reading, Unusable
 
 log = structlog.get_logger("crm.inbox")
 
@@ -24,8 +25,10 @@ AT_ONCE = 4
 BATCH = 8
 """Messages claimed together; a source that is slow to answer must not outlast the lease."""
 
-Parser = Callable[[bytes, Connection], Awaitable[Sequence[NewLead]]]
-"""What a door gives for each source: from the bytes of a message to the leads in it, asking the source if need be."""
+Parser = Callable[[bytes, Connection], Awaitable[Reading]]
+"""What a door gives for each source: from the bytes of a message to the leads in it, asking the source if need be.
+
+It raises `Unusable` and `NotNow` where it can make nothing of a message."""
 
 
 def _place(error: Exception) -> str:
@@ -71,22 +74,42 @@ class Inbox(Chore):
     async def _work_off(self, tenant_id: UUID, message: Claimed, body: bytes | None) -> None:
         """Parse and store one message; whatever happens to it, the others go on."""
         actor = Actor.system(tenant_id, trace_id=message.trace_id)
+        completed = None
         try:
-            leads = await self._parse(actor, message, body)
-            await db.run(actor, lambda tx: inbox.settle(tx, message, leads, now=self.clock()))
+            reading = await self._parse(actor, message, body)
+            if reading.body is not None:
+                completed = await inbox.seal(tenant_id, message, reading.body)
+            await db.run(
+                actor, lambda tx: inbox.settle(tx, message, reading, completed=completed, now=self.clock())
+            )  # fmt: skip
         except Unusable as error:
-            await self._put_off(actor, message, error.reason, for_good=True)
+            if error.by_provider:
+                await self._blame(actor, message, error.reason)
+            await self._put_off(actor, message, error.reason, for_good=True, completed=completed)
         except NotNow as error:
+            await self._blame(actor, message, error.reason, wait=error.wait)
             await self._put_off(actor, message, error.reason)
         except Exception as error:  # no message may hold up others for ever; an outage fails the next line too
             log.error("inbox_defect", message_id=str(message.id), error=type(error).__name__, where=_place(error))
             await self._put_off(actor, message, "defect")
 
-    async def _parse(self, actor: Actor, message: Claimed, body: bytes | None) -> Sequence[NewLead]:
+    async def _parse(self, actor: Actor, message: Claimed, body: bytes | None) -> Reading:
         if body is None:
             raise Unusable("inbox.erased")
         connection = await db.run(actor, lambda tx: connections.load(tx, message.connection_id))
         return await self.parsers[message.source](body, connection)
 
-    async def _put_off(self, actor: Actor, message: Claimed, reason: str, *, for_good: bool = False) -> None:
-        await db.run(actor, lambda tx: inbox.put_off(tx, message, reason, now=self.clock(), for_good=for_good))
+    async def _blame(self, actor: Actor, message: Claimed, reason: str, *, wait: timedelta | None = None) -> None:
+        await db.run(
+            actor, lambda tx: health.failed(tx, message.connection_id, reason, wait=wait, now=self.clock())
+        )  # fmt: skip
+
+    async def _put_off(
+        self, actor: Actor, message: Claimed, reason: str, *, for_good: bool = False, completed: bytes | None = None
+    ) -> None:
+        await db.run(
+            actor,
+            lambda tx: inbox.put_off(
+                tx, message, reason, now=self.clock(), for_good=for_good, completed=completed
+            ),
+        )  # fmt: skip

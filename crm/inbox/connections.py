@@ -40,6 +40,17 @@ SECRETS: dict[Source, frozenset[str]] = {
 """What a connection is known by: Meta signs, verifies the address, and is asked for leads; Google sends a key."""
 
 
+ASKED = frozenset({Source.meta})
+"""Sources whose messages only name leads: what is in them has to be asked for."""
+
+ACCESS: dict[Source, frozenset[str]] = {
+    Source.meta: frozenset({"app_id"}),
+    Source.google: frozenset({"customer_id", "developer_token", "client_id", "client_secret", "refresh_token"}),
+}
+"""What it takes beyond the webhook: to renew Meta's token; to ask Google for leads and clicks."""
+OPTIONAL: dict[Source, frozenset[str]] = {Source.google: frozenset({"login_customer_id"})}
+
+
 class UnknownConnection(errors.NotFound):
     """There is no such connection."""
 
@@ -68,6 +79,11 @@ class Connection:
     team_id: UUID | None
     secrets: Mapping[str, str]
     consents: Consents
+
+    @property
+    def has_access(self) -> bool:
+        """Whether its secrets allow what goes beyond the webhook."""
+        return ACCESS[self.source] <= self.secrets.keys()
 
 
 def _key(tenant_id: UUID, connection_id: UUID) -> DataKey:
@@ -134,10 +150,11 @@ async def listing(tx: Tx) -> list[dict[str, Any]]:
 
 
 def _check(source: Source, secrets: Mapping[str, str], consents: Consents, *, whole: bool) -> None:
-    known = SECRETS[source]
+    needed = SECRETS[source]
+    known = needed | ACCESS[source] | OPTIONAL.get(source, frozenset())
     fields = {f"secrets.{name}": "this source has no such secret" for name in secrets.keys() - known}
     if whole:
-        fields |= {f"secrets.{name}": "this source needs it" for name in known - secrets.keys()}
+        fields |= {f"secrets.{name}": "this source needs it" for name in needed - secrets.keys()}
     fields |= {
         f"consents.{question}": "channels are call, email, sms, whatsapp"
         for question, to in consents.items()

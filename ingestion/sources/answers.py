@@ -1,9 +1,10 @@
 """Questions and answers of lead forms, common to the sources: who asks, how they are reached, what they agreed to."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from crm import vault
 from crm.inbox.connections import Consents
 from crm.leads.intake import Consent
 
@@ -12,6 +13,13 @@ PERSONAL = re.compile(r"street|address|adres|birth|dogum|doğum|national|tckn|id
 YES = frozenset({"1", "true", "yes", "evet", "on", "checked", "i agree", "kabul ediyorum", "onaylıyorum"})
 NO = frozenset({"0", "false", "no", "hayır", "hayir", "off", "", "unchecked"})
 LONGEST_NAME, LONGEST_VALUE = 60, 500
+
+KEYWORD = ("utm_term", "keyword", "kw", "hsa_kw")
+"""Hidden fields that tell the keyword searched for, the first one filled in counts."""
+GEOGRAPHY = ("geography", "geo", "utm_geo", "utm_location", "utm_region", "region", "state", "city")
+PLACE = re.compile(r"[^\W\d_][^\W\d_ .'/-]*(?:[ .'/-]+[^\W\d_]+)*\.?")
+"""What may be a place: letters, no digit and no sign by which somebody is reached."""
+LONGEST_PLACE = 60
 
 CHANNEL_WORDS: dict[str, tuple[str, ...]] = {
     "call": ("call", "phone", "telefon", "arama"),
@@ -72,6 +80,23 @@ def consents(answered: Iterable[tuple[str, str]], told: Consents, **evidence: An
 def _status(answer: str) -> str | None:
     word = answer.strip().casefold()
     return "granted" if word in YES else "denied" if word in NO else None
+
+
+def keyword(answered: Mapping[str, str]) -> str | None:
+    """Return the keyword that hidden fields tell, scrubbed of numbers and addresses: it travels in clear."""
+    found = next((text for text in _filled(answered, KEYWORD)), "")
+    return vault.scrub(found)[:LONGEST_VALUE] or None
+
+
+def geography(answered: Mapping[str, str], country: str) -> str | None:
+    """Return the place that hidden fields tell, or the country; what does not look like a place tells none."""
+    places = (text for text in _filled(answered, GEOGRAPHY) if len(text) <= LONGEST_PLACE and PLACE.fullmatch(text))
+    return next(places, country) or None
+
+
+def _filled(answered: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
+    by_name = {tidy(question): answer.strip() for question, answer in answered.items()}
+    return (by_name[name] for name in names if by_name.get(name))
 
 
 def full_name(answers: Mapping[str, str], whole: str, first: str, last: str) -> str:

@@ -1,59 +1,54 @@
 """Meta's lead ads: the webhook names leads by their id, the Graph API tells what is in them.
 
-Answers to consent boxes are not among the fields but in `custom_disclaimer_responses`. The access token travels in the
-address of each request, so that no address and no message of an exception is ever logged or kept.
+What the Graph API tells is kept, sealed, as the message's body: it is the evidence of what was asked and agreed to, and
+a second look needs no second question. Answers to consent boxes are not among the fields but in
+`custom_disclaimer_responses`.
 """
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-import requests
-from facebook_business.adobjects.lead import Lead
-from facebook_business.api import FacebookAdsApi
-from facebook_business.exceptions import FacebookError, FacebookRequestError
-from facebook_business.session import FacebookSession
-
 from crm.inbox.connections import Connection
-from crm.inbox.operations import NotNow, Unusable
+from crm.inbox.reading import Reading, Unusable
 from crm.leads.intake import NewLead
-from crm.settings import settings
 from ingestion.sources import answers
+from ingestion.sources.graph import GraphClient
 
-PATIENCE = 5.0
-"""Seconds the Graph API may take to answer."""
-FIELDS = [
-    Lead.Field.id, Lead.Field.created_time, Lead.Field.ad_id, Lead.Field.adset_id, Lead.Field.campaign_id,
-    Lead.Field.form_id, Lead.Field.is_organic, Lead.Field.platform, Lead.Field.field_data,
-    Lead.Field.custom_disclaimer_responses,
-]  # fmt: skip
 KNOWN = frozenset(
     {"full_name", "first_name", "last_name", "phone_number", "work_phone_number", "email", "work_email", "country"}
 )
 """Fields with a place of their own in a lead."""
-BUSY = frozenset({1, 2, 4, 17, 32, 341, 368, 613, 80005})
-"""Error codes of the Graph API that pass: trouble of its own, and its limits."""
-TOKEN = frozenset({102, 190, 463, 467})
-"""Error codes of a token that has ended: somebody has to bring a new one."""
 DUMMY = "<test lead:"
 """How the answers of Meta's own testing tool begin."""
+FETCHED = "lead"
+"""What our own envelope around a lead that was fetched says it is; Meta's webhooks say `page`."""
 
 
-async def parse(body: bytes, connection: Connection) -> Sequence[NewLead]:
-    """Return the leads a message names, fetched from the Graph API; other changes of a page are passed over.
+async def parse(body: bytes, connection: Connection) -> Reading:
+    """Return the lead a message names, fetched from the Graph API; other changes of a page are passed over.
+
+    A message that names several is divided, so that each lead has its own fate.
 
     :raises Unusable: when it is no message of Meta's, or a lead cannot be had.
     :raises NotNow: when the Graph API does not answer, has had enough of us, or wants a new token.
     """
     try:
-        named = list(_named(json.loads(body)))
+        sent = json.loads(body)
+        if sent.get("object") == FETCHED:
+            return _reading(sent["lead"], sent["named"], connection)
+        named = list(_named(sent))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Unusable("meta.malformed") from None
-    return [
-        lead_of(await asyncio.to_thread(_fetch, each["leadgen_id"], connection), each, connection) for each in named
-    ]
+    if len(named) > 1:
+        return Reading(parts=[_message_of(each) for each in named])
+    if not named:
+        return Reading()
+    client = GraphClient(connection)
+    found = await asyncio.to_thread(client.lead, named[0]["leadgen_id"])
+    return _reading(found, named[0], connection, fetched=envelope(found, named[0]), client=client)
 
 
 def _named(sent: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -65,30 +60,32 @@ def _named(sent: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                 yield {**change["value"], "leadgen_id": str(int(change["value"]["leadgen_id"]))}
 
 
-def _fetch(leadgen_id: str, connection: Connection) -> Mapping[str, Any]:
-    session = FacebookSession(
-        app_secret=connection.secrets["app_secret"], access_token=connection.secrets["access_token"], timeout=PATIENCE
-    )
-    session.GRAPH = settings().graph_url.rstrip("/")
-    with session.requests:
-        try:
-            found: Mapping[str, Any] = (
-                Lead(leadgen_id, api=FacebookAdsApi(session)).api_get(fields=FIELDS).export_all_data()
-            )
-        except FacebookRequestError as error:
-            raise _refusal(error) from None
-        except (requests.RequestException, FacebookError):
-            raise NotNow("meta.unreachable") from None
-    return found
+def _message_of(named: Mapping[str, Any]) -> bytes:
+    change = {"field": "leadgen", "value": dict(named)}
+    return _bytes({"object": "page", "entry": [{"id": named.get("page_id"), "changes": [change]}]})
 
 
-def _refusal(error: FacebookRequestError) -> NotNow | Unusable:
-    code = error.api_error_code()
-    if code in TOKEN:
-        return NotNow("meta.token")
-    if code in BUSY or error.api_transient_error() or (error.http_status() or 500) >= 500:
-        return NotNow("meta.busy")
-    return Unusable(f"meta.refused_{code}" if isinstance(code, int) else "meta.refused")
+def envelope(found: Mapping[str, Any], named: Mapping[str, Any]) -> bytes:
+    """Return a lead as Graph tells it, with what named it, as the body of a message: the same lead, the same bytes."""
+    return _bytes({"object": FETCHED, "lead": dict(found), "named": dict(named)})
+
+
+def _bytes(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _reading(
+    found: Mapping[str, Any],
+    named: Mapping[str, Any],
+    connection: Connection,
+    *,
+    fetched: bytes | None = None,
+    client: GraphClient | None = None,
+) -> Reading:
+    lead = lead_of(found, named, connection)
+    name = found.get("campaign_name")
+    campaigns = {lead.campaign: answers.text(name)[: answers.LONGEST_VALUE]} if lead.campaign and name else {}
+    return Reading([lead], body=fetched, campaigns=campaigns, pause=client and client.pause)
 
 
 def lead_of(found: Mapping[str, Any], named: Mapping[str, Any], connection: Connection) -> NewLead:
@@ -105,7 +102,8 @@ def lead_of(found: Mapping[str, Any], named: Mapping[str, Any], connection: Conn
             (answers.text(each["checkbox_key"]), answers.text(each.get("is_checked", "")))
             for each in found.get("custom_disclaimer_responses", [])
         ]
-    except (KeyError, TypeError, AttributeError):
+        lead_id = answers.text(named["leadgen_id"])
+    except (KeyError, TypeError, AttributeError, IndexError):
         raise Unusable("meta.malformed") from None
     is_test = any(value.startswith(DUMMY) for value in fields.values())
     fields = {name: value for name, value in fields.items() if not value.startswith(DUMMY)}
@@ -113,24 +111,37 @@ def lead_of(found: Mapping[str, Any], named: Mapping[str, Any], connection: Conn
     told = {
         "publisher": answers.text(found.get("platform") or ""),
         "is_organic": "true" if found.get("is_organic") else "",
+        "page": answers.text(named.get("page_id") or ""),
+        "ad_name": answers.text(found.get("ad_name") or ""),
+        "adset_name": answers.text(found.get("adset_name") or ""),
     }
+    country = _country(fields.get("country", ""))
     unread = {f"box_{key}": value for key, value in boxes if not answers.channels(key, connection.consents)}
     rest = {name: value for name, value in fields.items() if name not in KNOWN}
     return NewLead(
         source="meta",
-        external_id=str(named["leadgen_id"]),
+        external_id=lead_id,
         name=answers.full_name(fields, "full_name", "first_name", "last_name"),
         phone=fields.get("phone_number") or fields.get("work_phone_number", ""),
         email=fields.get("email") or fields.get("work_email", ""),
-        country=_country(fields.get("country", "")),
+        country=country,
         team_id=connection.team_id,
         platform="meta",
         campaign=_text(found.get("campaign_id")),
         adset=_text(found.get("adset_id") or named.get("adgroup_id")),
         ad=_text(found.get("ad_id") or named.get("ad_id")),
         form=_text(form),
+        keyword=answers.keyword(rest),
+        geography=answers.geography(rest, country),
         attributes=answers.attributes({**rest, **told, **unread}),
-        consents=answers.consents(boxes, connection.consents, form=_text(form)),
+        consents=answers.consents(
+            boxes,
+            connection.consents,
+            form=_text(form),
+            asked_in="custom_disclaimer_responses",
+            lead=lead_id,
+            given_at=answers.text(found.get("created_time") or ""),
+        ),
         acquired_at=_instant(found.get("created_time")),
         is_test=is_test,
     )

@@ -12,7 +12,7 @@ from crm.inbox import connections
 from crm.inbox import operations as inbox
 from crm.inbox.chore import Inbox
 from crm.inbox.connections import Source
-from crm.inbox.operations import NotNow, Unusable
+from crm.inbox.reading import NotNow, Reading, Unusable
 from crm.leads.intake import NewLead
 
 BODY = json.dumps({"lead_id": "1", "phone": "+905321234567"}).encode() + b"\xff\x00"
@@ -41,7 +41,7 @@ async def work(tenant, parser, now, *, turns=1):
 
 def gives(*leads):
     async def parse(body, connection):
-        return leads
+        return Reading(leads)
 
     return parse
 
@@ -113,7 +113,7 @@ class TestWork:
         async def parse(body, connection):
             read.append(body)
             await asyncio.sleep(0.005)
-            return [NewLead(source="google", external_id=body.decode(), email=f"{body.decode()}@example.com")]
+            return Reading([NewLead(source="google", external_id=body.decode(), email=f"{body.decode()}@example.com")])
 
         await asyncio.gather(*(work(tenant, parse, now, turns=5) for _ in range(2)))
 
@@ -143,7 +143,7 @@ class TestWork:
         await work(tenant, gives(LEAD), now + inbox.LEASE)
 
         other = NewLead(source="google", external_id="2", email="b@example.com")
-        await db.run(tenant.system, lambda tx: inbox.settle(tx, slow, [other], now=now))
+        await db.run(tenant.system, lambda tx: inbox.settle(tx, slow, Reading([other]), now=now))
         await db.run(tenant.system, lambda tx: inbox.put_off(tx, slow, "late", now=now))
 
         assert await count(tenant, "lead") == 1
@@ -217,7 +217,7 @@ class TestTrouble:
 
         async def parse(body, connection):
             name = "\x00" if body == b"0" else "\ud800" if body == b"1" else "Ada"
-            return [NewLead(source="google", external_id=body.decode(), name=name, email="a@example.com")]
+            return Reading([NewLead(source="google", external_id=body.decode(), name=name, email="a@example.com")])
 
         await work(tenant, parse, now)
 

@@ -7,7 +7,7 @@ import pytest
 
 from crm import ids
 from crm.inbox.connections import Connection, Source
-from crm.inbox.operations import Unusable
+from crm.inbox.reading import Unusable
 from ingestion.sources import google
 
 SENT = {
@@ -40,7 +40,7 @@ def body(**changes):
 
 class TestParse:
     async def test_reads_person_attribution_and_consent(self):
-        [lead] = await google.parse(body(lead_submit_time="2026-03-03T09:30:00Z"), CONNECTION)
+        [lead] = (await google.parse(body(lead_submit_time="2026-03-03T09:30:00Z"), CONNECTION)).leads
 
         assert (lead.source, lead.external_id, lead.is_test) == ("google", SENT["lead_id"], True)
         assert (lead.name, lead.email, lead.phone, lead.country) == (
@@ -55,19 +55,24 @@ class TestParse:
         assert lead.click_ids == {"gclid": "Cj0KCQ"}
         assert lead.attributes == {"which_treatment": "diş"}
         assert {each.channel: each.status for each in lead.consents} == {"call": "granted", "email": "denied"}
-        assert lead.consents[0].evidence == {"question": "consent_to_calls", "answer": "Yes", "form": "40000000000"}
+        assert lead.consents[0].evidence == {
+            "question": "consent_to_calls",
+            "answer": "Yes",
+            "form": "40000000000",
+            "lead": SENT["lead_id"],
+        }
         assert lead.acquired_at == datetime(2026, 3, 3, 9, 30, tzinfo=UTC)
         assert lead.team_id == CONNECTION.team_id
 
     async def test_leaves_out_what_no_database_can_store(self):
         columns = [{"column_id": "FULL_NAME", "string_value": "A\x00da"}, {"column_id": "q", "string_value": "\ud800"}]
 
-        [lead] = await google.parse(body(user_column_data=columns), CONNECTION)
+        [lead] = (await google.parse(body(user_column_data=columns), CONNECTION)).leads
 
         assert (lead.name, lead.attributes) == ("Ada", {"q": "?"})
 
     async def test_says_when_it_does_not_know_the_time(self):
-        [lead] = await google.parse(body(), CONNECTION)
+        [lead] = (await google.parse(body(), CONNECTION)).leads
 
         assert lead.acquired_at is None
 
@@ -77,7 +82,7 @@ class TestParse:
             {"column_id": "LAST_NAME", "string_value": "Lovelace"},
         ]
 
-        [lead] = await google.parse(body(user_column_data=columns), CONNECTION)
+        [lead] = (await google.parse(body(user_column_data=columns), CONNECTION)).leads
 
         assert lead.name == "Ada Lovelace"
 
