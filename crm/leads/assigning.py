@@ -127,6 +127,7 @@ async def _record_assignments(tx: Tx, given: Sequence[asyncpg.Record], *, now: d
         hands = {
             "user_id": row["user_id"], "team_id": row["team_id"], "reason": row["reason"],
             "decision_id": row["decision_id"], "previous_user_id": row["owner_id"],
+            "previous_team_id": row["earlier_team_id"],
         }  # fmt: skip
         happened.append((row["id"], row["contact_id"], "lead.assigned", hands))
         if row["status"] == Status.new:

@@ -53,7 +53,7 @@ class TestAssign:
         assert given == (
             "lead.assigned",
             {"user_id": str(agent), "team_id": str(tenant.team_id), "reason": "manual", "decision_id": None,
-             "previous_user_id": None},
+             "previous_user_id": None, "previous_team_id": None},
         )  # fmt: skip
         assert moved == (
             "lead.status_changed", {"from": "new", "to": "assigned", "reason": "manual", "cycle_no": 1},
