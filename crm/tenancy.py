@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Annotated
 from uuid import UUID
+from zoneinfo import available_timezones
 
-from crm import audit, db, errors, events
+import phonenumbers
+from pydantic import AfterValidator, StringConstraints
+
+from crm import audit, db, errors, events, tenant_settings
 from crm.calendars import operations as calendars
 from crm.db import Tx
 from crm.operation import operation
@@ -16,6 +22,41 @@ class SlugTaken(errors.Conflict):
     """A tenant of this short name exists already."""
 
     code = "tenant.slug_taken"
+
+
+@cache
+def _zones() -> set[str]:
+    return available_timezones()
+
+
+def _zone(name: str) -> str:
+    if name not in _zones():
+        raise ValueError("not an IANA time zone, as Europe/Istanbul")
+    return name
+
+
+def _country(code: str) -> str:
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("not an ISO 3166 country, as TR")
+    return code
+
+
+NAME = tenant_settings.declare(
+    "tenant.name", Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)], "",
+    tr="Firma adı", en="Name of the firm", column="name",
+)  # fmt: skip
+TIMEZONE = tenant_settings.declare(
+    "tenant.timezone", Annotated[str, AfterValidator(_zone)], "Europe/Istanbul",
+    tr="Saat dilimi", en="Time zone", column="timezone",
+)  # fmt: skip
+COUNTRY = tenant_settings.declare(
+    "tenant.country", Annotated[str, StringConstraints(pattern="^[A-Z]{2}$"), AfterValidator(_country)], "TR",
+    tr="Ülke", en="Country", column="country",
+)  # fmt: skip
+CURRENCY = tenant_settings.declare(
+    "tenant.currency", Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")], "TRY",
+    tr="Para birimi", en="Currency", column="currency",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
