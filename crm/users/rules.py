@@ -90,7 +90,8 @@ ROLES: dict[Role, frozenset[str]] = {
             "lead.view.own", "lead.view.team", "lead.create", "lead.edit", "lead.status", "lead.reassign", "quote.edit",
             "followup.edit",
             "lead.bulk", "view.manage", "view.share",
-            "contact.view", "contact.create", "contact.edit", "contact.archive", "contact.merge", "review.view", "review.resolve", "activity.create",
+            "contact.view", "contact.create", "contact.edit", "contact.archive", "activity.create",
+            "contact.merge", "review.view", "review.resolve",
             "attachment.create", "attachment.view", "attachment.delete", "consent.record", "consent.check",
             "consent.audit", "dnc.view", "dnc.add",
             "user.view", "team.view", "import.view", "import.run", "inbox.view", "campaign.view", "campaign.manage",
@@ -110,8 +111,8 @@ ROLES: dict[Role, frozenset[str]] = {
     Role.compliance_auditor: frozenset(
         {
             "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
-            "inbox.view", "review.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
-            "audit.read", "settings.view", "view.manage", "consent.audit", "dnc.view",
+            "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
+            "audit.read", "review.view", "settings.view", "view.manage", "consent.audit", "dnc.view",
             "experiment.view",
         }
     ),

@@ -26,6 +26,7 @@ PLUMBING = {
     "crm.events.log.record_many": "writes the events of the operation that calls it",
     "crm.timeline.record": "writes the activity of the operation that calls it",
     "crm.timeline.record_many": "writes the activities of the operation that calls it",
+    "crm.consent.standing.refresh": "derives what lists show, for the operation that changes the facts",
     "crm.vault.keyring.destroy": "destroys keys for the operation that erases",
     "crm.vault.keyring._make": "keys made ahead, of nobody yet",
     "crm.users.sessions._revoke": "ends sessions within the operation that takes the access away",
@@ -34,6 +35,8 @@ PLUMBING = {
     "crm.imports.runs.insert": "stores the run within the operation that starts or queues it",
     "crm.imports.runs.advance": "notes how far a run has come, with its event; the run was permitted when it began",
     "crm.inbox.operations.claim": "leases messages to one worker; nothing of the business changes",
+    "crm.duplicates.candidates.settle": "settles a possible duplicate within the merge",
+    "crm.duplicates.candidates.unsettle": "settles it again within the undoing of the merge",
     "crm.requests.write": "the log of requests",
     "crm.requests.forget": "housekeeping: the log of requests past its time",
     "crm.idempotency.once": "keeps the answer beside the operation it belongs to",
@@ -180,6 +183,7 @@ OF_THE_SYSTEM = {
     "inbox.receive": "the sender's signature is the permission",
     "inbox.process": "background work",
     "routing.route": "background work",
+    "duplicate.propose": "background work",
 }
 """What no role holds: only the system does these."""
 
