@@ -6,6 +6,7 @@ calendar's own zone.
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -70,7 +71,7 @@ async def set_hours(
     stored = [[each.weekday, each.opens, each.closes] for each in sorted(hours)]
     known = await queries.weeks(tx, team_id=team_id, user_id=user_id)
     by_then = next((row for row in known if row["valid_from"] <= valid_from), None)
-    if by_then and (queries.stored_hours(by_then["hours"]), by_then["timezone"]) == (stored, timezone):
+    if by_then and (by_then["hours"], by_then["timezone"]) == (stored, timezone):
         tx.unchanged()
         return
     await _insert_week(tx, stored, team_id=team_id, user_id=user_id, timezone=timezone, begins=valid_from, now=now)
@@ -114,8 +115,7 @@ async def begin(tx: Tx, country: str, *, now: datetime) -> None:
     """Give a new firm its first calendar: the default hours, and its country's public holidays where they are known."""
     years = range(*(now.year + n for n in SEEDED_YEARS))
     found = holidays.of(country, years) if holidays.knows(country) else []
-    stored = [[each.weekday, each.opens, each.closes] for each in queries.DEFAULT_HOURS]
-    await _insert_week(tx, stored, begins=date(years[0], 1, 1), now=now)
+    await _insert_week(tx, queries.DEFAULT_STORED, begins=date(years[0], 1, 1), now=now)
     await _take_over(tx, country, found, now=now)
     await _note(tx, "calendar.hours_set", {"valid_from": date(years[0], 1, 1)}, now)
 
@@ -128,7 +128,7 @@ def check_hours(hours: Sequence[Hours]) -> None:
     if not hours:
         raise BadHours(fields={"hours": "at least one opening a week"})
     ordered = sorted(hours)
-    for earlier, later in zip(ordered, ordered[1:], strict=False):
+    for earlier, later in pairwise(ordered):
         if earlier.weekday == later.weekday and later.opens < earlier.closes:
             raise BadHours("hours of one day overlap", fields={"hours": "one day's hours overlap"})
 

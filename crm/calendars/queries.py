@@ -16,6 +16,7 @@ import asyncpg
 from crm.calendars.rules import CLOSED, DEFAULT_HOURS, USUAL, Calendar, Day, Hours, Week
 from crm.db import Tx
 
+DEFAULT_STORED = [[each.weekday, each.opens, each.closes] for each in DEFAULT_HOURS]
 OWN = "own"
 """The source of a special day that the firm said itself; public holidays carry `holidays:TR`."""
 
@@ -27,6 +28,10 @@ with whose as (
 )
 select coalesce((select t.timezone from crm.team t, whose where t.tenant_id = $1::uuid and t.id = whose.team_id),
                 (select t.timezone from crm.tenant t where t.tenant_id = $1::uuid)) as timezone,
+       (select jsonb_agg(jsonb_build_array((v.valid_from at time zone v.timezone)::date + 1, v.timezone)
+                         order by v.valid_from, v.id)::text
+          from crm.team_version v, whose
+         where v.tenant_id = $1::uuid and v.team_id = whose.team_id and v.valid_from <= $4::timestamptz) as zones,
        (select jsonb_agg(jsonb_build_array(w.valid_from,
                            case when w.user_id is not null then 2 when w.team_id is not null then 1 else 0 end,
                            w.timezone, w.hours)
@@ -65,26 +70,31 @@ async def of_user(tx: Tx, user_id: UUID, at: datetime) -> Calendar:
 async def _load(tx: Tx, team_id: UUID | None, user_id: UUID | None, at: datetime) -> Calendar:
     row = await tx.fetchrow(LOAD, tx.actor.tenant_id, team_id, user_id, at)
     assert row is not None, "a select without from has a row"
-    return read(row["timezone"] or "UTC", row["weeks"] or "[]", row["days"] or "[]")
+    return read(row["timezone"] or "UTC", row["zones"] or "[]", row["weeks"] or "[]", row["days"] or "[]")
 
 
 @lru_cache(maxsize=1024)
-def read(timezone: str, weeks: str, days: str) -> Calendar:
+def read(timezone: str, zones: str, weeks: str, days: str) -> Calendar:
     """Return the calendar that these rows make; the same rows give the same object, with all it has worked out."""
-    return Calendar(ZoneInfo(timezone), _weeks(json.loads(weeks)), _days(json.loads(days)))
+    moved = [(date.fromisoformat(begins), zone) for begins, zone in json.loads(zones)]
+    return Calendar(ZoneInfo(timezone), _weeks(json.loads(weeks), moved), _days(json.loads(days)))
 
 
-def _weeks(rows: list[list[Any]]) -> tuple[Week, ...]:
+def _weeks(rows: list[list[Any]], moved: list[tuple[date, str]]) -> tuple[Week, ...]:
     """Return the weeks in effect, each from its date on: of the narrowest level that has one by then, its latest.
 
-    Rows come in the order in which they were said: of two about one date the last one holds.
+    Rows come in the order in which they were said: of two about one date the last one holds. `moved`: the zones the
+    team was in, each from the day after it was said; the first one since ever.
     """
-    said = [(date.fromisoformat(begins), level, zone, hours) for begins, level, zone, hours in rows]
-    found = [Week(date.min, DEFAULT_HOURS)]
-    for day in sorted({row[0] for row in said}):
-        level_and_date = max((row[1], row[0]) for row in said if row[0] <= day)
-        _, _, zone, hours = next(row for row in reversed(said) if (row[1], row[0]) == level_and_date)
-        found.append(Week(day, hours_of(hours), ZoneInfo(zone) if zone else None))
+    said = [(date.min, 0, None, DEFAULT_STORED)]
+    said += [(date.fromisoformat(begins), level, zone, hours) for begins, level, zone, hours in rows]
+    found = []
+    for day in sorted({*(row[0] for row in said), *(begins for begins, _ in moved)}):
+        narrowest = max((row[1], row[0]) for row in said if row[0] <= day)
+        _, _, zone, hours = next(row for row in reversed(said) if (row[1], row[0]) == narrowest)
+        there = [at for begins, at in moved if begins <= day][-1:] or [at for _, at in moved[:1]]
+        named = zone or (there[0] if there else None)
+        found.append(Week(day, hours_of(hours), ZoneInfo(named) if named else None))
     return tuple(found)
 
 
@@ -99,12 +109,6 @@ def _day(kind: str, closed_from: int | None, hours: list[list[int]] | None) -> D
     if kind == "usual":
         return USUAL
     return Day(closed_from=closed_from) if closed_from else CLOSED
-
-
-def stored_hours(value: Any) -> list[list[int]]:
-    """Return hours as the database gives them, text or parsed, as lists."""
-    found: list[list[int]] = json.loads(value) if isinstance(value, str) else value
-    return found
 
 
 def hours_of(stored: list[list[int]]) -> tuple[Hours, ...]:

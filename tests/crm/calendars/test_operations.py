@@ -9,6 +9,7 @@ from crm import db
 from crm.actor import Forbidden
 from crm.calendars import operations, queries
 from crm.calendars.rules import CLOSED, DEFAULT_HOURS, USUAL, Calendar, Day, weekly
+from crm.users import teams
 from tests.conftest import Tenant
 
 ISTANBUL = ZoneInfo("Europe/Istanbul")
@@ -34,6 +35,17 @@ class TestOfTeam:
 
     async def test_is_the_same_object_while_nothing_changes(self, tenant, now):
         assert await of_team(tenant, now) is await of_team(tenant, now)
+
+    async def test_goes_with_the_team_to_another_zone_from_the_next_day_on(self, tenant, now):
+        async def work(tx):
+            await teams.update(tx, tenant.team_id, timezone="Europe/Istanbul", region="TR", now=now)
+            await teams.update(tx, tenant.team_id, timezone="Europe/London", now=now)
+            return await queries.of_team(tx, tenant.team_id, now)
+
+        calendar = await db.run(tenant.admin, work)
+
+        assert calendar.next_opening(datetime(2026, 3, 3, tzinfo=UTC)) == datetime(2026, 3, 3, 6, tzinfo=UTC)
+        assert calendar.next_opening(datetime(2026, 3, 4, tzinfo=UTC)) == datetime(2026, 3, 4, 9, tzinfo=UTC)
 
     async def test_is_narrower_before_wider(self, tenant, now):
         async def work(tx):
