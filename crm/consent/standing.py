@@ -1,0 +1,45 @@
+"""What lists show of a person's consent: `contact.consented` and `contact.opted_out`, derived from the facts.
+
+They are hints, kept where a list reads them for nothing. A channel is opted out while the last word on offers or on
+enquiries is a no, or an address of its kind is on the do-not-contact list. `queries.may_contact` has the last word.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from crm.db import Tx
+
+REFRESH = """
+with word as (
+  select distinct on (f.contact_id, f.channel, f.purpose) f.contact_id, f.channel, f.purpose, f.status, f.valid_until
+    from unnest($2::uuid[]) as w(id)
+    join crm.consent f on f.tenant_id = $1::uuid and f.contact_id = w.id
+   where coalesce(f.valid_from, f.recorded_at) <= $3::timestamptz
+   order by f.contact_id, f.channel, f.purpose, coalesce(f.valid_from, f.recorded_at) desc, f.status = 'granted',
+            f.recorded_at desc, f.id desc
+), refused as (
+  select contact_id, channel from word where purpose in ('marketing', 'enquiry') and status <> 'granted'
+  union
+  select p.contact_id, k.channel
+    from unnest($2::uuid[]) as w(id)
+    join crm.contact_point p on p.tenant_id = $1::uuid and p.contact_id = w.id
+    join crm.dnc_entry d on d.tenant_id = p.tenant_id and d.kind = p.kind and d.blind_index = p.blind_index
+     and d.removed_at is null
+    join (values ('phone', 'call'), ('phone', 'sms'), ('phone', 'whatsapp'), ('email', 'email')) as k(kind, channel)
+      on k.kind = p.kind
+)
+update crm.contact c
+   set opted_out = array(select r.channel from refused r where r.contact_id = c.id order by 1),
+       consented = array(select w.channel from word w
+                          where w.contact_id = c.id and w.purpose = 'marketing' and w.status = 'granted'
+                            and (w.valid_until is null or w.valid_until > $3::timestamptz)
+                         except select r.channel from refused r where r.contact_id = c.id order by 1),
+       updated_at = $3::timestamptz
+ where c.tenant_id = $1::uuid and c.id in (select unnest($2::uuid[]))
+"""
+
+
+async def refresh(tx: Tx, contact_ids: Iterable[UUID], *, now: datetime) -> None:
+    """Derive the hints of people anew."""
+    await tx.execute(REFRESH, tx.actor.tenant_id, list(contact_ids), now)
