@@ -48,6 +48,13 @@ class Settings(BaseSettings):
     """Where the Google Ads API is reached (host:port, TLS); empty: Google's own. Tests point it at a loopback server."""
     google_token_url: str = "https://oauth2.googleapis.com/token"
     """Where Google gives out access tokens for refresh tokens."""
+    s3_bucket: str = ""
+    """Bucket for files (attachments, recordings), in any store that speaks S3; empty: the folder `objects` of `home`."""
+    s3_endpoint: str = ""
+    """Address of the store, as `http://s3:9000`; empty: AWS's own for the region."""
+    s3_region: str = "us-east-1"
+    s3_access_key: str = ""
+    s3_secret_key: SecretStr = SecretStr("")
     otlp_endpoint: str = ""
     """Where traces go (OTLP over HTTP); empty: nowhere."""
     rate_limit: str = "600/minute"

@@ -3,6 +3,7 @@
 from crm.vault.keyring import DataKey, close, destroy, find, take
 from crm.vault.masking import mask_email, scrub, scrub_all
 from crm.vault.sealing import Unreadable, blind_index
+from crm.vault.streams import open_stream, seal_stream
 
 __all__ = [
     "DataKey",
@@ -12,7 +13,9 @@ __all__ = [
     "destroy",
     "find",
     "mask_email",
+    "open_stream",
     "scrub",
     "scrub_all",
+    "seal_stream",
     "take",
 ]
