@@ -20,7 +20,7 @@ def of_json(text: str, status: int = 200, headers: dict[str, str] | None = None)
     return Response(text, status, headers, "application/json")
 
 
-def of_page(page: Page, *, columns: str | None = None, headers: dict[str, str] | None = None) -> Response:
-    """Return a page: its items, the cursor of the next (null on the last), and the columns' JSON where it has some."""
+def of_page(page: Page, *, more: str | None = None, headers: dict[str, str] | None = None) -> Response:
+    """Return a page: its items, the cursor of the next (null on the last), and the fields of one more JSON object."""
     body = f'{{"items":[{",".join(page.items)}],"next_cursor":{json.dumps(page.next_cursor)}'
-    return of_json(f'{body},"columns":{columns}}}' if columns else f"{body}}}", headers=headers)
+    return of_json(f"{body},{more[1:]}" if more else f"{body}}}", headers=headers)

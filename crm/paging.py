@@ -2,17 +2,18 @@
 
 A page starts after the last row of the page before it, by the sort's column and the id. What is stored meanwhile
 falls before or after that place and moves nothing. The cursor that carries the place is signed and bound to the
-tenant, the list, its sort and its filters (`crm.cursors`).
+person, the list, its sort and its filters (`crm.cursors`).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from crm import cursors, errors
+from crm.actor import Actor
 from crm.db import to_json
 from crm.sql import Args
 
@@ -73,6 +74,14 @@ def conditions(filters: Mapping[str, Filter], wanted: Mapping[str, Any], args: A
     return [filters[name].condition(args, value) for name, value in asked.items()]
 
 
+class Place(NamedTuple):
+    """The row a page starts after: the value it is sorted by, its id, and when its list was first asked for (UTC)."""
+
+    value: Any
+    row_id: UUID
+    as_of: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """By which column of `alias` a list is sorted, and which way; ties are broken by the id."""
@@ -88,12 +97,12 @@ class Order:
         way = " desc" if self.descending else ""
         return ", ".join(f"{self.alias}.{column}{way}" for column in dict.fromkeys((self.column, "id")))
 
-    def after(self, args: Args, place: tuple[Any, UUID]) -> str:
+    def after(self, args: Args, place: Place) -> str:
         """Return the condition for rows behind a place."""
         sign = "<" if self.descending else ">"
         if self.column == "id":
-            return f"{self.alias}.id {sign} {args.add(place[1], 'uuid')}"
-        values = f"({args.add(place[0], self.kind)}, {args.add(place[1], 'uuid')})"
+            return f"{self.alias}.id {sign} {args.add(place.row_id, 'uuid')}"
+        values = f"({args.add(place.value, self.kind)}, {args.add(place.row_id, 'uuid')})"
         return f"({self.alias}.{self.column}, {self.alias}.id) {sign} {values}"
 
 
@@ -123,28 +132,34 @@ def columns(wanted: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Reads and signs the places of one list: `purpose` and all of `bound_to` must be the same to go on with it."""
+    """Reads and signs the places of one list: its purpose and every part of `bound_to` must be the same to go on."""
 
     purpose: str
     tenant_id: UUID
-    bound_to: str
+    bound_to: Mapping[str, str]
 
     @classmethod
-    def of(cls, purpose: str, tenant_id: UUID, *bound_to: Any) -> "Cursor":
-        """Return the cursors of a list with this sort and these filters."""
-        return cls(purpose, tenant_id, to_json(bound_to))
+    def of(cls, purpose: str, actor: Actor, **bound_to: Any) -> "Cursor":
+        """Return the cursors of a list as this person asks for it, with this `sort` and this `filter`."""
+        parts = {"user": str(actor.user_id), **{part: to_json(value) for part, value in bound_to.items()}}
+        return cls(purpose, actor.tenant_id, parts)
 
-    def read(self, cursor: str, kind: str) -> tuple[Any, UUID]:
+    def read(self, cursor: str, kind: str) -> Place:
         """Return the place a cursor stands for; `kind` is the SQL type of the sort's column.
 
-        :raises crm.cursors.BadCursor: when it is not one of this list.
+        :raises crm.cursors.BadCursor: when it is not one of this list, person, sort and filter.
         """
-        value, row_id = cursors.read(cursor, purpose=self.purpose, tenant_id=self.tenant_id, bound_to=self.bound_to)
-        return datetime.fromisoformat(value) if kind == "timestamptz" else value, UUID(row_id)
+        value, row_id, as_of = cursors.read(
+            cursor, purpose=self.purpose, tenant_id=self.tenant_id, bound_to=self.bound_to
+        )
+        place = datetime.fromisoformat(value) if kind == "timestamptz" else value
+        return Place(place, UUID(row_id), as_of and datetime.fromisoformat(as_of))
 
-    def sign(self, value: Any, row_id: UUID) -> str:
+    def sign(self, value: Any, row_id: UUID, as_of: datetime | None = None) -> str:
         """Return the cursor of the page after a row."""
-        place = [value.isoformat() if isinstance(value, datetime) else value, str(row_id)]
+        place = [
+            value.isoformat() if isinstance(value, datetime) else value, str(row_id), as_of and as_of.isoformat()
+        ]  # fmt: skip
         return cursors.sign(place, purpose=self.purpose, tenant_id=self.tenant_id, bound_to=self.bound_to)
 
 

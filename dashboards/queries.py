@@ -114,12 +114,19 @@ def _leads(who: str, _token: str, language: str, wanted: tuple[tuple[str, Any], 
 
 def leads(scope: Scope, *, standing_in: Sequence[str], cursor: str | None, language: str) -> dict[str, Any]:
     """Return a page of the leads received in a scope, the newest first; `standing_in`: only these statuses."""
-    wanted: list[tuple[str, Any]] = [("limit", 25), ("is_test", False)]
-    wanted += [("received_from", _midnight(scope.first)), ("received_to", _midnight(scope.last + timedelta(days=1)))]
-    wanted += [(dim, value) for dim, values in scope.chosen.items() for value in values]
-    wanted += [("status", status) for status in standing_in]
+    wanted: list[tuple[str, Any]] = [("limit", 25), ("filter", "is_test:is:false")]
+    wanted += [("filter", f"received_at:gte:{_midnight(scope.first)}")]
+    wanted += [("filter", f"received_at:lt:{_midnight(scope.last + timedelta(days=1))}")]
+    wanted += [("filter", _among(dim, values)) for dim, values in scope.chosen.items() if values]
+    wanted += [("filter", _among("status", standing_in))] if standing_in else []
     wanted += [("cursor", cursor)] if cursor else []
     return _leads(session.me()["id"], session.token(), language, tuple(wanted))
+
+
+def _among(field: str, values: Sequence[str]) -> str:
+    """Return a filter on any of the values, each in quotes as it may hold a comma."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return f"{field}:in:" + ",".join(f'"{value}"' for value in quoted)
 
 
 def _midnight(day: date) -> str:

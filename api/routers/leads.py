@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-from functools import cache
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,8 +19,6 @@ from api.schemas.leads import (
     Assign,
     AssignmentRead,
     LeadCreate,
-    LeadPage,
-    LeadQuery,
     LeadRead,
     LeadStored,
     LeadUpdate,
@@ -74,24 +70,6 @@ async def create_lead(
     outcome = json.loads(stored.response)["outcome"] if is_replay else stored.outcome
     status = 201 if outcome in ("created", "merged") else 200
     return pages.of_json(stored.response, status, REPLAYED if is_replay else None)
-
-
-@cache
-def _columns(names: tuple[str, ...], language: str) -> str:
-    return json.dumps(
-        [{"name": name, "label": getattr(queries.COLUMNS[name], language)} for name in names], ensure_ascii=False
-    )
-
-
-@router.get("", response_model=LeadPage)
-@permission(*VIEW)
-async def list_leads(wanted: Annotated[LeadQuery, Query()], actor: CurrentActor, language: Language) -> Response:
-    """List the leads one sees, page by page; what arrives meanwhile neither repeats nor hides one."""
-    filters = wanted.model_dump(include=queries.FILTERS.keys(), exclude_defaults=True)
-    asked = queries.Wanted(filters, wanted.q, wanted.sort, wanted.fields, wanted.limit, wanted.cursor)
-    page = await db.run(actor, lambda tx: queries.page(tx, asked, language=language))
-    names = tuple(name for name in queries.COLUMNS if name in wanted.fields) or queries.SHOWN
-    return pages.of_page(page, columns=_columns(names, language), headers={"Content-Language": language})
 
 
 @router.get("/statuses")

@@ -1,6 +1,5 @@
 """Leads as they travel."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -9,19 +8,14 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
-    create_model,
     model_validator,
 )  # fmt: skip
 
-from api.pages import CursorText, Limit
 from api.schemas import Body, Line, Note, Read, without_nul
 from api.schemas.users import Email
-from crm.leads.queries import COLUMNS
 from crm.leads.rules import Channel, Direction, Stage, Status
 
 
@@ -208,68 +202,6 @@ class LeadRead(Read):
     is_duplicate: bool
     import_id: UUID | None
     updated_at: datetime
-
-
-LeadItem = create_model(  # type: ignore[call-overload]
-    "LeadItem",
-    __base__=Read,
-    __doc__="One lead with the columns that were asked for.",
-    **{name: (field.annotation, None) for name, field in LeadRead.model_fields.items()},
-)
-
-
-class ColumnRead(Read):
-    """One column of the list and what people call it."""
-
-    name: str
-    label: str
-
-
-class LeadPage(Read):
-    """A page of leads; `next_cursor` opens the one after it."""
-
-    items: list[LeadItem]  # type: ignore[valid-type]
-    next_cursor: str | None
-    columns: list[ColumnRead]
-
-
-def _split(value: Any) -> Any:
-    """Take `a,b` for `a` and `b`, beside the repeated parameter."""
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, Iterable):
-        return [part for each in value for part in (each.split(",") if isinstance(each, str) else [each])]
-    return value
-
-
-def _listed(item: Any) -> Any:
-    return Annotated[list[item], BeforeValidator(_split), Field(max_length=50)]
-
-
-class LeadQuery(BaseModel):
-    """Which leads, in which order, with which columns. Lists take `a,b` or the parameter again."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-
-    status: _listed(Status) = []  # type: ignore[valid-type]
-    owner: _listed(UUID) = []  # type: ignore[valid-type]
-    team: _listed(UUID) = []  # type: ignore[valid-type]
-    contact: _listed(UUID) = []  # type: ignore[valid-type]
-    platform: _listed(Code) = []  # type: ignore[valid-type]
-    source: _listed(Code) = []  # type: ignore[valid-type]
-    campaign: Annotated[list[Line], Field(max_length=50)] = []
-    form: Annotated[list[Line], Field(max_length=50)] = []
-    tag: Annotated[list[Line], Field(max_length=50)] = []
-    received_from: Instant | None = Field(None, description="Received at this instant or later.")
-    received_to: Instant | None = Field(None, description="Received before this instant.")
-    is_test: bool | None = None
-    q: Annotated[Line, StringConstraints(min_length=2, max_length=100)] | None = Field(
-        None, description="The beginning of the person's name, or a whole phone number or e-mail address."
-    )
-    sort: Literal["received_at", "-received_at", "updated_at", "-updated_at"] = "-received_at"
-    fields: _listed(Literal[tuple(COLUMNS)]) = []  # type: ignore[valid-type]
-    limit: Limit = 50
-    cursor: CursorText = None
 
 
 class StatusRead(Read):

@@ -233,7 +233,7 @@ class Floor:
             self.clients[row["id"]] = Client(self.http, awake.email)
             self.queues[row["id"]] = deque()
         for status in STEP_OF:
-            page = await self._look(status=status.value, limit=min(200, INHERITED * len(self.desks)))
+            page = await self._look(status.value, min(200, INHERITED * len(self.desks)))
             for item in page:
                 self._take(item, self.now() + timedelta(minutes=self.rng.uniform(0, 1500)))
 
@@ -248,14 +248,18 @@ class Floor:
             for user_id in self.desks:
                 group.create_task(self._work(user_id))
 
-    async def _look(self, **wanted: Any) -> list[dict[str, Any]]:
-        params = {"fields": "id,owner,status,platform,campaign,geography", "is_test": False, **wanted}
+    async def _look(self, status: str, limit: int) -> list[dict[str, Any]]:
+        params = {
+            "fields": "id,owner,status,platform,campaign,geography",
+            "filter": ["is_test:is:false", f"status:in:{status}"],
+            "limit": limit,
+        }
         page = await self.office.call("GET", "/leads", params=params)
         return page["items"] if page else []
 
     async def _watch(self) -> None:
         while True:
-            for item in await self._look(status="assigned", limit=100):
+            for item in await self._look("assigned", 100):
                 self._take(item, self.now())
             await asyncio.sleep(LOOK)
 

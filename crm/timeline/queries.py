@@ -42,7 +42,7 @@ def _visible(tx: Tx, args: Args) -> str:
 
 
 async def _page(tx: Tx, args: Args, where: str, whose: str, *, limit: int, cursor: str | None) -> Page:
-    places = paging.Cursor.of("timeline", tx.actor.tenant_id, whose)
+    places = paging.Cursor.of("timeline", tx.actor, filter=whose)
     where = f"a.tenant_id = {args.add(tx.actor.tenant_id, 'uuid')} and {where}"
     if cursor:
         where += f" and {ORDER.after(args, places.read(cursor, ORDER.kind))}"

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm import cursors, db, errors, ids, paging
-from crm.leads import intake, queries
+from crm.actor import Actor
+from crm.leads import columns, intake, lists
 from crm.leads.intake import NewLead
-from crm.leads.queries import Wanted
+from crm.leads.lists import Wanted
 from crm.paging import Filter, Operator
 from crm.settings import settings
 from crm.sql import Args
@@ -42,7 +43,7 @@ async def walk(actor, *, arrivals=lambda page: None, **wanted):
     seen, cursor, number = [], None, 0
     while True:
         asked = Wanted(cursor=cursor, fields=("id",), **wanted)
-        page = await db.run(actor, lambda tx, asked=asked: queries.page(tx, asked, language="en"))
+        page = await db.run(actor, lambda tx, asked=asked: lists.page(tx, asked, language="en", now=START))
         seen += [UUID(json.loads(item)["id"]) for item in page.items]
         if page.next_cursor is None:
             return seen
@@ -109,55 +110,64 @@ async def explain(tx, wanted):
     class Spy:
         actor = tx.actor
 
-        async def execute(self, sql, *args):
-            await tx.execute(sql, *args)
+        events = 0
+        execute, fetchval, fetchrow = tx.execute, tx.fetchval, tx.fetchrow
 
         async def fetch(self, sql, *args):
             asked.append((sql, args))
             return await fetch(tx, sql, *args)
 
-    await queries.page(Spy(), wanted, language="en")
+    await lists.page(Spy(), wanted, language="en", now=START)
     ((sql, args),) = asked
     return "\n".join(row[0] for row in await tx.fetch(f"explain {sql}", *args))
 
 
 PLACES = st.tuples(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)), st.uuids())
-TENANT, OTHER = ids.new(), ids.new()
+PERSON = Actor(ids.new(), ids.new())
+
+
+def cursor_of(actor=PERSON, *, purpose="leads", sort="-received_at", filter="status:in:new"):
+    """Return the cursors of a list."""
+    return paging.Cursor.of(purpose, actor, sort=sort, filter=filter)
 
 
 class TestCursor:
     @given(PLACES)
     def test_keeps_a_place_to_the_microsecond(self, place):
         instant, row_id = place[0].replace(tzinfo=UTC), place[1]
-        cursor = paging.Cursor.of("leads", TENANT, "-received_at", {"status": ["new"]})
+        cursor = cursor_of()
 
-        assert cursor.read(cursor.sign(instant, row_id), "timestamptz") == (instant, row_id)
+        assert cursor.read(cursor.sign(instant, row_id, instant), "timestamptz") == (instant, row_id, instant)
+        assert cursor.read(cursor.sign(instant, row_id), "timestamptz").as_of is None
 
     @given(PLACES, st.data())
     def test_opens_nowhere_else_and_altered_not_at_all(self, place, data):
         instant, row_id = place[0].replace(tzinfo=UTC), place[1]
-        here = paging.Cursor.of("leads", TENANT, "-received_at", {"status": ["new"]})
+        here = cursor_of()
         signed = here.sign(instant, row_id)
         at = data.draw(st.integers(0, len(signed) - 1))
         other = data.draw(st.characters(codec="ascii").filter(lambda c: c != signed[at]))
         elsewhere = [
-            paging.Cursor.of("leads", OTHER, "-received_at", {"status": ["new"]}),
-            paging.Cursor.of("leads", TENANT, "received_at", {"status": ["new"]}),
-            paging.Cursor.of("leads", TENANT, "-received_at", {"status": ["won"]}),
-            paging.Cursor.of("contacts", TENANT, "-received_at", {"status": ["new"]}),
+            (cursor_of(Actor(ids.new(), PERSON.user_id)), cursors.BadCursor),
+            (cursor_of(Actor(PERSON.tenant_id, ids.new())), cursors.OtherUser),
+            (cursor_of(sort="received_at"), cursors.OtherSort),
+            (cursor_of(filter="status:in:won"), cursors.OtherFilter),
+            (cursor_of(purpose="contacts"), cursors.OtherList),
         ]
 
-        for list_ in elsewhere:
-            with pytest.raises(cursors.BadCursor):
+        for list_, refusal in elsewhere:
+            with pytest.raises(cursors.BadCursor) as refused:
                 list_.read(signed, "timestamptz")
+            assert type(refused.value) is refusal
         for altered in (signed[:at] + other + signed[at + 1 :], signed[:at] + other + signed[at:], signed[:at]):
-            with pytest.raises(cursors.BadCursor):
+            with pytest.raises(cursors.BadCursor) as refused:
                 here.read(altered, "timestamptz")
+            assert type(refused.value) is cursors.BadCursor
 
     @given(st.text(max_size=200))
     def test_refuses_whatever_is_no_cursor(self, text):
         with pytest.raises(errors.Invalid):
-            paging.Cursor.of("leads", TENANT).read(text, "timestamptz")
+            cursor_of().read(text, "timestamptz")
 
 
 class TestGrammar:
@@ -189,7 +199,7 @@ class TestGrammar:
     @given(st.text(max_size=20))
     def test_no_sort_gets_into_the_statement(self, sort):
         try:
-            order = paging.order(sort, queries.SORTS, alias="l")
+            order = paging.order(sort, columns.SORTS, alias="l")
         except paging.UnknownName:
             return
-        assert order.column in queries.SORTS
+        assert order.column in columns.SORTS

@@ -159,7 +159,12 @@ async def _walk(base: str, token: str | None, known: dict[str, UUID]) -> list[tu
         for path in _reading_routes():
             answer = await client.get(_filled(path, known))
             answers.append((path, f"{dict(answer.headers)} {answer.text}"))
-        for query in (f"/leads?q={EMAIL}", f"/contacts?q={PHONE[1:]}", f"/leads?cursor={PHONE}", f"/leads?{PHONE}=1"):
+        for query in (
+            f"/leads?filter=email:eq:{EMAIL}",
+            f"/contacts?q={PHONE[1:]}",
+            f"/leads?cursor={PHONE}",
+            f"/leads?{PHONE}=1",
+        ):
             answers.append((query.split("?")[0], (await client.get(query)).text.replace(query, "")))
     return answers
 
