@@ -16,12 +16,13 @@ from crm.events import bell
 from crm.inbox.chore import Inbox
 from crm.routing.chore import Router
 from crm.settings import settings
+from crm.sla.chore import Clocks
 from ingestion.files import running as imports
-from ingestion.sources import parsers
+from ingestion.sources import access, parsers, pulling
 
 app = typer.Typer()
 
-SCHEDULED = (retention, imports)
+SCHEDULED = (retention, imports, access, pulling)
 """Modules whose jobs this process knows once they are imported."""
 
 
@@ -43,7 +44,7 @@ async def _until_told() -> None:
 
 async def work(stop: asyncio.Event) -> None:
     """Do all of it until told to stop. When one part fails for good the others end too, and the process with them."""
-    chores: list[Chore] = [Router(clock.utc_now), Inbox(clock.utc_now, parsers())]
+    chores: list[Chore] = [Router(clock.utc_now), Clocks(clock.utc_now), Inbox(clock.utc_now, parsers())]
     try:
         async with bell.ringing(), asyncio.TaskGroup() as parts:
             parts.create_task(follow(chores, stop))

@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import Query
 
 from api.deps import CurrentActor, Now, Router, permission
-from api.schemas.inbox import MessagePage, MessageRead, MessageStatus
+from api.schemas import Listing
+from api.schemas.inbox import MessagePage, MessageRead, MessageStatus, Reason, ReasonRead, Replayed, ReplayMany
 from crm import cursors, db
 from crm.db import Tx
 from crm.inbox import operations as inbox
@@ -19,16 +20,43 @@ router = Router("/inbox")
 async def list_messages(
     actor: CurrentActor,
     status: MessageStatus | None = None,
+    reason: Reason | None = None,
+    connection_id: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str, Query(max_length=1000)] = "",
 ) -> MessagePage:
-    """List messages, the latest first."""
-    here = {"purpose": "inbox", "tenant_id": actor.tenant_id, "bound_to": str(status)}
+    """List messages, the latest first; those that failed are the dead letters, with the reason as a code."""
+    bound_to = f"{status} {reason} {connection_id}"
+    here = {"purpose": "inbox", "tenant_id": actor.tenant_id, "bound_to": bound_to}
     after = UUID(cursors.read(cursor, **here)) if cursor else None
-    rows = await db.run(actor, lambda tx: inbox.page(tx, status=status, after=after, limit=limit + 1))
+    rows = await db.run(
+        actor,
+        lambda tx: inbox.page(
+            tx, status=status, reason=reason, connection_id=connection_id, after=after, limit=limit + 1
+        ),
+    )  # fmt: skip
     items = [MessageRead.model_validate(dict(row)) for row in rows[:limit]]
     following = cursors.sign(items[-1].id, **here) if len(rows) > limit else None
     return MessagePage(items=items, next_cursor=following)
+
+
+@router.get("/reasons")
+@permission("inbox.view")
+async def list_reasons(actor: CurrentActor) -> Listing[ReasonRead]:
+    """List why messages were given up, and how many each."""
+    rows = await db.run(actor, inbox.reasons)
+    return Listing(items=[ReasonRead.model_validate(dict(row)) for row in rows])
+
+
+@router.post("/replay", status_code=202)
+@permission("inbox.replay")
+async def replay_messages(body: ReplayMany, actor: CurrentActor, now: Now) -> Replayed:
+    """Have messages that were given up worked off again: of one reason or connection, or all; a thousand at most."""
+    found = await db.run(
+        actor,
+        lambda tx: inbox.replay_failed(tx, reason=body.reason, connection_id=body.connection_id, now=now),
+    )
+    return Replayed(messages=found)
 
 
 @router.get("/{message_id}")

@@ -5,10 +5,12 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from api.schemas import Body, Line, Read, without_nul
 from crm.inbox.connections import Source
+from crm.inbox.pulls import Kind as PullKind
+from crm.inbox.tokens import Outlook
 
 Secret = Annotated[str, BeforeValidator(without_nul), StringConstraints(min_length=8, max_length=1000)]
 Name = Annotated[str, StringConstraints(pattern="^[a-z_]{1,40}$")]
@@ -16,8 +18,12 @@ Question = Annotated[str, BeforeValidator(without_nul), StringConstraints(min_le
 Secrets = Annotated[
     dict[Name, Secret],
     Field(
-        max_length=5,
-        description="meta: app_secret, verify_token, access_token; google: google_key. They are never shown again.",
+        max_length=10,
+        description=(
+            "meta: app_secret, verify_token, access_token, and app_id to have the token looked after; google:"
+            " google_key, and customer_id, developer_token, client_id, client_secret, refresh_token (login_customer_id)"
+            " to ask the Ads API. They are never shown again."
+        ),
     ),
 ]
 Consents = Annotated[
@@ -48,16 +54,77 @@ class ConnectionUpdate(Body):
     consents: Consents | None = None
 
 
+class TokenRead(Read):
+    """What is foreseen of a connection's token. `last_error` is a code."""
+
+    outlook: Outlook
+    expires_at: datetime | None
+    checked_at: datetime | None
+    last_error: str | None
+
+
+class HealthRead(Read):
+    """How a connection's source behaves: `is_failing` after an alert, until it answers again."""
+
+    is_failing: bool
+    failures: int
+    failing_since: datetime | None
+    last_error: str | None
+    blocked_until: datetime | None
+
+
 class ConnectionRead(Read):
-    """A connection without its secrets."""
+    """A connection without its secrets. `reconciled_until`: everything its source told before that is in the inbox."""
 
     id: UUID
     source: Source
     name: str
     team_id: UUID | None
     is_active: bool
+    token: TokenRead
+    health: HealthRead
+    reconciled_until: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+Form = Annotated[str, StringConstraints(pattern="^[0-9]{1,40}$")]
+
+
+class BackfillCreate(Body):
+    """Leads of a window of time to be asked for again; Meta is asked form by form, Google for all forms at once."""
+
+    form: Form | None = None
+    since: AwareDatetime
+    until: AwareDatetime
+
+
+class PullStatus(StrEnum):
+    """How far a pull is."""
+
+    running = "running"
+    done = "done"
+    failed = "failed"
+
+
+class PullRead(Read):
+    """Leads asked for again: how many the source told, were missing, were known. `last_error` is a code."""
+
+    id: UUID
+    connection_id: UUID
+    kind: PullKind
+    form: str | None
+    since: datetime
+    until: datetime
+    status: PullStatus
+    attempts: int
+    read: int
+    landed: int
+    known: int
+    last_error: str | None
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
 
 
 class MessageStatus(StrEnum):
@@ -80,6 +147,31 @@ class MessageRead(Read):
     last_error: str | None
     received_at: datetime
     processed_at: datetime | None
+
+
+Reason = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9_.-]{0,59}$")]
+
+
+class ReplayMany(Body):
+    """Which of the messages that were given up are to be worked off again; nothing named: all of them."""
+
+    reason: Reason | None = None
+    connection_id: UUID | None = None
+
+
+class Replayed(Read):
+    """How many messages are worked off again; a thousand at most in one call."""
+
+    messages: int
+
+
+class ReasonRead(Read):
+    """Why messages were given up, and how many."""
+
+    reason: str | None
+    source: Source
+    messages: int
+    oldest_received_at: datetime
 
 
 class MessagePage(Read):

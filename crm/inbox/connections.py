@@ -15,6 +15,7 @@ import asyncpg
 
 from crm import audit, errors, events, ids
 from crm.db import Tx, ask
+from crm.inbox import health
 from crm.operation import operation
 from crm.settings import settings
 from crm.vault import DataKey
@@ -221,7 +222,10 @@ async def update(
     :raises UnknownConnection: when there is none.
     :raises WrongSecrets: when its source has no such secret, or a channel is unknown.
     """
-    await _get(tx, connection_id, "id")
+    await tx.fetchrow(
+        "select from crm.connection where tenant_id = $1::uuid and id = $2::uuid for update",
+        tx.actor.tenant_id, connection_id,
+    )  # fmt: skip
     before = await load(tx, connection_id)
     _check(before.source, secrets or {}, consents or {}, whole=False)
     sealed = _seal(
@@ -236,6 +240,7 @@ async def update(
         tx.actor.tenant_id, connection_id, name, is_active, sealed, now,
     )  # fmt: skip
     if secrets:
+        await health.unblock(tx, connection_id, now=now)
         await tx.execute(
             """update crm.inbox_message set status = 'pending', attempts = 0, next_attempt_at = $3::timestamptz
                 where tenant_id = $1::uuid and connection_id = $2::uuid and status in ('pending', 'failed')""",
@@ -244,6 +249,33 @@ async def update(
     given = {"name": name, "is_active": is_active, "secrets": secrets, "consents": consents}
     changed = sorted(field for field, value in given.items() if value is not None)
     await _note(tx, connection_id, "connection.updated", {"fields": changed, "secrets": sorted(secrets or {})}, at=now)
+
+
+@operation("inbox.process")
+async def renew(tx: Tx, connection_id: UUID, *, access_token: str, now: datetime) -> None:
+    """Replace the token of a connection by one that its source gave for it; what waited for it is tried again.
+
+    :raises UnknownConnection: when there is none.
+    """
+    await tx.fetchrow(
+        "select from crm.connection where tenant_id = $1::uuid and id = $2::uuid for update",
+        tx.actor.tenant_id, connection_id,
+    )  # fmt: skip
+    before = await load(tx, connection_id)
+    secrets = {**before.secrets, "access_token": access_token}
+    await tx.execute(
+        "update crm.connection set secrets_sealed = $3::bytea, updated_at = $4::timestamptz"
+        " where tenant_id = $1::uuid and id = $2::uuid",
+        tx.actor.tenant_id, connection_id, _seal(tx.actor.tenant_id, connection_id, secrets, before.consents), now,
+    )  # fmt: skip
+    await health.unblock(tx, connection_id, now=now)
+    await tx.execute(
+        """update crm.inbox_message set status = 'pending', attempts = 0, next_attempt_at = $3::timestamptz
+            where tenant_id = $1::uuid and connection_id = $2::uuid and status in ('pending', 'failed')
+              and last_error = $4::text""",
+        tx.actor.tenant_id, connection_id, now, f"{before.source.value}.token",
+    )  # fmt: skip
+    await events.record(tx, "connection", connection_id, "connection.token_refreshed", at=now)
 
 
 async def _note(tx: Tx, connection_id: UUID, what: str, detail: Mapping[str, Any], *, at: datetime) -> None:

@@ -1,12 +1,13 @@
 """A Graph API on loopback, with the real one's shapes, for tests and the demo: it keeps test leads and tells them.
 
-Leads are put in as with the real one, by `POST /{version}/{form_id}/test_leads`, and asked for by id with a token.
+Leads are put in as with the real one, by `POST /{version}/{form_id}/test_leads`; they are asked for by id or by form,
+page after page, with a token that can be asked about and exchanged.
 """
 
 import itertools
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.applications import Starlette
@@ -32,10 +33,20 @@ class Graph:
         self.refuse_with: tuple[int, int] | None = None
         """HTTP status and error code of every answer, when something is wrong with Meta."""
         self.asked = 0
+        self.usage: dict[str, Any] | None = None
+        """What it says of its limits with every answer (`X-Business-Use-Case-Usage`)."""
+        self.token_ends: datetime | None = None
+        """When the token ends; None: never."""
+        self.largest_page = 100
+        self.most: int | None = None
+        """Answers before it refuses everything, when something is to go wrong in the middle."""
         self._ids = itertools.count(first_id)
         self.app = Starlette(
             routes=[
                 Route("/{version}/{form_id}/test_leads", self._store, methods=["POST"]),
+                Route("/{version}/{form_id}/leads", self._list),
+                Route("/{version}/debug_token", self._debug),
+                Route("/{version}/oauth/access_token", self._exchange),
                 Route("/{version}/{node_id}", self._tell),
                 Route("/{version}/{node_id}/", self._tell),
             ]
@@ -63,16 +74,70 @@ class Graph:
         return JSONResponse({"id": lead_id})
 
     async def _tell(self, request: Request) -> JSONResponse:
-        self.asked += 1
-        if self.refuse_with:
-            return refusal(*self.refuse_with, "An error was asked for.")
-        if request.query_params.get("access_token") != self.access_token:
-            return refusal(401, 190, "Invalid OAuth access token.")
+        if refused := self._refuse(request):
+            return refused
         lead = self.leads.get(request.path_params["node_id"])
         if lead is None:
             return refusal(400, 100, "Unsupported get request.", error_subcode=33)
-        wanted = [*request.query_params.get("fields", "created_time,field_data").split(","), "id"]
-        return JSONResponse({name: value for name, value in lead.items() if name in wanted})
+        return self._answer(_shown(lead, request))
+
+    async def _list(self, request: Request) -> JSONResponse:
+        """Tell a page of a form's leads, the latest first, of the window that the filters name."""
+        if refused := self._refuse(request):
+            return refused
+        query = request.query_params
+        leads = [lead for lead in self.leads.values() if lead.get("form_id") == request.path_params["form_id"]]
+        for each in json.loads(query.get("filtering", "[]")):
+            leads = [lead for lead in leads if _passes(lead, each)]
+        leads.sort(key=lambda lead: (lead["created_time"], lead["id"]), reverse=True)
+        begin = next((n + 1 for n, lead in enumerate(leads) if lead["id"] == query.get("after")), 0)
+        page = leads[begin : begin + min(int(query.get("limit", 25)), self.largest_page)]
+        paging: dict[str, Any] = {"cursors": {"before": page[0]["id"], "after": page[-1]["id"]}} if page else {}
+        if page and leads[-1] is not page[-1]:
+            paging["next"] = "https://graph.facebook.com/the-real-one-gives-its-own-address-here"
+        return self._answer({"data": [_shown(lead, request) for lead in page], "paging": paging})
+
+    async def _debug(self, request: Request) -> JSONResponse:
+        ends = int(self.token_ends.timestamp()) if self.token_ends else 0
+        is_ours = request.query_params.get("input_token") == self.access_token
+        return self._answer({"data": {"is_valid": is_ours, "expires_at": ends if is_ours else 0, "type": "USER"}})
+
+    async def _exchange(self, request: Request) -> JSONResponse:
+        if request.query_params.get("fb_exchange_token") != self.access_token:
+            return refusal(401, 190, "Invalid OAuth access token.")
+        self.access_token = f"{self.access_token}+"
+        self.token_ends = datetime.now(UTC) + timedelta(days=60)
+        return self._answer({"access_token": self.access_token, "token_type": "bearer", "expires_in": 60 * 86400})
+
+    def _refuse(self, request: Request) -> JSONResponse | None:
+        self.asked += 1
+        if self.refuse_with:
+            return self._with_usage(refusal(*self.refuse_with, "An error was asked for."))
+        if self.most is not None and self.asked > self.most:
+            return refusal(503, 2, "An error was asked for.")
+        if request.query_params.get("access_token") != self.access_token:
+            return refusal(401, 190, "Invalid OAuth access token.")
+        return None
+
+    def _answer(self, content: Mapping[str, Any]) -> JSONResponse:
+        return self._with_usage(JSONResponse(content))
+
+    def _with_usage(self, answer: JSONResponse) -> JSONResponse:
+        if self.usage:
+            answer.headers["X-Business-Use-Case-Usage"] = json.dumps({"100200300400500": [self.usage]})
+        return answer
+
+
+def _shown(lead: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    wanted = [*request.query_params.get("fields", "created_time,field_data").split(","), "id"]
+    return {name: value for name, value in lead.items() if name in wanted}
+
+
+def _passes(lead: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
+    """Tell whether a lead passes one filter on the time it was made (seconds since 1970)."""
+    made = datetime.strptime(lead["created_time"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    value = float(condition["value"])
+    return made > value if condition["operator"] == "GREATER_THAN" else made < value
 
 
 def refusal(status: int, code: int, message: str, **more: int) -> JSONResponse:

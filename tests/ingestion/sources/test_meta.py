@@ -12,8 +12,7 @@ from crm import ids
 from crm.inbox.connections import Connection, Source
 from crm.inbox.reading import NotNow, Reading, Unusable
 from crm.settings import settings
-from ingestion.sources import loopback, meta
-from tests.ingestion.sources.conftest import serving
+from ingestion.sources import meta
 
 SECRETS = {"app_secret": "meta-app-secret", "verify_token": "meta-verify-token", "access_token": "meta-access-token"}
 CONNECTION = Connection(ids.new(), ids.new(), Source.meta, None, SECRETS, {"box_1": ["call", "sms"]})
@@ -24,16 +23,6 @@ FIELDS = {
     "which_treatment": "diş",
     "street_address": "İstiklal 1",
 }
-
-
-@pytest.fixture
-async def graph(monkeypatch):
-    server = loopback.Graph(access_token=SECRETS["access_token"])
-    async with serving(server.app) as url:
-        monkeypatch.setenv("SANTRAL_GRAPH_URL", url)
-        settings.cache_clear()
-        yield server
-    settings.cache_clear()
 
 
 def message(*lead_ids):
