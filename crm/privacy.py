@@ -156,6 +156,8 @@ HARMLESS: dict[str, str] = {
     "crm.routing_decision": "strategy reasons",
     "crm.saved_view": "filters sort fields",
     "crm.sale": "currency cancel_reason",
+    "crm.sla_clock": "kind rule_code state status time_basis end_reason pauses",
+    "crm.sla_rule_set": "rules",
     "crm.team": "name timezone region",
     "crm.team_version": "timezone region",
     "crm.tenant": "slug name timezone country currency",

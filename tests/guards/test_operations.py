@@ -29,6 +29,11 @@ PLUMBING = {
     "crm.consent.standing.refresh": "derives what lists show, for the operation that changes the facts",
     "crm.vault.keyring.destroy": "destroys keys for the operation that erases",
     "crm.vault.keyring._make": "keys made ahead, of nobody yet",
+    "crm.leads.assigning.release": "takes a lead out of its hands within the operation that reopens it",
+    "crm.leads.statuses.move": "moves a lead for the operation that asked the machine, with its event and audit row",
+    "crm.leads.closing.withdraw_quotes": "closes what ends with a cycle within the operation that ends it",
+    "crm.leads.closing.undo_sale": "cancels the sale within the operation that loses the lead",
+    "crm.leads.quotes._decide": "closes a quote within the operation that answers, supersedes or sells on it",
     "crm.users.sessions._revoke": "ends sessions within the operation that takes the access away",
     "crm.users.memberships.move": "notes who is in which team within the operation that changes it",
     "crm.imports.runs.reject": "keeps rejected rows for the operation that takes their chunk",
@@ -37,6 +42,7 @@ PLUMBING = {
     "crm.inbox.operations.claim": "leases messages to one worker; nothing of the business changes",
     "crm.duplicates.candidates.settle": "settles a possible duplicate within the merge",
     "crm.duplicates.candidates.unsettle": "settles it again within the undoing of the merge",
+    "crm.sla.clocks._keep": "clocks follow from the log alone; what changed them is recorded there",
     "crm.requests.write": "the log of requests",
     "crm.requests.forget": "housekeeping: the log of requests past its time",
     "crm.idempotency.once": "keeps the answer beside the operation it belongs to",
@@ -160,7 +166,7 @@ def test_only_operations_and_named_plumbing_write():
 def test_the_scan_finds_the_operations_we_know():
     found = {f"{name}.{each.name}" for name, tree in modules() for each in functions(tree) if each.is_operation}
 
-    assert {"crm.leads.intake.store", "crm.leads.operations.assign_many", "crm.contacts.operations.reveal"} <= found
+    assert {"crm.leads.intake.store", "crm.leads.assigning.assign_many", "crm.contacts.operations.reveal"} <= found
 
 
 @pytest.mark.parametrize(
@@ -183,6 +189,8 @@ OF_THE_SYSTEM = {
     "inbox.receive": "the sender's signature is the permission",
     "inbox.process": "background work",
     "routing.route": "background work",
+    "sla.begin": "background work",
+    "check_in.sweep": "background work",
     "duplicate.propose": "background work",
 }
 """What no role holds: only the system does these."""

@@ -1,0 +1,362 @@
+"""The clocks of one lead, worked out from what happened to it: a pure function of the log, the rules and calendars.
+
+Since every clock follows from the events alone, by the instants at which things happened, it does not matter when, in
+which order, or how often they are read. A clock counts the time in which it runs: business time on the calendar of the
+team that has the lead at each moment, or all time. It is due at the first instant at which its target has been
+counted; an answer at that very instant is in time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid5
+
+from crm.calendars.rules import ALWAYS, Calendar, NeverOpens
+from crm.events.log import Event
+from crm.sla.rules import ENDS, Facts, Kind, Priority, Rule, RuleSet, in_force
+
+FAR = datetime.max.replace(tzinfo=UTC)
+"""No instant that comes: the calendar is closed for good."""
+NAMES = UUID("0b0d5c0e-4c1c-5a55-9a3b-7a2d1f6f6a10")
+"""Under this name space a clock's id follows from its lead and what began it."""
+NOT_A_MISS = frozenset({"duplicate", "test", "opted_out"})
+"""Reasons of a loss for which nobody is blamed that no one answered."""
+BREACH = "breach"
+
+
+class State(StrEnum):
+    """How a clock stands. `breached` stays so when it is answered late."""
+
+    running = "running"
+    paused = "paused"
+    met = "met"
+    breached = "breached"
+    cancelled = "cancelled"
+
+
+@dataclass(slots=True)
+class Clock:
+    """One promise about one lead. `counted`: the time that had run by `since`, in the clock's own time.
+
+    `due_at` is None while it is paused; `fired` are the steps that have come, with their instants.
+    """
+
+    id: UUID
+    kind: Kind
+    cycle_no: int
+    version: int
+    rule: Rule | None
+    started_at: datetime
+    calendar: Calendar
+    state: State = State.running
+    counted: timedelta = timedelta()
+    since: datetime = FAR
+    due_at: datetime | None = None
+    breached_at: datetime | None = None
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+    check_in_id: UUID | None = None
+    status: str = ""
+    repeats_left: int = 0
+    pauses: list[tuple[datetime, datetime | None]] = field(default_factory=list)
+    fired: dict[str, datetime] = field(default_factory=dict)
+    next_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it still waits for something."""
+        return self.ended_at is None
+
+    @property
+    def basis(self) -> Calendar:
+        """The calendar on which this clock counts."""
+        return ALWAYS if self.rule is None or self.rule.time == "calendar" else self.calendar
+
+    @property
+    def target(self) -> timedelta:
+        """How much time there is."""
+        return timedelta(seconds=self.rule.target_s if self.rule else 0)
+
+    @property
+    def steps(self) -> Iterator[tuple[str, timedelta]]:
+        """Yield what is to be told and when, relative to the instant at which the clock is due."""
+        for seconds in self.rule.reminders if self.rule else ():
+            yield f"reminder:{seconds}", timedelta(seconds=seconds)
+        for each in self.rule.escalations if self.rule else ():
+            yield f"escalation:{each.to}", timedelta(seconds=each.after_s)
+
+    def moment(self, before_due: timedelta) -> datetime:
+        """Return the instant at which so much is left, as things stand; before `since` nothing comes any more."""
+        if self.kind is Kind.check_in:
+            assert self.due_at is not None, "a check-in is agreed for an instant"
+            return max(self.started_at, self.due_at - before_due)
+        left = (self.target - before_due - self.counted).total_seconds()
+        return _after(self.basis, self.since, left)
+
+    def upcoming(self) -> Iterator[tuple[datetime, bool, str]]:
+        """Yield the steps that have not come yet, each with its instant; the breach stands before what follows it."""
+        if self.state is State.running and self.due_at is not None:
+            yield self.due_at, True, BREACH
+        for name, offset in self.steps:
+            if name in self.fired:
+                continue
+            if offset < timedelta() and self.state is State.running:
+                yield self.moment(-offset), False, name
+            elif offset >= timedelta() and self.breached_at is not None:
+                yield _after(self.basis, self.breached_at, offset.total_seconds()), True, name
+
+    def advance(self, until: datetime, *, including: bool) -> None:
+        """Let time pass: fire, in their order, the steps that come until an instant (that instant itself if told)."""
+        while self.is_open:
+            coming = min(self.upcoming(), default=None)
+            if coming is None or coming[0] > until or (coming[0] == until and not including):
+                break
+            at, _, name = coming
+            self.fired[name] = at
+            if name == BREACH:
+                self._count(at)
+                self.state, self.breached_at = State.breached, at
+        self._count(until)
+
+    def _count(self, until: datetime) -> None:
+        """Count what has run, as long as the clock runs."""
+        if self.state is State.running and until > self.since:
+            self.counted += timedelta(seconds=self.basis.open_seconds(self.since, until))
+            self.since = until
+
+    def plan(self, at: datetime) -> None:
+        """Work out anew when the clock is due, from an instant on at which something about it changed."""
+        if self.state is State.running and self.kind is not Kind.check_in:
+            self.since = at
+            self.due_at = self.moment(timedelta())
+
+    def end(self, at: datetime, state: State, reason: str) -> None:
+        """End the clock; one that was breached stays breached, late by what passed since."""
+        if self.pauses and self.pauses[-1][1] is None:
+            self.pauses[-1] = (self.pauses[-1][0], at)
+        self.ended_at, self.end_reason = at, reason
+        if self.state is not State.breached:
+            self.state = state
+
+    def pause(self, at: datetime) -> None:
+        """Stand still."""
+        if self.state is State.running and self.kind is not Kind.check_in:
+            self.state, self.due_at = State.paused, None
+            self.pauses.append((at, None))
+
+    def resume(self, at: datetime) -> None:
+        """Go on with what was left."""
+        if self.state is State.paused:
+            self.state = State.running
+            self.pauses[-1] = (self.pauses[-1][0], at)
+            self.plan(at)
+
+
+def _after(calendar: Calendar, since: datetime, seconds: float) -> datetime:
+    try:
+        return calendar.after(since, seconds)
+    except NeverOpens:
+        return FAR
+
+
+@dataclass
+class Lead:
+    """One lead while its events are read, in the order in which they happened."""
+
+    id: UUID
+    sets: Sequence[RuleSet]
+    calendar_of: Callable[[UUID | None], Calendar]
+    facts: Facts = field(default_factory=lambda: Facts(status="new"))
+    cycle_no: int = 1
+    owner_id: UUID | None = None
+    clocks: list[Clock] = field(default_factory=list)
+
+    def created(self, event: Event) -> None:
+        """Begin the first cycle."""
+        payload = event.payload
+        self.cycle_no = payload.get("cycle_no") or 1
+        self.facts = replace(self.facts, status=payload["status"], campaign=payload.get("campaign"))
+        if self.facts.status not in ENDS:
+            self._open_first_response(event)
+            self._open_follow_up(event, None)
+
+    def assigned(self, event: Event) -> None:
+        """Go into other hands: clocks go on, on the calendar and under the rule of the team that has the lead now."""
+        self.owner_id = _uuid(event.payload.get("user_id"))
+        self._with(event, team_id=_uuid(event.payload.get("team_id")))
+
+    def prioritised(self, event: Event) -> None:
+        """Matter more or less: open clocks come under the rule for it."""
+        self._with(event, priority=Priority(event.payload["priority"]))
+
+    def status_changed(self, event: Event) -> None:
+        """Pause, resume and end what the status decides, and begin what it promises."""
+        at, status, cycle_no = event.occurred_at, event.payload["to"], event.payload.get("cycle_no") or self.cycle_no
+        self._advance(at)
+        self.facts = replace(self.facts, status=status)
+        for clock in self._open():
+            if clock.kind is not Kind.check_in:
+                self._under_status(clock, event, new_cycle=cycle_no != self.cycle_no)
+        began_cycle, self.cycle_no = cycle_no != self.cycle_no, cycle_no
+        if status in ENDS:
+            return
+        if began_cycle:
+            self._open_first_response(event)
+        if not any(each.kind is Kind.follow_up and each.status == status for each in self._open()):
+            self._open_follow_up(event, None)
+
+    def _under_status(self, clock: Clock, event: Event, *, new_cycle: bool) -> None:
+        at, status = event.occurred_at, self.facts.status
+        if clock.kind is Kind.first_response and (status in ENDS or new_cycle):
+            forgiven = event.payload.get("reason") in NOT_A_MISS
+            clock.end(at, State.cancelled, "forgiven" if forgiven else "closed_unanswered")
+        elif clock.kind is Kind.follow_up and status in ENDS:
+            clock.end(at, State.met, "closed")
+        elif clock.rule and status in clock.rule.pause_in:
+            clock.pause(at)
+        elif clock.kind is Kind.follow_up and status != clock.status:
+            clock.end(at, State.met, "status")
+        else:
+            clock.resume(at)
+
+    def attempted(self, event: Event) -> None:
+        """Meet what waits for a call or a message by a person of ours, and begin the next follow-up if it repeats.
+
+        A follow-up that begins at this very instant waits for the next one.
+        """
+        self._advance(event.occurred_at, including=False)
+        for clock in self._open():
+            if clock.kind is Kind.first_response:
+                clock.end(event.occurred_at, State.met, "attempt")
+            elif clock.kind is Kind.follow_up and clock.started_at < event.occurred_at:
+                clock.end(event.occurred_at, State.met, "attempt")
+                if clock.repeats_left and clock.status == self.facts.status:
+                    self._open_follow_up(event, clock)
+
+    def check_in(self, event: Event) -> None:
+        """Begin, move or end a check-in."""
+        which = _uuid(event.payload.get("check_in_id")) or event.aggregate_id
+        what = event.event_type.removeprefix("check_in.")
+        known = next((each for each in self.clocks if each.check_in_id == which), None)
+        if what == "scheduled":
+            due = datetime.fromisoformat(str(event.payload["due_at"])).astimezone(UTC)
+            if known is None:
+                clock = self._clock(event, Kind.check_in, str(which))
+                clock.check_in_id, clock.due_at = which, max(due, event.occurred_at)
+                self.clocks.append(clock)
+        elif known is not None:
+            known.advance(event.occurred_at, including=what != "done")
+            if known.is_open:
+                known.end(event.occurred_at, State.met if what == "done" else State.cancelled, what)
+
+    def _clock(self, event: Event, kind: Kind, began_by: str) -> Clock:
+        rules = in_force(self.sets, event.occurred_at)
+        clock = Clock(
+            uuid5(NAMES, f"{self.id}:{kind}:{began_by}"), kind, self.cycle_no, rules.version,
+            rules.choose(kind, self.facts), event.occurred_at, self.calendar_of(self.facts.team_id),
+            since=event.occurred_at, status=self.facts.status,
+        )  # fmt: skip
+        clock.repeats_left = clock.rule.repeats if clock.rule else 0
+        return clock
+
+    def _open_first_response(self, event: Event) -> None:
+        clock = self._clock(event, Kind.first_response, str(self.cycle_no))
+        self._begin(clock)
+
+    def _open_follow_up(self, event: Event, after: Clock | None) -> None:
+        clock = self._clock(event, Kind.follow_up, str(event.id))
+        if after is not None:
+            clock.repeats_left = after.repeats_left - 1
+        self._begin(clock)
+
+    def _begin(self, clock: Clock) -> None:
+        if clock.rule is None:
+            return
+        clock.plan(clock.started_at)
+        if self.facts.status in clock.rule.pause_in:
+            clock.pause(clock.started_at)
+        self.clocks.append(clock)
+
+    def _with(self, event: Event, **changes: Any) -> None:
+        """Let open clocks go on under the facts as they are now, each in the rule set under which it began."""
+        self._advance(event.occurred_at)
+        self.facts = replace(self.facts, **changes)
+        for clock in self._open():
+            if clock.state is State.breached:
+                continue
+            at_start = replace(self.facts, status=clock.status)
+            rules = next(each for each in self.sets if each.version == clock.version)
+            clock.rule = rules.choose(clock.kind, at_start) or clock.rule
+            clock.calendar = self.calendar_of(self.facts.team_id)
+            clock.plan(event.occurred_at)
+
+    def _open(self) -> list[Clock]:
+        return [clock for clock in self.clocks if clock.is_open]
+
+    def _advance(self, until: datetime, *, including: bool = True) -> None:
+        for clock in self.clocks:
+            clock.advance(until, including=including)
+
+
+HANDLERS: Mapping[str, Callable[[Lead, Event], None]] = {
+    "lead.assigned": Lead.assigned,
+    "lead.priority_changed": Lead.prioritised,
+    "lead.status_changed": Lead.status_changed,
+    "activity.recorded": Lead.attempted,
+    "check_in.scheduled": Lead.check_in,
+    "check_in.done": Lead.check_in,
+    "check_in.skipped": Lead.check_in,
+    "check_in.cancelled": Lead.check_in,
+}
+CREATED = "lead.created"
+READS = frozenset({CREATED, *HANDLERS})
+"""The events from which clocks follow."""
+
+
+def is_attempt(event: Event) -> bool:
+    """Tell whether somebody of ours tried to reach the customer: an outbound call or message by a person."""
+    payload = event.payload
+    return (
+        payload.get("is_human") is True
+        and payload.get("direction") == "outbound"
+        and payload.get("kind") in ("call", "message")
+    )
+
+
+def fold(
+    lead_id: UUID,
+    events: Iterable[Event],
+    *,
+    first_team: UUID | None,
+    sets: Sequence[RuleSet],
+    calendar_of: Callable[[UUID | None], Calendar],
+    now: datetime,
+) -> Lead:
+    """Return a lead with its clocks as they stand at an instant; a test lead has none.
+
+    `sets`: rule sets in the order of their beginning, the first since ever. `first_team`: the team that the lead came
+    for, before anybody had it.
+    """
+    ordered = sorted(
+        (each for each in events if each.event_type in READS), key=lambda each: (each.occurred_at, each.id)
+    )
+    lead = Lead(lead_id, sets, calendar_of, Facts(status="new", team_id=first_team))
+    created = next((each for each in ordered if each.event_type == CREATED), None)
+    if created is None or created.payload.get("is_test"):
+        return lead
+    lead.created(created)
+    for event in ordered:
+        if event is created or (event.event_type == "activity.recorded" and not is_attempt(event)):
+            continue
+        # What is dated before the lead itself counts as having happened when it came.
+        HANDLERS[event.event_type](lead, replace(event, occurred_at=max(event.occurred_at, created.occurred_at)))
+    lead._advance(now)
+    for clock in lead.clocks:
+        clock.next_at = min((each[0] for each in clock.upcoming()), default=None) if clock.is_open else None
+    return lead
+
+
+def _uuid(value: Any) -> UUID | None:
+    return UUID(str(value)) if value else None
