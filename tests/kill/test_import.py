@@ -8,13 +8,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
 from crm import db
 from crm.settings import settings
+from tests.api.conftest import token_of
 from tests.conftest import Tenant, make_tenant
-from tests.kill.firm import SANTRAL
+from tests.kill.firm import SANTRAL, processes
 from tests.kill.test_webhook_burst import Postgres, durable  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.xdist_group("kill")  # one at a time: each runs several processes
@@ -62,11 +64,9 @@ async def in_the_middle(tenant: Tenant) -> None:
             await asyncio.sleep(0.01)
 
 
-async def hold_to_account(tenant: Tenant, answer: str, *, again: dict[str, int]) -> None:
-    """Nothing is lost and nothing doubled, by the answer, the rows, the events and the run."""
-    told = json.loads(answer)
-    report = Path(told.pop("report"))
-    assert told == again
+async def hold_to_account(tenant: Tenant, told: dict[str, int], report: str) -> None:
+    """Nothing is lost and nothing doubled, by what was told, the rows, the events, the run and the report."""
+    assert told == WHOLE
     async with db.transaction(tenant.system) as tx:
         found = Counter(row[0] for row in await tx.fetch("select external_id from crm.lead"))
         events = await tx.fetchval("select count(*) from crm.event_log where event_type = 'lead.created'")
@@ -76,7 +76,13 @@ async def hold_to_account(tenant: Tenant, answer: str, *, again: dict[str, int])
     assert events == len(found)
     assert people == WHOLE["created"]
     assert [(row["status"], row["read"]) for row in runs] == [("done", ROWS)]
-    assert len(report.read_text(encoding="utf-8-sig").splitlines()) == 1 + ROWS // 100
+    assert len(report.splitlines()) == 1 + ROWS // 100
+
+
+def read(answer: str) -> tuple[dict[str, int], str]:
+    """Return the command's numbers and its report."""
+    told = json.loads(answer)
+    return told, Path(told.pop("report")).read_text(encoding="utf-8-sig")
 
 
 async def test_of_the_command(tenant, files):
@@ -93,7 +99,7 @@ async def test_of_the_command(tenant, files):
 
     answer, _ = await ended(start(files))
 
-    await hold_to_account(tenant, answer, again=WHOLE)
+    await hold_to_account(tenant, *read(answer))
 
 
 async def test_of_postgres(durable: Postgres, files):  # noqa: F811
@@ -110,7 +116,34 @@ async def test_of_postgres(durable: Postgres, files):  # noqa: F811
 
     answer, _ = await ended(start(files))
 
-    await hold_to_account(tenant, answer, again=WHOLE)
+    await hold_to_account(tenant, *read(answer))
+
+
+async def test_of_the_worker_and_of_the_api(tenant, files):
+    sent = {"file": ("fair.csv", Path(files[0]).read_bytes())}
+    with processes() as firm:
+        await firm.ready()
+        address, headers = (
+            f"http://127.0.0.1:{firm.port}",
+            {"authorization": f"Bearer {token_of(tenant.sales_manager)}"},
+        )
+        async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
+            taken = await client.post("/import/leads", files=sent, data={"mapping": PLAN})
+            assert taken.status_code == 202, taken.text
+            await in_the_middle(tenant)
+            for each in ("worker", "api"):
+                firm.kill(each)
+                firm.start(each)
+            await firm.ready()
+            run = (await client.get(taken.headers["Location"])).json()
+            assert run["status"] == "running", "the kill came into the middle"
+            async with asyncio.timeout(120):
+                while run["status"] != "done":
+                    await asyncio.sleep(0.5)
+                    run = (await client.get(taken.headers["Location"])).json()
+            report = (await client.get(f"{taken.headers['Location']}/report")).text
+
+    await hold_to_account(tenant, {name: run[name] for name in WHOLE}, report)
 
 
 def _outlast_recovery() -> None:
