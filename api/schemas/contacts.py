@@ -55,6 +55,7 @@ class ContactRead(Read):
     archived_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    merged_into: UUID | None = Field(None, description="The contact this one became part of; look there.")
 
 
 class ContactPage(Read):

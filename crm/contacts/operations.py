@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from crm import audit, errors, events, ids, names, phone, timeline, vault, visibility
-from crm.contacts.queries import ContactNotFound
+from crm.contacts.queries import refuse
 from crm.db import Tx
 from crm.operation import operation
 from crm.sql import Args
@@ -77,17 +77,19 @@ def _canonical(kind: Kind, value: str, country: str | None) -> tuple[str, str]:
 
 
 async def _lock(tx: Tx, contact_id: UUID) -> asyncpg.Record:
-    """Return a visible contact's row, locked until the transaction ends."""
+    """Return a visible contact's row, locked until the transaction ends.
+
+    :raises crm.contacts.queries.ContactNotFound: when there is no such contact for the actor.
+    :raises crm.contacts.queries.ContactMerged: when it was merged into another.
+    """
     args = Args()
     which = f"c.tenant_id = {args.add(tx.actor.tenant_id, 'uuid')} and c.id = {args.add(contact_id, 'uuid')}"
     row = await tx.fetchrow(
         "select c.id, c.name, c.country, c.language, c.archived_at from crm.contact c"
-        f" where {which} and {visibility.contact_condition(tx.actor, args)} for update",
+        f" where {which} and c.merged_into is null and {visibility.contact_condition(tx.actor, args)} for update",
         *args,
     )
-    if row is None:
-        raise ContactNotFound
-    return row
+    return row or await refuse(tx, contact_id)
 
 
 async def _traces(

@@ -15,6 +15,7 @@ TABLES: dict[str, str] = {
     "contact_merge": """
         tenant_id uuid not null,
         id uuid not null,
+        seq bigint generated always as identity,
         winner_id uuid not null,
         loser_id uuid not null,
         moved jsonb not null,
@@ -66,8 +67,8 @@ TABLES: dict[str, str] = {
     """,
 }
 INDEXES = """
-create index contact_merge_winner on crm.contact_merge (tenant_id, winner_id, id);
-create index contact_merge_loser on crm.contact_merge (tenant_id, loser_id, id);
+create index contact_merge_winner on crm.contact_merge (tenant_id, winner_id, seq);
+create index contact_merge_loser on crm.contact_merge (tenant_id, loser_id, seq);
 create index contact_merge_recent on crm.contact_merge (tenant_id, merged_at) where undone_at is null;
 create index duplicate_candidate_open on crm.duplicate_candidate (tenant_id, found_at desc, id desc)
   where status = 'open';

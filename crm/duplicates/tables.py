@@ -1,0 +1,52 @@
+"""What hangs on a contact and moves with it when two contacts become one.
+
+A test walks the database: a table with a `contact_id` that is not named here fails it.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table whose rows move. `key` (SQL text over the row `t`) tells a row from one that took its place since."""
+
+    name: str
+    key: str = "t.id::text"
+    of_leads: bool = True
+    """Whether a row may belong to a lead, with which it goes back."""
+
+    @property
+    def move(self) -> str:
+        """The statement that moves all rows from one contact ($2) to another ($3) and returns their keys."""
+        return (
+            f"update crm.{self.name} t set contact_id = $3::uuid"
+            f" where t.tenant_id = $1::uuid and t.contact_id = $2::uuid returning {self.key}"
+        )
+
+    @property
+    def move_back(self) -> str:
+        """The statement that moves the rows of these keys ($4) and leads ($5) from one contact ($2) to another ($3)."""
+        of_leads = " or t.lead_id = any($5::uuid[])" if self.of_leads else " or $5::uuid[] is null"
+        return (
+            f"update crm.{self.name} t set contact_id = $3::uuid where t.tenant_id = $1::uuid"
+            f" and t.contact_id = $2::uuid and ({self.key} = any($4::text[]){of_leads})"
+        )
+
+    @property
+    def any_left(self) -> str:
+        """The condition that the contact `m.loser_id` still has rows here."""
+        return f"exists (select from crm.{self.name} t where t.tenant_id = m.tenant_id and t.contact_id = m.loser_id)"
+
+
+LEADS = Table("lead", of_leads=False)
+POINTS = Table("contact_point", "t.id::text || ':' || t.key_id::text", of_leads=False)
+MOVED = (
+    LEADS,  # first: who works on a lead holds its row, and what they write is seen by the statements that follow
+    POINTS,
+    Table("activity"),
+    Table("attachment"),
+    Table("consent"),
+    Table("consent_check"),
+)
+STAY = {"contact_block": "keys of the names a contact has had, made anew by whoever looks for duplicates"}
+"""Tables with a `contact_id` whose rows stay where they are, and why."""
