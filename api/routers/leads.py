@@ -8,33 +8,31 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import pages
+from api import lead_detail, pages
 from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import REPLAYED, create, idempotency_of
 from api.language import Language
 from api.pages import CursorText, Limit
 from api.schemas import Listing
+from api.schemas.followups import LeadDetail, LifecycleRead
 from api.schemas.leads import (
     ActivityCreate,
     Assign,
     AssignmentRead,
     LeadCreate,
-    LeadRead,
     LeadStored,
     LeadUpdate,
     Made,
     Named,
-    Sale,
     StatusChange,
     StatusInterval,
-    StatusRead,
     TimelinePage,
 )  # fmt: skip
-from crm import db
+from crm import db, tenant_settings
 from crm.db import Tx
-from crm.leads import intake, operations, queries, rules
+from crm.leads import intake, lifecycle, operations, procedures, queries
 from crm.leads.intake import NewLead
-from crm.money import Money
+from crm.leads.lifecycle import Machine
 from crm.timeline import queries as timelines
 from crm.users import queries as users
 
@@ -74,51 +72,45 @@ async def create_lead(
 
 @router.get("/statuses")
 @permission(*VIEW)
-async def list_statuses(language: Language) -> Listing[StatusRead]:
-    """List the statuses with their labels, their stages, and what may follow each."""
-    return Listing(
-        items=[
-            StatusRead(
-                code=status,
-                label=label[language],
-                labels=label,
-                stage=rules.STAGE[status],
-                is_terminal=status in rules.TERMINAL,
-                followed_by=[each for each in rules.Status if rules.may_become(status, each)],
-            )
-            for status, label in rules.LABELS.items()
-        ]
-    )
+async def list_statuses(actor: CurrentActor, now: Now, language: Language) -> LifecycleRead:
+    """Return the firm's status machine: labels, stages, what may follow, what each status asks for, and the catalogues
+    of reasons and procedures."""
+
+    async def work(tx: Tx) -> LifecycleRead:
+        types = await tenant_settings.value(tx, procedures.TYPES, at=now)
+        return lead_detail.machine(await lifecycle.of(tx, at=now), types, language)
+
+    return await db.run(actor, work)
 
 
-@router.get("/{lead_id}", response_model=LeadRead)
+@router.get("/{lead_id}", response_model=LeadDetail)
 @permission(*VIEW)
-async def read_lead(lead_id: UUID, actor: CurrentActor, language: Language) -> Response:
-    """Return one lead."""
-    return pages.of_json(await db.run(actor, lambda tx: queries.read(tx, lead_id, language=language)))
+async def read_lead(lead_id: UUID, actor: CurrentActor, now: Now, language: Language) -> Response:
+    """Return one lead with its clocks, what was done last, and what to do next and why."""
+    return pages.of_json(await db.run(actor, lambda tx: lead_detail.read(tx, lead_id, language=language, now=now)))
 
 
-async def _changed(actor: CurrentActor, lead_id: UUID, language: Language, work: Any) -> Response:
+async def _changed(actor: CurrentActor, lead_id: UUID, now: Now, language: Language, work: Any) -> Response:
     """Run a change and answer with the lead as it is then, from the same transaction."""
 
     async def both(tx: Tx) -> str:
         await work(tx)
-        return await queries.read(tx, lead_id, language=language)
+        return await lead_detail.read(tx, lead_id, language=language, now=now)
 
     return pages.of_json(await db.run(actor, both))
 
 
-@router.patch("/{lead_id}", response_model=LeadRead)
+@router.patch("/{lead_id}", response_model=LeadDetail)
 @permission("lead.edit")
 async def update_lead(lead_id: UUID, body: LeadUpdate, actor: CurrentActor, now: Now, language: Language) -> Response:
     """Change tags, answers, geography or keyword, and add a note."""
     changes = body.model_dump(exclude_unset=True, exclude={"note"})
     return await _changed(
-        actor, lead_id, language, lambda tx: operations.update(tx, lead_id, changes, note=body.note, now=now)
+        actor, lead_id, now, language, lambda tx: operations.update(tx, lead_id, changes, note=body.note, now=now)
     )
 
 
-@router.post("/{lead_id}/status", response_model=LeadRead)
+@router.post("/{lead_id}/status", response_model=LeadDetail)
 @permission("lead.status")
 async def change_status(
     lead_id: UUID, body: StatusChange, actor: CurrentActor, now: Now, language: Language
@@ -127,6 +119,7 @@ async def change_status(
     return await _changed(
         actor,
         lead_id,
+        now,
         language,
         lambda tx: operations.change_status(tx, lead_id, body.status, reason=body.reason, note=body.note, now=now),
     )
@@ -166,20 +159,6 @@ async def record_activity(
     return await create(request, key, body, work, answer=Made)
 
 
-@router.post("/{lead_id}/sale", status_code=201, response_model=LeadRead)
-@permission("lead.status")
-async def record_sale(
-    request: Request, lead_id: UUID, body: Sale, now: Now, language: Language, key: IdempotencyKey = None
-) -> Response:
-    """Close a lead as won, for an amount."""
-
-    async def work(tx: Tx) -> Any:
-        await operations.record_sale(tx, lead_id, Money.of(body.amount, body.currency), now=now)
-        return json.loads(await queries.read(tx, lead_id, language=language))
-
-    return await create(request, key, body, work, answer=LeadRead)
-
-
 @router.get("/{lead_id}/timeline", response_model=TimelinePage)
 @permission(*VIEW)
 async def read_timeline(lead_id: UUID, actor: CurrentActor, limit: Limit = 50, cursor: CursorText = None) -> Response:
@@ -199,13 +178,19 @@ def named(row: Any, key: str, name: str) -> Named | None:
 
 @router.get("/{lead_id}/status-history")
 @permission(*VIEW)
-async def read_status_history(lead_id: UUID, actor: CurrentActor, language: Language) -> Listing[StatusInterval]:
+async def read_status_history(
+    lead_id: UUID, actor: CurrentActor, now: Now, language: Language
+) -> Listing[StatusInterval]:
     """Return every status a lead has had: who, when, why."""
-    rows = await db.run(actor, lambda tx: queries.status_history(tx, lead_id))
+
+    async def work(tx: Tx) -> tuple[Any, Machine]:
+        return await queries.status_history(tx, lead_id), await lifecycle.of(tx, at=now)
+
+    rows, machine = await db.run(actor, work)
     return Listing(
         items=[
             StatusInterval(
-                **{**row, "label": rules.LABELS[row["status"]][language]},
+                **{**row, "label": machine.labels[row["status"]].by(language)},
                 actor=named(row, "actor_user_id", "actor_name"),
             )
             for row in rows

@@ -1,7 +1,6 @@
 """Leads as they travel."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from pydantic import (
 
 from api.schemas import Body, Line, Note, Read, without_nul
 from api.schemas.users import Email
-from crm.leads.rules import Channel, Direction, Stage, Status
+from crm.leads.rules import Channel, Direction, Status
 
 
 def _in_our_time(value: datetime) -> datetime:
@@ -107,7 +106,7 @@ class LeadUpdate(Body):
 
 
 class StatusChange(Body):
-    """Where the lead goes. `lost` needs a reason."""
+    """Where the lead goes, and what that status asks for (`GET /leads/statuses`); `lost` asks for a reason."""
 
     status: Status
     reason: Code | None = Field(None, description="A code; what people write goes into `note`.")
@@ -136,13 +135,6 @@ class Made(Read):
     """The id of what was stored."""
 
     id: UUID
-
-
-class Sale(Body):
-    """What was sold for, in major units."""
-
-    amount: Annotated[Decimal, Field(gt=0, max_digits=15, decimal_places=3)]
-    currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 
 
 class Named(Read):
@@ -202,17 +194,6 @@ class LeadRead(Read):
     is_duplicate: bool
     import_id: UUID | None
     updated_at: datetime
-
-
-class StatusRead(Read):
-    """One status with its labels, its stage in the funnel, and what may follow."""
-
-    code: Status
-    label: str
-    labels: dict[str, str]
-    stage: Stage | None
-    is_terminal: bool
-    followed_by: list[Status]
 
 
 class StatusInterval(Read):

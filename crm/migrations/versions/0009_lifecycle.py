@@ -67,16 +67,15 @@ TABLES: dict[str, str] = {
         procedure_id uuid not null,
         cycle_no int not null,
         day int not null,
-        status text not null default 'pending' check (status in ('pending', 'done', 'skipped', 'cancelled')),
+        status text not null default 'pending'
+          check (status in ('pending', 'done', 'skipped', 'rescheduled', 'cancelled')),
         due_at timestamptz not null,
-        is_moved boolean not null default false,
+        replaces uuid,
         reason text,
         closed_by uuid,
         closed_at timestamptz,
         created_at timestamptz not null,
-        updated_at timestamptz not null,
         primary key (tenant_id, id),
-        unique (tenant_id, procedure_id, day),
         foreign key (tenant_id, procedure_id) references crm.procedure
     """,
 }
@@ -84,6 +83,7 @@ INDEXES = """
 create unique index quote_open on crm.quote (tenant_id, lead_id) where status = 'open';
 create unique index sale_standing on crm.sale (tenant_id, lead_id, cycle_no) where cancelled_at is null;
 create index sale_lead on crm.sale (tenant_id, lead_id, sold_at);
+create unique index check_in_day on crm.check_in (tenant_id, procedure_id, day) where status = 'pending';
 create index check_in_lead on crm.check_in (tenant_id, lead_id, due_at);
 create index check_in_pending on crm.check_in (tenant_id, due_at, id) where status = 'pending';
 """
