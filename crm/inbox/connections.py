@@ -240,7 +240,7 @@ async def update(
         tx.actor.tenant_id, connection_id, name, is_active, sealed, now,
     )  # fmt: skip
     if secrets:
-        await health.unblock(tx, connection_id, now=now)
+        await health.unblock(tx, connection_id)
         await tx.execute(
             """update crm.inbox_message set status = 'pending', attempts = 0, next_attempt_at = $3::timestamptz
                 where tenant_id = $1::uuid and connection_id = $2::uuid and status in ('pending', 'failed')""",
@@ -268,7 +268,7 @@ async def renew(tx: Tx, connection_id: UUID, *, access_token: str, now: datetime
         " where tenant_id = $1::uuid and id = $2::uuid",
         tx.actor.tenant_id, connection_id, _seal(tx.actor.tenant_id, connection_id, secrets, before.consents), now,
     )  # fmt: skip
-    await health.unblock(tx, connection_id, now=now)
+    await health.unblock(tx, connection_id)
     await tx.execute(
         """update crm.inbox_message set status = 'pending', attempts = 0, next_attempt_at = $3::timestamptz
             where tenant_id = $1::uuid and connection_id = $2::uuid and status in ('pending', 'failed')

@@ -101,19 +101,13 @@ async def _block(tx: Tx, connection_id: UUID, until: datetime, now: datetime) ->
     )  # fmt: skip
 
 
-@operation("inbox.process")
-async def unblock(tx: Tx, connection_id: UUID, *, now: datetime) -> None:
-    """Let a source be asked again at once, as after its secrets were replaced."""
-    freed = await tx.fetchval(
-        """update crm.connection_health set blocked_until = null, updated_at = $3::timestamptz
-            where tenant_id = $1::uuid and connection_id = $2::uuid and blocked_until > $3::timestamptz
-           returning true""",
-        tx.actor.tenant_id, connection_id, now,
+async def unblock(tx: Tx, connection_id: UUID) -> None:
+    """Let a source be asked again at once, within the operation that replaces its secrets."""
+    await tx.execute(
+        "update crm.connection_health set blocked_until = null"
+        " where tenant_id = $1::uuid and connection_id = $2::uuid and blocked_until is not null",
+        tx.actor.tenant_id, connection_id,
     )  # fmt: skip
-    if not freed:
-        tx.unchanged()
-        return
-    await events.record(tx, "connection", connection_id, "connection.unblocked", at=now)
 
 
 async def blocked_until(tx: Tx, connection_id: UUID, *, now: datetime) -> datetime | None:

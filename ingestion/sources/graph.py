@@ -4,6 +4,7 @@ The access token travels in the address of each request, so that no address and 
 logged or kept.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class GraphClient:
     """Asks the Graph API with a connection's token. Its calls wait: use it in a thread of its own."""
 
     def __init__(self, connection: Connection, *, as_app: bool = False) -> None:
+        logging.getLogger("urllib3").setLevel(logging.WARNING)  # below that it tells every address, with the token
         secrets = connection.secrets
         token = f"{secrets['app_id']}|{secrets['app_secret']}" if as_app else secrets["access_token"]
         self._session = FacebookSession(app_secret=secrets["app_secret"], access_token=token, timeout=PATIENCE)

@@ -98,6 +98,9 @@ class Graph:
         return self._answer({"data": [_shown(lead, request) for lead in page], "paging": paging})
 
     async def _debug(self, request: Request) -> JSONResponse:
+        self.asked += 1
+        if self.refuse_with:
+            return refusal(*self.refuse_with, "An error was asked for.")
         ends = int(self.token_ends.timestamp()) if self.token_ends else 0
         is_ours = request.query_params.get("input_token") == self.access_token
         return self._answer({"data": {"is_valid": is_ours, "expires_at": ends if is_ours else 0, "type": "USER"}})

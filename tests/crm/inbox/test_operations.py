@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from crm import db, vault
+from crm.actor import Forbidden
 from crm.inbox import connections
 from crm.inbox import operations as inbox
 from crm.inbox.chore import Inbox
@@ -272,3 +273,140 @@ class TestReplay:
 
         with pytest.raises(inbox.UnknownMessage):
             await db.run(other_tenant.admin, lambda tx: inbox.replay(tx, message_id, now=now))
+
+
+class TestReplayFailed:
+    async def test_replays_those_of_a_reason(self, tenant, google, now):
+        for n in range(4):
+            await receive(tenant, google, str(n).encode(), now)
+        reasons = iter(["google.malformed", "lead.unreachable", "google.malformed", "lead.unreachable"])
+
+        async def parse(body, connection):
+            raise Unusable(next(reasons))
+
+        await work(tenant, parse, now)
+        async with db.transaction(tenant.admin) as tx:
+            why = {row["reason"]: row["messages"] for row in await inbox.reasons(tx)}
+            listed = await inbox.page(tx, status="failed", reason="lead.unreachable", limit=10)
+
+        replayed = await db.run(tenant.admin, lambda tx: inbox.replay_failed(tx, reason="lead.unreachable", now=now))
+
+        assert why == {"google.malformed": 2, "lead.unreachable": 2}
+        assert len(listed) == replayed == 2
+        assert await count(tenant, "inbox_message", "status = 'pending'") == 2
+        assert await count(tenant, "audit_log", "action = 'inbox.replayed'") == 1
+
+    async def test_needs_the_permission(self, tenant, google, now):
+        with pytest.raises(Forbidden):
+            await db.run(tenant.sales_manager, lambda tx: inbox.replay_failed(tx, now=now))
+
+
+class TestResubmit:
+    async def failed(self, tenant, google, now):
+        await receive(tenant, google, BODY, now)
+        await work(tenant, raises(Unusable("lead.unreachable")), now)
+        return (await message(tenant))["id"]
+
+    async def test_works_the_mended_body_off_and_keeps_the_one_before(self, tenant, google, now):
+        message_id = await self.failed(tenant, google, now)
+        seen = []
+
+        async def parse(body, connection):
+            seen.append(body)
+            return Reading([LEAD])
+
+        await db.run(tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"mended \xff", now=now))
+        await work(tenant, parse, now)
+
+        async with db.transaction(tenant.system) as tx:
+            kept = await tx.fetchrow("select * from crm.inbox_version")
+            assert await inbox.content(tx, message_id) == b"mended \xff"
+        keys = await vault.find(tenant.id, [kept["key_id"]])
+        assert seen == [b"mended \xff"]
+        assert (kept["version_no"], kept["replaced_because"], kept["replaced_by"]) == (
+            1,
+            "mended",
+            tenant.admin.user_id,
+        )
+        assert keys[kept["key_id"]].open(kept["sealed"]).encode("latin-1") == BODY
+        assert (await message(tenant))["status"] == "done"
+        assert await count(tenant, "audit_log", "action = 'inbox.resubmitted'") == 1
+
+    async def test_the_original_delivered_again_changes_nothing(self, tenant, google, now):
+        message_id = await self.failed(tenant, google, now)
+        await db.run(tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"mended", now=now))
+
+        assert await receive(tenant, google, BODY, now) is None
+
+    @pytest.mark.parametrize("turn", ["pending", "done"])
+    async def test_refuses_a_message_that_was_not_given_up(self, tenant, google, now, turn):
+        message_id = await receive(tenant, google, BODY, now)
+        if turn == "done":
+            await work(tenant, gives(LEAD), now)
+
+        with pytest.raises(inbox.NotFailed):
+            await db.run(tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"mended", now=now))
+
+        assert await count(tenant, "inbox_version") == 0
+
+    async def test_refuses_one_whose_key_was_destroyed(self, tenant, google, now):
+        message_id = await self.failed(tenant, google, now)
+        await vault.destroy(tenant.id, [(await message(tenant))["key_id"]], now=now)
+
+        with pytest.raises(inbox.Erased):
+            await db.run(tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"mended", now=now))
+
+    async def test_needs_the_permission_and_the_right_firm(self, tenant, other_tenant, google, now):
+        message_id = await self.failed(tenant, google, now)
+
+        with pytest.raises(Forbidden):
+            await db.run(tenant.sales_manager, lambda tx: inbox.resubmit(tx, message_id, b"", now=now))
+        with pytest.raises(inbox.UnknownMessage):
+            await db.run(other_tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"", now=now))
+
+
+class TestReading:
+    async def test_what_was_fetched_takes_the_place_of_what_came(self, tenant, meta, now):
+        message_id = await receive(tenant, meta, BODY, now)
+
+        async def parse(body, connection):
+            return Reading([NewLead(source="meta", external_id="1")], body=b"fetched, and nobody can be reached")
+
+        await work(tenant, parse, now)
+
+        async with db.transaction(tenant.system) as tx:
+            assert await inbox.content(tx, message_id) == b"fetched, and nobody can be reached"
+            assert await tx.fetchval("select replaced_because from crm.inbox_version") == "fetched"
+        assert (await message(tenant))["last_error"] == "lead.unreachable"
+
+    async def test_parts_have_their_own_fate(self, tenant, meta, now):
+        await receive(tenant, meta, b"1 2 bad", now)
+
+        async def parse(body, connection):
+            words = body.decode().split()
+            if len(words) > 1:
+                return Reading(parts=[word.encode() for word in words])
+            if words == ["bad"]:
+                raise Unusable("meta.refused_100")
+            return Reading([NewLead(source="meta", external_id=words[0], email=f"{words[0]}@example.com")])
+
+        await work(tenant, parse, now, turns=2)
+
+        assert await count(tenant, "lead") == 2
+        assert await count(tenant, "inbox_message", "status = 'done'") == 3
+        assert await count(tenant, "inbox_message", "last_error = 'meta.refused_100'") == 1
+
+    async def test_a_campaign_is_learnt_once_and_keeps_its_name(self, tenant, meta, now):
+        for n, name in enumerate(("İmplant", "Renamed")):
+            await receive(tenant, meta, str(n).encode(), now)
+
+            async def parse(body, connection, name=name):
+                lead = NewLead(source="meta", external_id=body.decode(), email="a@example.com", campaign="33")
+                return Reading([lead], campaigns={"33": name})
+
+            await work(tenant, parse, now)
+
+        async with db.transaction(tenant.system) as tx:
+            rows = await tx.fetch("select platform, external_id, name, status from crm.campaign")
+        assert [tuple(row) for row in rows] == [("meta", "33", "İmplant", "active")]
+        assert await count(tenant, "event_log", "event_type = 'campaign.created'") == 1

@@ -41,12 +41,8 @@ def clock(monkeypatch, now):
 
 
 def put(graph, how_many, now, **more):
-    return [
-        graph.put(
-            {"full_name": f"Ada {n}", "email": f"a{n}@example.com"}, at=now - HOUR * (n + 1), form_id=FORM, **more
-        )
-        for n in range(how_many)
-    ]
+    people = [{"full_name": f"Ada {n}", "email": f"a{n}@example.com"} for n in range(how_many)]
+    return [graph.put(person, at=now - HOUR * (n + 1), form_id=FORM, **more) for n, person in enumerate(people)]
 
 
 async def begin(tenant, connection_id, now, *, form=FORM, since=timedelta(days=30)):
