@@ -104,7 +104,7 @@ ROLES: dict[Role, frozenset[str]] = {
         {
             "lead.view.own", "lead.create", "lead.edit", "lead.status", "view.manage", "contact.view", "contact.create",
             "contact.edit", "activity.create", "team.view", "agent.availability", "dashboard.view", "realtime.listen",
-            "attachment.create", "attachment.view", "consent.record", "consent.check", "dnc.add",
+            "quote.edit", "followup.edit", "attachment.create", "attachment.view", "consent.record", "consent.check", "dnc.add",
             "calendar.view", "sla.view", "absence.plan", "experiment.expose",
         }
     ),
