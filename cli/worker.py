@@ -11,8 +11,12 @@ import typer
 
 from cli import postgres
 from crm import clock, db, jobs, logs, retention, vault
+from crm.bulk import running as bulk
 from crm.chores import Chore, follow
+from crm.duplicates import finding as duplicates
+from crm.duplicates.chore import Gatherer
 from crm.events import bell
+from crm.followups.chore import FollowUps
 from crm.inbox.chore import Inbox
 from crm.routing.chore import Router
 from crm.settings import settings
@@ -22,7 +26,7 @@ from ingestion.sources import access, parsers, pulling
 
 app = typer.Typer()
 
-SCHEDULED = (retention, imports, access, pulling)
+SCHEDULED = (retention, bulk, duplicates, imports, access, pulling)
 """Modules whose jobs this process knows once they are imported."""
 
 
@@ -44,7 +48,8 @@ async def _until_told() -> None:
 
 async def work(stop: asyncio.Event) -> None:
     """Do all of it until told to stop. When one part fails for good the others end too, and the process with them."""
-    chores: list[Chore] = [Router(clock.utc_now), Clocks(clock.utc_now), Inbox(clock.utc_now, parsers())]
+    now = clock.utc_now
+    chores: list[Chore] = [Router(now), Clocks(now), Gatherer(now), FollowUps(now), Inbox(now, parsers())]
     try:
         async with bell.ringing(), asyncio.TaskGroup() as parts:
             parts.create_task(follow(chores, stop))

@@ -104,8 +104,8 @@ ROLES: dict[Role, frozenset[str]] = {
         {
             "lead.view.own", "lead.create", "lead.edit", "lead.status", "view.manage", "contact.view", "contact.create",
             "contact.edit", "activity.create", "team.view", "agent.availability", "dashboard.view", "realtime.listen",
-            "quote.edit", "followup.edit", "attachment.create", "attachment.view", "consent.record", "consent.check", "dnc.add",
-            "calendar.view", "sla.view", "absence.plan", "experiment.expose",
+            "quote.edit", "followup.edit", "attachment.create", "attachment.view", "consent.record", "consent.check",
+            "dnc.add", "calendar.view", "sla.view", "absence.plan", "experiment.expose",
         }
     ),
     Role.compliance_auditor: frozenset(
