@@ -47,7 +47,7 @@ class Snapshot:
 
 
 def may_see(actor: Actor, event: Event, owners: Owners) -> bool:
-    """Tell whether an event is for this person: their leads, those given to or taken from them, their team's, or all.
+    """Tell whether an event is for this person: named in it, about their leads, their team's, or all.
 
     The same words as `crm.visibility`, for one event at a time.
     """
@@ -61,6 +61,7 @@ def may_see(actor: Actor, event: Event, owners: Owners) -> bool:
     else:
         owner, team = owners.get(event.aggregate_id, (None, None))
         people = {owner, _id(event.payload.get("user_id")), _id(event.payload.get("previous_user_id"))}
+        people.update(map(_id, event.payload.get("user_ids") or ()))
         teams = {team}
     if actor.may("lead.view.own") and actor.user_id in people:
         return True

@@ -108,7 +108,7 @@ async def settle(tx: Tx, leads: Collection[UUID], *, now: datetime) -> list[Lead
     """
     ordered = sorted(set(leads))
     await tx.fetch(LOCK, ordered)
-    happened = await _events(tx, ordered)
+    happened = await happened_to(tx, ordered)
     folded = await work_out(tx, happened, await rule_sets(tx), ordered, now=now)
     await _keep(tx, ordered, folded)
     since = await tx.fetchval(BEGUN, tx.actor.tenant_id)
@@ -152,7 +152,7 @@ async def _calendars(
     return known.__getitem__
 
 
-async def _events(tx: Tx, leads: Sequence[UUID]) -> dict[UUID, list[Event]]:
+async def happened_to(tx: Tx, leads: Sequence[UUID]) -> dict[UUID, list[Event]]:
     """Return what happened to leads and their check-ins, and what has been told of them."""
     found: dict[UUID, list[Event]] = {}
     for row in await tx.fetch(EVENTS, tx.actor.tenant_id, leads, sorted({*READS, *TOLD, WITHDRAWN})):

@@ -1,5 +1,18 @@
 """Looking at clocks and rules."""
 
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from crm import visibility
+from crm.calendars import queries as calendars
+from crm.calendars.rules import ALWAYS
+from crm.db import Tx
+from crm.paging import Cursor
+from crm.sql import Args
+
 CLOCK = """c.id, c.kind, c.cycle_no, c.state, c.status, c.rule_code, c.rule_version, c.time_basis, c.target_s,
   c.team_id, c.check_in_id, c.started_at, c.consumed_s, c.counted_until, c.due_at, c.breached_at, c.ended_at,
   c.end_reason, c.late_by_s, c.pauses"""
@@ -51,7 +64,7 @@ async def overdue(
 
     :raises crm.cursors.BadCursor: when the cursor is not one of this list.
     """
-    place = Cursor.of("sla.overdue", tx.actor, kind, team_id)
+    place = Cursor.of("sla.overdue", tx.actor, sort="due_at", filter=[kind, team_id])
     args = Args([tx.actor.tenant_id, now])
     wanted = ["c.tenant_id = $1::uuid", "c.ended_at is null", "c.state in ('running', 'breached')",
               "c.due_at <= $2::timestamptz", visibility.condition(tx.actor, args)]  # fmt: skip
@@ -60,8 +73,8 @@ async def overdue(
     if team_id:
         wanted.append(f"l.team_id = {args.add(team_id, 'uuid')}")
     if cursor:
-        due_at, last_id = place.read(cursor, "timestamptz")
-        wanted.append(f"(c.due_at, c.id) > ({args.add(due_at, 'timestamptz')}, {args.add(last_id, 'uuid')})")
+        after = place.read(cursor, "timestamptz")
+        wanted.append(f"(c.due_at, c.id) > ({args.add(after.value, 'timestamptz')}, {args.add(after.row_id, 'uuid')})")
     rows = await tx.fetch(
         f"select {CLOCK}, c.lead_id, l.owner_id, l.status as lead_status"
         " from crm.sla_clock c join crm.lead l on l.tenant_id = c.tenant_id and l.id = c.lead_id"
@@ -70,3 +83,11 @@ async def overdue(
     )
     page = [await _as_it_stands(tx, dict(row), now) for row in rows[:limit]]
     return page, place.sign(rows[limit - 1]["due_at"], rows[limit - 1]["id"]) if len(rows) > limit else None
+
+
+async def rule_sets(tx: Tx) -> list[asyncpg.Record]:
+    """Return every rule set ever published, the latest version first."""
+    return await tx.fetch(
+        "select version, valid_from, rules, published_by, created_at from crm.sla_rule_set"
+        " where tenant_id = $1::uuid order by version desc", tx.actor.tenant_id,
+    )  # fmt: skip
