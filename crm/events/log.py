@@ -45,12 +45,19 @@ async def record(
     await record_many(tx, [(aggregate_type, aggregate_id, event_type, payload or {})], at=at)
 
 
+MANY = """
+insert into crm.event_log
+  (tenant_id, aggregate_type, aggregate_id, event_type, payload_json, occurred_at, actor_user_id, causation_id)
+select $1::uuid, e.aggregate_type, e.aggregate_id, e.event_type, e.payload::jsonb, $6::timestamptz, $7::uuid, $8::uuid
+  from unnest($2::text[], $3::uuid[], $4::text[], $5::text[])
+       as e(aggregate_type, aggregate_id, event_type, payload)
+"""
+
+
 async def record_many(tx: Tx, events: Iterable[tuple[str, UUID, str, Mapping[str, Any]]], *, at: datetime) -> None:
-    """Write several events (aggregate type, aggregate id, event type, payload) of one instant in one round trip."""
-    actor = tx.actor
-    rows = [
-        (actor.tenant_id, kind, which, happened, to_json(payload), at, actor.user_id, actor.trace_id)
-        for kind, which, happened, payload in events
-    ]
-    await tx.executemany(SQL, rows)
+    """Write several events (aggregate type, aggregate id, event type, payload) of one instant in one statement."""
+    rows = [(kind, which, happened, to_json(payload)) for kind, which, happened, payload in events]
+    if rows:
+        actor, columns = tx.actor, [list(column) for column in zip(*rows, strict=True)]
+        await tx.execute(MANY, actor.tenant_id, *columns, at, actor.user_id, actor.trace_id)
     tx.recorded(events=len(rows))

@@ -135,10 +135,8 @@ async def _record_assignments(tx: Tx, given: Sequence[asyncpg.Record], *, now: d
             happened.append((row["id"], row["contact_id"], "lead.status_changed", moved))
     await timeline.record_many(tx, happened, at=now)
     await events.record_many(tx, [("lead", lead, kind, detail) for lead, _, kind, detail in happened], at=now)
-    for row in given if tx.actor.user_id else ():
-        await audit.of_person(
-            tx, "lead.assign", "lead", row["id"], {"user_id": row["user_id"], "team_id": row["team_id"]}, at=now
-        )
+    done = [(row["id"], {"user_id": row["user_id"], "team_id": row["team_id"]}) for row in given]
+    await audit.of_person_many(tx, "lead.assign", "lead", done, at=now)
 
 
 @operation("lead.reassign")

@@ -48,17 +48,16 @@ async def record(
 
 MANY = """
 insert into crm.activity (tenant_id, id, contact_id, lead_id, kind, detail, actor_user_id, occurred_at, created_at)
-values ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::text, $6::jsonb, $7::uuid, $8::timestamptz, $8::timestamptz)
+select $1::uuid, a.id, a.contact_id, a.lead_id, a.kind, a.detail::jsonb, $7::uuid, $8::timestamptz, $8::timestamptz
+  from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[]) as a(id, contact_id, lead_id, kind, detail)
 """
 
 
 async def record_many(tx: Tx, activities: Iterable[tuple[UUID, UUID, str, Mapping[str, Any]]], *, at: datetime) -> None:
-    """Write several activities (lead, contact, kind, detail) of one instant in one round trip, in their order."""
-    actor = tx.actor
-    await tx.executemany(
-        MANY,
-        [
-            (actor.tenant_id, ids.new(), contact_id, lead_id, kind, to_json(detail), actor.user_id, at)
-            for lead_id, contact_id, kind, detail in activities
-        ],
-    )
+    """Write several activities (lead, contact, kind, detail) of one instant in one statement, in their order."""
+    rows = [
+        (ids.new(), contact_id, lead_id, kind, to_json(detail)) for lead_id, contact_id, kind, detail in activities
+    ]  # fmt: skip
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        await tx.execute(MANY, tx.actor.tenant_id, *columns, tx.actor.user_id, at)
