@@ -96,10 +96,10 @@ def reasons(first: Person, second: Person) -> frozenset[Reason]:
     if by_name is None:
         return frozenset()
     signs = {
-        Reason.same_country: first.country is not None and first.country == second.country,
+        Reason.same_country: bool(first.country) and first.country == second.country,
         Reason.same_campaign_day: not set(first.enquiries).isdisjoint(second.enquiries),
-        Reason.phone_hint: first.phone is not None and first.phone == second.phone,
-        Reason.email_hint: first.email is not None and first.email == second.email,
+        Reason.phone_hint: bool(first.phone) and first.phone == second.phone,
+        Reason.email_hint: bool(first.email) and first.email == second.email,
         Reason.complementary: is_complementary(first, second) or is_complementary(second, first),
     }
     return frozenset({by_name, *(reason for reason, holds in signs.items() if holds)})

@@ -227,7 +227,10 @@ with replay as (
            'campaign', campaign, 'adset', adset, 'ad', ad, 'form', form,
            'acquired_at', coalesce(acquired_at, $4::timestamptz), 'acquired_at_known', acquired_at is not null,
            'received_at', $4::timestamptz, 'is_test', is_test, 'is_duplicate', is_duplicate,
-           'loss_reason', loss_reason, 'cycle_no', 1, 'import_id', import_id),
+           'loss_reason', loss_reason, 'cycle_no', 1, 'import_id', import_id)
+           || case when email_of <> contact_id then jsonb_build_object('other_contact_id', email_of)
+                   when phone_of <> contact_id then jsonb_build_object('other_contact_id', phone_of)
+                   else '{{}}' end,
          $4::timestamptz, $2::uuid, $3::uuid
     from fresh
 ), new_audit as (

@@ -306,13 +306,14 @@ class TestUndo:
                 await do(other_tenant.admin, operations.undo, nowhere, now=now)
 
 
+SAID = st.tuples(st.sampled_from(["sms", "email", "call"]), st.sampled_from(["granted", "denied"]))
 PEOPLE = st.lists(
     st.tuples(
         st.sampled_from(["", "Ayşe", "Ayşe Yılmaz", "Yılmaz Ayşe Nur"]),
         st.sampled_from(["", *PHONES]),
         st.sampled_from(["", "a@b.com", "c@d.com"]),
         st.sampled_from([None, "tr", "en"]),
-        st.lists(st.tuples(st.sampled_from(["sms", "email", "call"]), st.sampled_from(["granted", "denied"])), max_size=2),
+        st.lists(SAID, max_size=2),
     ),
     min_size=3, max_size=7,
 )  # fmt: skip
