@@ -1,8 +1,9 @@
 """What distribution changes: leads given to people with the reasons kept, and who takes part in it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from crm import audit, errors, events, ids
@@ -10,21 +11,23 @@ from crm.db import Tx, to_json
 from crm.leads import operations as leads
 from crm.leads.operations import Assignment
 from crm.operation import operation
-from crm.routing import rules
-from crm.routing.rules import Member, Pick
+from crm.routing import explain, facts, rules, sets
+from crm.routing.facts import Facts, Waiting
+from crm.routing.floor import Floor
+from crm.routing.rules import Decision
+from crm.routing.turns import Pool
 
 BATCH = 200
 """Leads given out in one transaction."""
+OF_ONE_DEMAND = 50
+"""Leads that wait for the same, looked at in one run."""
+KEEP_POOLS = 50
+"""Every so many runs the pools' credits are kept with the run: replay begins there."""
 REASON = "router.round_robin"
 
+OPEN = facts.OPEN
 WAITING = "owner_id is null and status in ('new', 'assigned') and not is_test"
 """A lead that distribution has to give to somebody; test leads and leads further on are left alone. An index has it."""
-OPEN = "owner_id is not null and status not in ('won', 'lost') and not is_test"
-"""A lead that somebody has in hand; it takes of their capacity. An index has it."""
-
-STANDING = ("user_id", "weight", "capacity", "credit", "accepting", "is_active")
-
-Credits = dict[tuple[UUID, UUID], int]
 
 
 class UnknownMember(errors.NotFound):
@@ -33,218 +36,269 @@ class UnknownMember(errors.NotFound):
     code = "routing.member_unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Team:
-    """A team whose leads are looked at; the default team also has those that name none."""
-
-    id: UUID
-    is_default: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A lead and what was decided about it."""
-
-    lead_id: UUID
-    team_id: UUID | None
-    pick: Pick
+async def next_moment(tx: Tx, now: datetime) -> datetime | None:
+    """Return the next instant (UTC) at which time alone may find somebody for a lead that waits."""
+    found: datetime | None = await tx.fetchval(
+        "select min(next_at) from crm.routing_hold where tenant_id = $1::uuid and next_at > $2::timestamptz",
+        tx.actor.tenant_id, now,
+    )  # fmt: skip
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What one transaction did. `is_full`: it gave out as many as one may, and there may be more."""
+    """What one transaction did. `is_full`: it did as much as one may, and there may be more."""
 
     assigned: list[UUID]
     kept_waiting: list[UUID]
     is_full: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run: its place in the order of all runs of the tenant, when, by which rules, on what."""
+
+    no: int
+    at: datetime
+    rule_set_id: UUID | None
+    facts: Facts
+    pools: Mapping[str, Pool]
+    waiting: Mapping[UUID, Waiting]
+
+
 @operation("routing.route")
 async def route(tx: Tx, arrived: Collection[UUID], *, now: datetime) -> Routed:
-    """Give the oldest waiting leads of the arrived leads' teams to people with room, in the order they were received.
+    """Give waiting leads, the arrived among them, to people with room, the longest waiting first.
 
-    An arrived lead for which nobody has room waits; that decision is stored the first time only. Asking again about
-    leads that are given or no longer there changes nothing.
+    A lead for which nobody is free waits; that decision is stored the first time, and when its reason changes. Asking
+    again about leads that are given or no longer there changes nothing. Runs of one tenant come one after another.
     """
-    rows = await tx.fetch(
-        f"select distinct team_id from crm.lead where tenant_id = $1::uuid and id = any($2::uuid[]) and {WAITING}",
-        tx.actor.tenant_id,
-        list(arrived),
-    )
-    wanted = {row["team_id"] for row in rows}
-    teams = await _teams(tx)
-    chosen = [team for team in teams if team.id in wanted or (team.is_default and None in wanted)]
-    return await _distribute(tx, chosen, arrived if rows else [], now=now)
+    return await _run(tx, arrived, now)
 
 
 @operation("routing.route")
 async def sweep(tx: Tx, *, now: datetime) -> Routed:
-    """Do the same for every team that has leads waiting, whatever woke us: nothing waits because a bell was missed."""
-    teams = await tx.fetch(
-        f"""select t.id, t.is_default from crm.team t where t.tenant_id = $1::uuid and (
-              exists (select from crm.lead where tenant_id = $1::uuid and team_id = t.id and {WAITING})
-              or t.is_default and exists (select from crm.lead
-                                           where tenant_id = $1::uuid and team_id is null and {WAITING}))""",
-        tx.actor.tenant_id,
-    )
-    if not teams:
+    """Do the same for whatever waits, whoever woke us: nothing waits because a bell was missed."""
+    await tx.execute(FORGET, tx.actor.tenant_id)
+    return await _run(tx, [], now)
+
+
+FORGET = """
+delete from crm.routing_hold h using crm.lead l
+ where h.tenant_id = $1::uuid and l.tenant_id = $1::uuid and l.id = h.lead_id
+   and (l.owner_id is not null or l.status in ('won', 'lost') or l.is_test)
+"""
+
+LOCK = """
+insert into crm.routing_state as s (tenant_id, run_no) values ($1::uuid, 0)
+on conflict (tenant_id) do update set run_no = s.run_no
+returning run_no
+"""
+
+CANDIDATES = f"""
+select id from unnest($2::uuid[]) as arrived(id)
+union
+select f.id from (select l.id from crm.lead l where l.tenant_id = $1::uuid and {WAITING}
+                     and not exists (select from crm.routing_hold h
+                                      where h.tenant_id = $1::uuid and h.lead_id = l.id)
+                   order by l.received_at, l.id limit {BATCH}) f
+union
+select r.id from (select l.id from crm.lead l where l.tenant_id = $1::uuid and l.status = 'recycled'
+                     and l.owner_id is null and not l.is_test
+                     and not exists (select from crm.routing_hold h
+                                      where h.tenant_id = $1::uuid and h.lead_id = l.id)
+                   limit {BATCH}) r
+union
+select d.lead_id from (select lead_id from crm.routing_hold
+                        where tenant_id = $1::uuid and next_at <= $3::timestamptz
+                        order by next_at, lead_id limit {BATCH}) d
+union
+select q.lead_id from (select lead_id from crm.routing_hold
+                        where tenant_id = $1::uuid and (demand is null or rule_set_id is distinct from $4::uuid)
+                        order by since, lead_id limit {BATCH}) q
+"""
+
+HEADS = f"""
+with recursive asked(demand) as (
+  (select demand from crm.routing_hold where tenant_id = $1::uuid and demand is not null order by demand limit 1)
+  union all
+  select (select h.demand from crm.routing_hold h where h.tenant_id = $1::uuid and h.demand > a.demand
+           order by h.demand limit 1)
+    from asked a where a.demand is not null
+)
+select h.lead_id, h.place from asked a cross join lateral (
+  select lead_id, row_number() over (order by since, lead_id) as place from crm.routing_hold
+   where tenant_id = $1::uuid and demand = a.demand order by since, lead_id limit {OF_ONE_DEMAND}) h
+ where a.demand is not null
+"""
+"""The longest waiting of each demand: what waits for the same gets the same answer, so a few of each say it all."""
+
+
+async def _run(tx: Tx, arrived: Collection[UUID], now: datetime) -> Routed:
+    """Decide under the tenant's lock, so that two routers never count the same room twice."""
+    no = 1 + int(await tx.fetchval(LOCK, tx.actor.tenant_id))
+    rule_set_id = await sets.live(tx, now)
+    asked = {row["id"] for row in await tx.fetch(CANDIDATES, tx.actor.tenant_id, list(arrived), now, rule_set_id)}
+    heads = {row["lead_id"]: row["place"] for row in await tx.fetch(HEADS, tx.actor.tenant_id)}
+    waiting = await facts.waiting(tx, asked | heads.keys(), now) if asked or heads else {}
+    if not waiting:
         tx.unchanged()
         return Routed([], [], is_full=False)
-    undecided = await tx.fetch(
-        f"""select id from crm.lead l where tenant_id = $1::uuid and {WAITING}
-             and not exists (select from crm.routing_decision d where d.tenant_id = $1::uuid and d.lead_id = l.id)
-           order by received_at, id limit {BATCH}""",
-        tx.actor.tenant_id,
-    )
-    return await _distribute(tx, [Team(*row) for row in teams], [row["id"] for row in undecided], now=now)
-
-
-async def _teams(tx: Tx) -> list[Team]:
-    rows = await tx.fetch(
-        "select id, is_default from crm.team where tenant_id = $1::uuid order by id", tx.actor.tenant_id
-    )
-    return [Team(*row) for row in rows]
-
-
-async def _distribute(tx: Tx, teams: Sequence[Team], arrived: Collection[UUID], *, now: datetime) -> Routed:
-    """Decide under a lock on the teams' members, so that two routers never count the same room twice."""
-    members = await _lock_members(tx, [team.id for team in teams])
-    open_leads = await _count_open(tx, {each.user_id for team in members.values() for each in team})
-    decided: list[Decided] = []
-    credits: Credits = {}
-    for team in teams:
-        standing = _standing(members[team.id], open_leads)
-        waiting = await _oldest_waiting(tx, team, min(rules.room(standing), BATCH - len(decided)))
-        picks, after = rules.pick(standing, len(waiting))
-        decided += [Decided(lead, team.id, one) for lead, one in zip(waiting, picks, strict=True)]
-        open_leads |= {each.user_id: each.open_leads for each in after}
-        if waiting:
-            credits |= {(team.id, each.user_id): each.credit for each in after}
-    given = await _give(tx, decided, credits, now=now)
-    full = {team.id: rules.pick(_standing(members[team.id], open_leads), 1)[0][0] for team in teams}
-    is_full = len(decided) >= BATCH
-    kept = [] if is_full else await _keep_waiting(tx, arrived, full, _default(teams), now=now)
-    if not given and not kept:
+    run = _Run(no, now, rule_set_id, await facts.load(tx, now), await facts.pools(tx), waiting)
+    horizons = {lead for lead, place in heads.items() if place == OF_ONE_DEMAND}
+    decisions, floor, is_full = await _decide(tx, run, horizons)
+    given = [each for each in decisions if each.user_id is not None]
+    said = [each for each in decisions if each.user_id is None and _said(run, each) != waiting[each.lead_id].said]
+    await _hold(tx, run, [each for each in decisions if each.user_id is None])
+    if not given and not said:
         tx.unchanged()
-    return Routed(given, kept, is_full=is_full)
+        return Routed([], [], is_full=False)
+    kept_as = await _keep(tx, run, [*given, *said], floor)
+    assigned = await _give(tx, run, given, kept_as)
+    await _tell(tx, run, [*given, *said], now=now)
+    return Routed(assigned, [each.lead_id for each in said], is_full=is_full)
 
 
-def _standing(members: Iterable[Member], open_leads: Mapping[UUID, int]) -> list[Member]:
-    return [replace(each, open_leads=open_leads.get(each.user_id, 0)) for each in members]
+async def _decide(tx: Tx, run: _Run, horizons: Collection[UUID]) -> tuple[list[Decision], Floor, bool]:
+    """Decide, then lock those to be given; when somebody works on one now, decide again without it."""
+    compiled = await sets.compiled(tx, run.rule_set_id)
+    busy: set[UUID] = set()
+    while True:
+        floor = run.facts.floor(run.pools)
+        queue = [each.enquiry for lead, each in run.waiting.items() if lead not in busy]
+        queue.sort(key=lambda lead: (lead.since, lead.id))
+        decisions: list[Decision] = []
+        given, is_full = 0, False
+        for lead in queue:
+            decisions.append(rules.decide(compiled, floor, lead, run.at))
+            given += decisions[-1].user_id is not None
+            # Beyond the last one looked at of a demand that is being served, somebody older may wait unseen.
+            if is_full := given >= BATCH or (lead.id in horizons and decisions[-1].user_id is not None):
+                break
+        wanted = [each.lead_id for each in decisions if each.user_id is not None]
+        missed = set(wanted) - {row["id"] for row in await tx.fetch(LOCK_LEADS, tx.actor.tenant_id, wanted)}
+        if not missed:
+            return decisions, floor, is_full or len(run.waiting) >= BATCH
+        busy |= missed
 
 
-def _default(teams: Iterable[Team]) -> UUID | None:
-    return next((team.id for team in teams if team.is_default), None)
+LOCK_LEADS = """
+select l.id from unnest($2::uuid[]) as i(id) join crm.lead l on l.tenant_id = $1::uuid and l.id = i.id
+ where l.owner_id is null and l.status not in ('won', 'lost') order by l.id for update of l skip locked
+"""
 
 
-async def _lock_members(tx: Tx, teams: Collection[UUID]) -> dict[UUID, list[Member]]:
-    """Return the members of teams, locked in a fixed order until the transaction ends."""
-    rows = await tx.fetch(
-        """select m.team_id, m.user_id, m.weight, m.capacity, m.credit, m.accepting, u.is_active
-             from crm.routing_member m
-             join crm.user_account u on u.tenant_id = m.tenant_id and u.id = m.user_id
-            where m.tenant_id = $1::uuid and m.team_id = any($2::uuid[])
-            order by m.team_id, m.user_id for update of m""",
-        tx.actor.tenant_id,
-        list(teams),
+def _said(run: _Run, decision: Decision) -> str:
+    """Return what was decided in short: said again only when it differs."""
+    first = decision.reasons[0]
+    return f"{run.rule_set_id or ''}:{decision.rule}:{first['code']}:{first.get('stage', '')}:{first.get('ring', 0)}"
+
+
+HOLD = """
+insert into crm.routing_hold as h (tenant_id, lead_id, since, demand, next_at, queue, said, exposed,
+                                   rule_set_id)
+select $1::uuid, i.*, $9::uuid
+  from unnest($2::uuid[], $3::timestamptz[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[], $8::text[]) as i
+on conflict (tenant_id, lead_id) do update
+   set since = excluded.since, demand = excluded.demand, next_at = excluded.next_at, queue = excluded.queue,
+       said = excluded.said, exposed = excluded.exposed, rule_set_id = excluded.rule_set_id
+"""
+
+
+async def _hold(tx: Tx, run: _Run, decisions: Sequence[Decision]) -> None:
+    """Note of those who wait what they wait for; untouched where it is known already."""
+    rows = []
+    for each in decisions:
+        known, said = run.waiting[each.lead_id], _said(run, each)
+        exposed = each.experiment or known.exposed
+        after = (said, each.demand, each.next_at, exposed)
+        if after != (known.said, known.demand, known.next_at, known.exposed):
+            lead = known.enquiry
+            rows.append((lead.id, lead.since, each.demand, each.next_at, lead.queue, said, exposed))
+    if rows:
+        await tx.execute(HOLD, tx.actor.tenant_id, *map(list, zip(*rows, strict=True)), run.rule_set_id)
+
+
+KEEP_RUN = """
+insert into crm.routing_run (tenant_id, no, decided_at, rule_set_id, roster, facts, has_pools)
+values ($1::uuid, $2::bigint, $3::timestamptz, $4::uuid, $5::bytea, $6::bytea, $7::boolean)
+"""
+KEEP_ROSTER = """
+insert into crm.routing_roster (tenant_id, digest, body, created_at)
+values ($1::uuid, $2::bytea, $3::bytea, $4::timestamptz) on conflict do nothing
+"""
+KEEP_POOL = """
+insert into crm.routing_pool as p (tenant_id, key, turn, holders, credits, updated_at)
+values ($1::uuid, $2::text, $3::bigint, $4::uuid[], $5::bigint[], $6::timestamptz)
+on conflict (tenant_id, key) do update
+   set turn = excluded.turn, holders = excluded.holders, credits = excluded.credits, updated_at = excluded.updated_at
+"""
+
+
+async def _keep(tx: Tx, run: _Run, decisions: Sequence[Decision], floor: Floor) -> dict[UUID, UUID]:
+    """Keep what the run was decided on, and the turns taken; return each lead's decision."""
+    tenant, has_pools = tx.actor.tenant_id, run.no % KEEP_POOLS == 1
+    digest, body = facts.pack_roster(run.facts)
+    enquiries = [run.waiting[each.lead_id].enquiry for each in decisions]
+    packed = facts.pack_run(run.facts, enquiries, run.pools if has_pools else None)
+    await tx.execute(KEEP_ROSTER, tenant, digest, body, run.at)
+    await tx.execute(KEEP_RUN, tenant, run.no, run.at, run.rule_set_id, digest, packed, has_pools)
+    await tx.execute("update crm.routing_state set run_no = $2::bigint where tenant_id = $1::uuid", tenant, run.no)
+    turned = [(key, pool) for key, pool in floor.settled().items() if pool != run.pools.get(key)]
+    await tx.executemany(
+        KEEP_POOL,
+        [
+            (tenant, key, pool.turn, list(pool.credits), list(pool.credits.values()), run.at)
+            for key, pool in sorted(turned)
+        ],
     )
-    found: dict[UUID, list[Member]] = {team: [] for team in teams}
-    for row in rows:
-        found[row["team_id"]].append(Member(**{name: row[name] for name in STANDING}))
-    return found
+    return await _store_decisions(tx, run, decisions, floor)
 
 
-async def _count_open(tx: Tx, users: Collection[UUID]) -> dict[UUID, int]:
-    """Count what people have in hand, live; a statement of its own, so that it sees what was done before our lock."""
-    rows = await tx.fetch(
-        f"""select owner_id, count(*)::int as open_leads from crm.lead
-             where tenant_id = $1::uuid and owner_id = any($2::uuid[]) and {OPEN} group by owner_id""",
-        tx.actor.tenant_id,
-        list(users),
-    )
-    return {row["owner_id"]: row["open_leads"] for row in rows}
+async def _store_decisions(tx: Tx, run: _Run, decisions: Sequence[Decision], floor: Floor) -> dict[UUID, UUID]:
+    kept_as = {each.lead_id: ids.new() for each in decisions}
+    await tx.executemany(
+        """insert into crm.routing_decision (tenant_id, id, lead_id, team_id, user_id, strategy, reasons, decided_at,
+                                             run_no, rule_set_id, rule, standing)
+           values ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6::text, $7::jsonb, $8::timestamptz,
+                   $9::bigint, $10::uuid, $11::text, $12::bytea)""",
+        [
+            (tx.actor.tenant_id, kept_as[each.lead_id], each.lead_id, each.team_id, each.user_id, rules.STRATEGY,
+             to_json(each.reasons), run.at, run.no, run.rule_set_id, each.rule,
+             explain.pack(each.standings, floor.place))
+            for each in decisions
+        ],
+    )  # fmt: skip
+    return kept_as
 
 
-async def _oldest_waiting(tx: Tx, team: Team, at_most: int) -> list[UUID]:
-    """Return and lock a team's leads that have waited longest; one that somebody works on now is left for later."""
-    if at_most <= 0:
+async def _give(tx: Tx, run: _Run, given: Sequence[Decision], kept_as: Mapping[UUID, UUID]) -> list[UUID]:
+    """Put leads into the hands decided on."""
+    if not given:
         return []
-    pools = ["team_id = $2::uuid"] + (["$2::uuid is not null and team_id is null"] if team.is_default else [])
-    found = []
-    for pool in pools:
-        found += await tx.fetch(
-            f"""select id, received_at from crm.lead where tenant_id = $1::uuid and {pool} and {WAITING}
-                order by received_at, id limit $3::int for update skip locked""",
-            tx.actor.tenant_id, team.id, at_most,
-        )  # fmt: skip
-    return [row["id"] for row in sorted(found, key=lambda row: (row["received_at"], row["id"]))[:at_most]]
-
-
-async def _give(tx: Tx, decided: Sequence[Decided], credits: Credits, *, now: datetime) -> list[UUID]:
-    if not decided:
-        return []
-    decisions = await _store_decisions(tx, decided, now=now)
+    lead_ids = [each.lead_id for each in given]
     await tx.execute(
-        """update crm.routing_member m set credit = i.credit
-             from unnest($2::uuid[], $3::uuid[], $4::int[]) as i(team_id, user_id, credit)
-            where m.tenant_id = $1::uuid and m.team_id = i.team_id and m.user_id = i.user_id
-              and m.credit <> i.credit""",
-        tx.actor.tenant_id, [team for team, _ in credits], [user for _, user in credits], list(credits.values()),
+        "delete from crm.routing_hold where tenant_id = $1::uuid and lead_id = any($2::uuid[])",
+        tx.actor.tenant_id, lead_ids,
     )  # fmt: skip
     assignments = [
-        Assignment(each.lead_id, each.pick.user_id, REASON, each.team_id, decision)
-        for each, decision in zip(decided, decisions, strict=True)
+        Assignment(each.lead_id, each.user_id, REASON, each.team_id, kept_as[each.lead_id]) for each in given
     ]
-    return await leads.assign_many(tx, assignments, only_waiting=True, now=now)
+    return await leads.assign_many(tx, assignments, only_waiting=True, now=run.at)
 
 
-async def _keep_waiting(
-    tx: Tx, arrived: Collection[UUID], full: dict[UUID, Pick], default: UUID | None, *, now: datetime
-) -> list[UUID]:
-    """Say once why an arrived lead waits."""
-    rows = await tx.fetch(
-        f"""select id, team_id from crm.lead l where tenant_id = $1::uuid and id = any($2::uuid[]) and {WAITING}
-             and not exists (select from crm.routing_decision d
-                              where d.tenant_id = $1::uuid and d.lead_id = l.id and d.user_id is null)""",
-        tx.actor.tenant_id,
-        list(arrived),
-    )
-    waits = []
-    for row in rows:
-        team = row["team_id"] or default
-        nobody = full.get(team) if team else Pick(None, [{"code": "no_team"}])
-        if nobody and nobody.user_id is None:
-            waits.append(Decided(row["id"], team, nobody))
-    await _store_decisions(tx, waits, now=now)
-    await events.record_many(
-        tx,
-        [
-            (
-                "lead",
-                each.lead_id,
-                "lead.kept_waiting",
-                {"reason": each.pick.reasons[0]["code"], "team_id": each.team_id},
-            )
-            for each in waits
-        ],
-        at=now,
-    )
-    return [each.lead_id for each in waits]
-
-
-async def _store_decisions(tx: Tx, decided: Sequence[Decided], *, now: datetime) -> list[UUID]:
-    """Keep decisions with their reasons; return their ids in order."""
-    fresh = [ids.new() for _ in decided]
-    await tx.executemany(
-        """insert into crm.routing_decision (tenant_id, id, lead_id, team_id, user_id, strategy, reasons, decided_at)
-           values ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6::text, $7::jsonb, $8::timestamptz)""",
-        [
-            (tx.actor.tenant_id, decision, each.lead_id, each.team_id, each.pick.user_id, rules.STRATEGY,
-             to_json(each.pick.reasons), now)
-            for decision, each in zip(fresh, decided, strict=True)
-        ],
-    )  # fmt: skip
-    return fresh
+async def _tell(tx: Tx, run: _Run, decisions: Iterable[Decision], *, now: datetime) -> None:
+    """Write the events of who waits, and of who met an experiment for the first time."""
+    happened: list[tuple[str, UUID, str, dict[str, Any]]] = []
+    for each in decisions:
+        if each.user_id is None:
+            told = {"reason": each.reasons[0]["code"], "team_id": each.team_id, "rule": each.rule}
+            happened.append(("lead", each.lead_id, "lead.kept_waiting", told))
+        if each.experiment and each.experiment != run.waiting[each.lead_id].exposed:
+            side = {"experiment": each.experiment, "variant": each.variant, "lead_id": each.lead_id}
+            happened.append(("lead", each.lead_id, "experiment.exposed", side))
+    if happened:
+        await events.record_many(tx, happened, at=now)
 
 
 @operation("routing.manage")

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from crm import visibility
 from crm.db import Tx
+from crm.leads.queries import require_visible
+from crm.routing import explain, facts
 from crm.routing.operations import OPEN
 from crm.sql import Args
 
@@ -36,3 +38,46 @@ async def decisions(tx: Tx, lead_id: UUID) -> list[dict[str, Any]]:
         *args,
     )
     return [dict(row) for row in rows]
+
+
+WHY = """
+select d.id, d.lead_id, d.team_id, d.user_id, d.strategy, d.reasons, d.decided_at, d.run_no, d.rule, d.rule_set_id,
+       s.version as rule_set_version, d.standing, o.body as roster
+  from crm.routing_decision d
+  left join crm.routing_rule_set s on s.tenant_id = d.tenant_id and s.id = d.rule_set_id
+  left join crm.routing_run r on r.tenant_id = d.tenant_id and r.no = d.run_no
+  left join crm.routing_roster o on o.tenant_id = r.tenant_id and o.digest = r.roster
+ where d.tenant_id = $1::uuid and d.lead_id = $2::uuid
+ order by d.decided_at desc, d.id desc limit 50
+"""
+
+WAITS = """
+select since, next_at, queue from crm.routing_hold h
+ where tenant_id = $1::uuid and lead_id = $2::uuid
+   and exists (select from crm.lead l where l.tenant_id = $1::uuid and l.id = $2::uuid and l.owner_id is null)
+"""
+
+MOVES = """
+select status, from_user_id, to_team_id, moved_at from crm.routing_move
+ where tenant_id = $1::uuid and lead_id = $2::uuid order by moved_at desc
+"""
+
+
+async def why(tx: Tx, lead_id: UUID) -> dict[str, Any]:
+    """Return why a lead went to whom it went, or to nobody: decisions the latest first, what it waits for, its moves.
+
+    Each decision comes in codes, in a sentence of Turkish and of English, and with everybody who was considered.
+
+    :raises LeadNotFound: when there is no such lead for the actor.
+    """
+    await require_visible(tx, lead_id)
+    decided = []
+    for row in await tx.fetch(WHY, tx.actor.tenant_id, lead_id):
+        told = dict(row)
+        packed, roster = told.pop("standing"), told.pop("roster")
+        told["considered"] = explain.unpack(packed, facts.unpack_seats(roster)) if packed and roster else []
+        told["sentence"] = explain.sentences(row["rule"], row["reasons"])
+        decided.append(told)
+    waits = await tx.fetchrow(WAITS, tx.actor.tenant_id, lead_id)
+    moves = await tx.fetch(MOVES, tx.actor.tenant_id, lead_id)
+    return {"decisions": decided, "waits": waits and dict(waits), "moves": [dict(move) for move in moves]}

@@ -1,94 +1,370 @@
-"""Weighted round robin with capacity, as arithmetic: no database, no clock.
+"""Who gets a lead, and why: facts about people (a `Floor`) and leads in, decisions out. No database, no clock."""
 
-Smooth weighted round robin: at each turn everyone with room gains their weight in credit, the richest is chosen and
-pays what all gained together. Over any stretch in which the same people have room, shares follow weights exactly and
-nobody gets a burst. Who has no room keeps their credit.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from crm.experiments.rules import bucket
+from crm.routing.floor import (
+    ABLE,
+    ABSENT,
+    CLOSED,
+    CODES,
+    COOLING_OFF,
+    DAY_FULL,
+    INACTIVE,
+    LANGUAGE,
+    NOT_ACCEPTING,
+    SKILL,
+    TERRITORY,
+    Floor,
+    Scope,
+    Seat,
+)
+from crm.routing.rulesets import (
+    Compiled,
+    Demand,
+    Hold,
+    Plain,
+    PoolTarget,
+    SkillsTarget,
+    SplitTarget,
+    TeamTarget,
+    fold,
+    key_of,
+)
+from crm.routing.turns import Draw
+
 STRATEGY = "weighted_round_robin"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One person of a team as distribution sees them. `open_leads`: leads in hand whose cycle has not ended."""
-
-    user_id: UUID
-    weight: int
-    capacity: int
-    open_leads: int = 0
-    credit: int = 0
-    accepting: bool = True
-    is_active: bool = True
-
-    @property
-    def reason_against(self) -> str | None:
-        """Why this person gets no lead now, as a code; None when they may get one."""
-        if not self.is_active:
-            return "inactive"
-        if not self.accepting:
-            return "not_accepting"
-        return "full" if self.open_leads >= self.capacity else None
-
 
 Reason = Mapping[str, Any]
 """One line of an explanation: a `code`, and the figures it was said on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
-    """Who gets a lead (None: it waits), and why: first the outcome, then how each person considered stood."""
+class Enquiry:
+    """A lead as distribution sees it. `since`: when it began to wait; `cooled`: to whom it may not return until when.
 
-    user_id: UUID | None
-    reasons: Sequence[Reason]
-
-
-def room(members: Sequence[Member]) -> int:
-    """Return how many leads these people can take together."""
-    return sum(each.capacity - each.open_leads for each in members if each.reason_against is None)
-
-
-def pick(members: Sequence[Member], leads: int) -> tuple[list[Pick], list[Member]]:
-    """Choose somebody for each of so many leads; return the choices, and the members as they stand then.
-
-    The order of `members` does not matter: between equal credits the lower id goes first.
+    `handed`: somebody gave it to its team by hand; `queue`: the status that brought it to the administrators' queue.
     """
-    standing = sorted(members, key=lambda each: each.user_id)
-    picks = []
-    for _ in range(leads):
-        one, standing = _turn(standing)
-        picks.append(one)
-    return picks, standing
+
+    id: UUID
+    since: datetime
+    campaign: str | None = None
+    adset: str | None = None
+    keyword: str | None = None
+    geography: str | None = None
+    country: str | None = None
+    source: str | None = None
+    platform: str | None = None
+    form: str | None = None
+    language: str | None = None
+    team_id: UUID | None = None
+    handed: bool = False
+    queue: str | None = None
+    cooled: Mapping[UUID, datetime] = field(default_factory=dict)
 
 
-def _turn(members: list[Member]) -> tuple[Pick, list[Member]]:
-    able = [each for each in members if each.reason_against is None]
-    if not able:
-        return Pick(None, [{"code": "no_capacity" if members else "no_members"}, *map(_explain, members)]), members
-    pot = sum(each.weight for each in able)
-    richer = [
-        replace(each, credit=each.credit + each.weight) if each.reason_against is None else each for each in members
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How those considered stood: seats in order, a code for each, weights, and credits in units of `turns.LEAD`."""
+
+    seats: Sequence[Seat]
+    codes: bytes
+    weights: Sequence[int]
+    credits: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who gets a lead (None: it waits), by which rule, and everything it was decided on.
+
+    `demand` names what it waits for (two leads of one demand get one answer), `next_at` the next instant at which
+    time alone may change the answer.
+    """
+
+    lead_id: UUID
+    user_id: UUID | None
+    team_id: UUID | None
+    rule: str
+    reasons: Sequence[Reason]
+    standings: Sequence[Standing] = ()
+    demand: int | None = None
+    next_at: datetime | None = None
+    experiment: str | None = None
+    variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one lead asks of a person. `key`: leads of one key ask the same."""
+
+    skills: Mapping[str, int]
+    language: str | None
+    regions: frozenset[str]
+    cooled: Mapping[UUID, datetime]
+    key: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for one lead now: the target (of an experiment: the lead's side), and of whom."""
+
+    demand: Demand
+    target: Plain
+    variant: str | None
+    ring: int
+    wish: Wish
+    beyond: Hold | None
+    """The hold whose deadline has passed."""
+
+    @property
+    def key(self) -> Any:
+        """Leads of one key get one answer while nobody's room grows."""
+        return key_of(self.target), self.wish.key, self.beyond
+
+    @property
+    def experiment(self) -> str | None:
+        """The experiment whose side this is."""
+        return self.demand.target.experiment if isinstance(self.demand.target, SplitTarget) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What asking came to: the seat that gets the lead, everybody's standing, the turns that were drawn."""
+
+    seat: Seat | None
+    standings: tuple[Standing, ...]
+    draws: tuple[Draw, ...] = ()
+    stage: str = "target"
+
+
+def decide_all(rules: Compiled, floor: Floor, leads: Iterable[Enquiry], at: datetime) -> list[Decision]:
+    """Decide about leads, the longest waiting first; the floor changes with each."""
+    return [decide(rules, floor, lead, at) for lead in sorted(leads, key=lambda lead: (lead.since, lead.id))]
+
+
+def decide(rules: Compiled, floor: Floor, lead: Enquiry, at: datetime) -> Decision:
+    """Decide about one lead at an instant (UTC)."""
+    demand = wanted(rules, floor, lead)
+    if isinstance(demand, str):
+        code = "in_queue" if lead.queue else "no_team"
+        return Decision(lead.id, None, lead.team_id, demand, [{"code": code}], demand=_number(demand))
+    request = _request(demand, lead, at)
+    found = floor.answered.get(request.key)
+    if found is None:
+        found = _search(floor, request)
+        if found.seat is None:
+            floor.answered[request.key] = found  # room only shrinks within a run: the next one hears the same
+    if found.seat is None:
+        return _waits(floor, lead, request, found, at)
+    floor.give(found.seat.user_id)
+    return _given(lead, request, found, found.seat)
+
+
+def wanted(rules: Compiled, floor: Floor, lead: Enquiry) -> Demand | str:
+    """Return what is asked for a lead: by a rule, by the team it came for, by default; or the name of what asks not."""
+    if lead.handed and lead.team_id is not None and not lead.queue:
+        return _of_team("handed_to_team", lead.team_id, rules.hold)
+    if rules.rules and (demand := rules.first(values_of(lead))):
+        return demand
+    if lead.queue:
+        return "queue"
+    if lead.team_id is not None:
+        return _of_team("own_team", lead.team_id, rules.hold)
+    if rules.default is not None:
+        return rules.default
+    return _of_team("default_team", floor.default_team, rules.hold) if floor.default_team else "no_team"
+
+
+@lru_cache(maxsize=10_000)
+def _of_team(name: str, team_id: UUID, hold: Hold | None) -> Demand:
+    return Demand(name, TeamTarget(team_id=team_id), hold)
+
+
+def values_of(lead: Enquiry) -> list[str | tuple[str, ...] | None]:
+    """Return what rules compare, folded, in the cascade's order."""
+    places = tuple(fold(value) for value in (lead.geography, lead.country) if value)
+    first = (lead.queue, lead.campaign, lead.adset, lead.keyword)
+    rest = (lead.source, lead.platform, lead.form, lead.language)
+    return [
+        *(fold(value) if value else None for value in first),
+        places or None,
+        *(fold(value) if value else None for value in rest),
     ]
-    chosen = max((each for each in richer if each.reason_against is None), key=lambda each: each.credit)
-    reasons = [{"code": "chosen", "user_id": chosen.user_id}, *map(_explain, richer)]
-    after = [
-        replace(each, credit=each.credit - pot, open_leads=each.open_leads + 1) if each is chosen else each
-        for each in richer
+
+
+def _request(demand: Demand, lead: Enquiry, at: datetime) -> Request:
+    target, variant = demand.target, None
+    if isinstance(target, SplitTarget):
+        sides = target.variants
+        side = sides[bucket(target.experiment, lead.id, [each.share for each in sides])]
+        target, variant = side.target, side.name
+    ring, skills = _ring(target, lead, at)
+    cooled = {user: until for user, until in lead.cooled.items() if until > at}
+    wish = _wish(demand, lead, skills, cooled)
+    hold = demand.hold
+    beyond = hold if hold and at >= lead.since + timedelta(minutes=hold.minutes) else None
+    return Request(demand, target, variant, ring, wish, beyond)
+
+
+def _ring(target: Plain, lead: Enquiry, at: datetime) -> tuple[int, Mapping[str, int]]:
+    """Return how many rings have opened for a lead, and which skills are required then."""
+    if not isinstance(target, SkillsTarget):
+        return 0, {}
+    waited = at - lead.since
+    opened = [ring for ring in target.relax if waited >= timedelta(minutes=ring.after_minutes)]
+    return len(opened), opened[-1].require if opened else target.require
+
+
+def _wish(demand: Demand, lead: Enquiry, skills: Mapping[str, int], cooled: Mapping[UUID, datetime]) -> Wish:
+    language = lead.language.lower() if demand.language and lead.language else None
+    places = (lead.geography, lead.country) if demand.territory else ()
+    regions = frozenset(fold(value) for value in places if value)
+    key = (tuple(sorted(skills.items())), language, regions)
+    return Wish(skills, language, regions, cooled, (*key, lead.id) if cooled else key)
+
+
+def _search(floor: Floor, request: Request) -> Found:
+    """Ask the target, and when the deadline has passed the overflow team, of which nothing is asked but to be free."""
+    found = _ask(floor, request.target, request.wish)
+    if found.seat is not None or request.beyond is None:
+        return found
+    cooled = request.wish.cooled
+    free = Wish({}, None, frozenset(), cooled, ("overflow", request.wish.key) if cooled else "overflow")
+    target = _of_team("overflow", request.beyond.overflow_team_id, None).target
+    assert isinstance(target, TeamTarget)
+    over = _ask(floor, target, free)
+    return Found(over.seat, (*over.standings, *found.standings), over.draws, "overflow")
+
+
+def _ask(floor: Floor, target: Plain, wish: Wish) -> Found:
+    """Ask a target for somebody, and take the turns when there is one: of a pool of teams the team's, too."""
+    scopes = floor.scopes_of(target)
+    stands = [_stand(floor, scope, wish) for scope in scopes]
+    standings = [
+        Standing(scope.seats, bytes(codes), scope.weights, scope.credits[:])
+        for scope, (codes, _) in zip(scopes, stands, strict=True)
     ]
-    return Pick(chosen.user_id, reasons), after
+    with_somebody = [n for n, (_, able) in enumerate(stands) if able]
+    if not with_somebody:
+        return Found(None, tuple(standings))
+    chosen, draws = with_somebody[0], []
+    if isinstance(target, PoolTarget) and target.is_of_teams:
+        chosen, draw = _team_of_pool(floor, target, with_somebody)
+        draws.append(draw)
+    scope, able = scopes[chosen], stands[chosen][1]
+    place, draw = floor.take_turn(scope.key, scope.weights, scope.credits, able, scope.lots)
+    ordered = (standings[chosen], *standings[:chosen], *standings[chosen + 1 :])
+    return Found(scope.seats[place], ordered, (draw, *draws))
 
 
-def _explain(member: Member) -> Reason:
-    """Say how somebody stood when the choice was made; `credit` is the one they were compared by."""
-    return {
-        "code": member.reason_against or "has_room",
-        "user_id": member.user_id,
-        "weight": member.weight,
-        "credit": member.credit,
-        "open": member.open_leads,
-        "capacity": member.capacity,
-    }
+def _team_of_pool(floor: Floor, target: PoolTarget, able: Sequence[int]) -> tuple[int, Draw]:
+    key, teams = key_of(target), [share.holder for share in target.shares]
+    weights = [share.percent for share in target.shares]
+    return floor.take_turn(key, weights, floor.credits_of(key, teams), able, floor.lots_of(teams))
+
+
+def _stand(floor: Floor, scope: Scope, wish: Wish) -> tuple[bytearray, list[int]]:
+    """Return a code for each seat of a scope, and the places of those able."""
+    known = scope.known.get(wish.key)
+    if known is None:
+        static = bytes(_lasting(floor, seat, wish) for seat in scope.seats)
+        known = scope.known[wish.key] = (static, [n for n, code in enumerate(static) if code == ABLE])
+    codes, room, places, cooled = bytearray(known[0]), floor.room, scope.places, wish.cooled
+    able = []
+    for n in known[1]:
+        if cooled and scope.holders[n] in cooled:
+            codes[n] = COOLING_OFF
+        elif code := room[places[n]]:
+            codes[n] = code
+        else:
+            able.append(n)
+    return codes, able
+
+
+def _lasting(floor: Floor, seat: Seat, wish: Wish) -> int:
+    """Return why a seat is out for a whole run, ABLE when it is not. The order of reasons is that of `CODES`."""
+    person = floor.people[seat.user_id]
+    if not person.is_active:
+        return INACTIVE
+    if not seat.accepting:
+        return NOT_ACCEPTING
+    if person.away:
+        return person.away
+    if wish.regions and person.regions and not wish.regions & person.regions:
+        return TERRITORY
+    if wish.language and person.languages and wish.language not in person.languages:
+        return LANGUAGE
+    return SKILL if any(person.skills.get(skill, 0) < level for skill, level in wish.skills.items()) else ABLE
+
+
+def _said(request: Request) -> dict[str, Any]:
+    """Return what an explanation says of the request."""
+    said: dict[str, Any] = {"rule": request.demand.name}
+    if request.ring:
+        said["ring"] = request.ring
+    if request.variant:
+        said |= {"experiment": request.experiment, "variant": request.variant}
+    return said
+
+
+def _counted(standings: Iterable[Standing]) -> list[Reason]:
+    counts: Counter[int] = Counter()
+    for standing in standings:
+        counts.update(standing.codes)
+    return [{"code": CODES[code], "count": counts[code]} for code in sorted(counts)]
+
+
+def _given(lead: Enquiry, request: Request, found: Found, seat: Seat) -> Decision:
+    draws = [{"pool": draw.pool, "turn": draw.turn, "tied": draw.tied} for draw in found.draws]
+    first = {"code": "chosen", "user_id": seat.user_id, **_said(request), "stage": found.stage, "draws": draws}
+    return Decision(
+        lead.id, seat.user_id, seat.team_id, request.demand.name, [first, *_counted(found.standings)], found.standings,
+        experiment=request.experiment, variant=request.variant,
+    )  # fmt: skip
+
+
+def _waits(floor: Floor, lead: Enquiry, request: Request, found: Found, at: datetime) -> Decision:
+    code = "nobody_free" if any(standing.seats for standing in found.standings) else "no_members"
+    first = {"code": code, **_said(request), "stage": found.stage}
+    team_id = request.target.team_id if isinstance(request.target, TeamTarget) else lead.team_id
+    return Decision(
+        lead.id, None, team_id, request.demand.name, [first, *_counted(found.standings)], found.standings,
+        demand=_number(request.key), next_at=_next(floor, request, lead, found, at), experiment=request.experiment,
+        variant=request.variant,
+    )  # fmt: skip
+
+
+def _next(floor: Floor, request: Request, lead: Enquiry, found: Found, at: datetime) -> datetime | None:
+    """Return the next instant at which time alone may find somebody: a ring, the deadline, somebody coming back."""
+    moments = list(request.wish.cooled.values())
+    if isinstance(request.target, SkillsTarget):
+        moments += [lead.since + timedelta(minutes=ring.after_minutes) for ring in request.target.relax]
+    if request.demand.hold is not None:
+        moments.append(lead.since + timedelta(minutes=request.demand.hold.minutes))
+    for standing in found.standings:
+        for seat, code in zip(standing.seats, standing.codes, strict=True):
+            if code in (ABSENT, CLOSED) and (back := floor.people[seat.user_id].away_until):
+                moments.append(back)
+            elif code == DAY_FULL and floor.midnight:
+                moments.append(floor.midnight)
+    return min((moment for moment in moments if moment > at), default=None)
+
+
+def _number(key: Any) -> int:
+    """Return a demand as a number of 63 bits, the same in every process."""
+    return int.from_bytes(hashlib.sha256(repr(_plain(key)).encode()).digest()[:8]) >> 1
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return tuple(_plain(each) for each in value)
+    return str(value)

@@ -92,7 +92,9 @@ class TestRoute:
         assert done.assigned == [lead]
         assert tuple(row) == ("assigned", agent, tenant.team_id)
         assert given["payload_json"]["decision_id"] == str(decision["id"])
-        assert decision["reasons"][0] == {"code": "chosen", "user_id": str(agent)}
+        assert decision["reasons"][0] | {"draws": []} == {
+            "code": "chosen", "user_id": str(agent), "rule": "default_team", "stage": "target", "draws": [],
+        }  # fmt: skip
         assert decision["user_id"] == agent
 
     async def test_asked_again_changes_nothing(self, tenant, agent, now):
@@ -193,7 +195,7 @@ class TestCapacity:
         async with db.transaction(tenant.system) as tx:
             waits = await tx.fetch("select reasons from crm.routing_decision where user_id is null")
             happened = await tx.fetchval("select count(*) from crm.event_log where event_type = 'lead.kept_waiting'")
-        assert [row["reasons"][0]["code"] for row in waits] == ["no_capacity"] * 2
+        assert [row["reasons"][0]["code"] for row in waits] == ["nobody_free"] * 2
         assert [row["reasons"][1]["code"] for row in waits] == ["full"] * 2
         assert happened == 2
 
