@@ -1,10 +1,148 @@
-"""How an experiment divides its units, and what it may count. No database, no clock."""
+"""How an experiment divides its units, what it counts, what it may be. No database, no clock."""
 
 import hashlib
+import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import accumulate
+from types import MappingProxyType
 from uuid import UUID
+
+CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
+EVENT_TYPE = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*")
+MOST_VARIANTS = 8
+LARGEST_SHARE = 1_000_000
+LONGEST_WINDOW = 365
+
+
+class Status(StrEnum):
+    """A draft may be changed; what runs is left alone until it is stopped, for good."""
+
+    draft = "draft"
+    running = "running"
+    stopped = "stopped"
+
+
+class Split(StrEnum):
+    """What differs between the variants: the script agents follow, or the team leads go to."""
+
+    script = "script"
+    team = "team"
+
+
+class Unit(StrEnum):
+    """What is divided: each lead for itself, or a person with all their leads."""
+
+    lead = "lead"
+    contact = "contact"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What counts as a conversion: an event of a unit's leads whose payload holds `match`, within the window.
+
+    `undone_days`: a status that is left again within so many days of reaching it does not count.
+    """
+
+    event_type: str
+    match: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    undone_days: int = 0
+
+
+EVENT = "event"
+"""The metric of an experiment that names its own event."""
+METRICS: dict[str, Outcome] = {
+    "conversion_rate": Outcome("lead.status_changed", MappingProxyType({"to": "won"}), undone_days=14),
+}
+"""KPIs that are a share of units, by what counts towards them, as the KPI counts it. Its window starts at the exposure:
+what came before is no effect of the variant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way of doing it. The first of an experiment is the control. `share`: its part of the sum of all shares."""
+
+    key: str
+    share: int = 1
+    team_id: UUID | None = None
+    script: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What an experiment is to find out, and how. `alpha`: how often, at most, it may see a difference where none is.
+
+    Compared with the control, each of several variants gets its part of alpha (Bonferroni).
+    """
+
+    hypothesis: str
+    split: Split
+    variants: tuple[Variant, ...]
+    unit: Unit = Unit.lead
+    metric: str = "conversion_rate"
+    event: Outcome | None = None
+    window_days: int = 90
+    alpha: float = 0.05
+
+    @property
+    def outcome(self) -> Outcome:
+        """What counts as a conversion."""
+        return self.event or METRICS[self.metric]
+
+    @property
+    def decided_after_days(self) -> int:
+        """Days after an exposure after which its outcome cannot change any more."""
+        return self.window_days + self.outcome.undone_days
+
+
+def wrong_with(design: Design) -> dict[str, str]:
+    """Return what is wrong with a design, by field; nothing when it can be run."""
+    return dict((*_wrong_numbers(design), *_wrong_metric(design), *_wrong_variants(design)))
+
+
+def _wrong_numbers(design: Design) -> Iterator[tuple[str, str]]:
+    if not design.hypothesis.strip():
+        yield "hypothesis", "what is expected, in a sentence"
+    if not 1 <= design.window_days <= LONGEST_WINDOW:
+        yield "window_days", f"1 to {LONGEST_WINDOW}"
+    if not 0.0001 <= design.alpha <= 0.5:
+        yield "alpha", "0.0001 to 0.5"
+
+
+def _wrong_metric(design: Design) -> Iterator[tuple[str, str]]:
+    if design.metric != EVENT and design.metric not in METRICS:
+        yield "metric", f"any of {', '.join((*METRICS, EVENT))}"
+    if (design.metric == EVENT) != (design.event is not None):
+        yield "event", f"with the metric {EVENT}, and only with it"
+    if design.event is not None:
+        if not EVENT_TYPE.fullmatch(design.event.event_type):
+            yield "event.event_type", "as lead.status_changed"
+        if not all(CODE.fullmatch(text) for pair in design.event.match.items() for text in pair):
+            yield "event.match", "codes"
+
+
+def _wrong_variants(design: Design) -> Iterator[tuple[str, str]]:
+    variants = design.variants
+    if not 2 <= len(variants) <= MOST_VARIANTS:
+        yield "variants", f"2 to {MOST_VARIANTS}"
+    for number, variant in enumerate(variants):
+        at = f"variants.{number}"
+        if not CODE.fullmatch(variant.key):
+            yield f"{at}.key", "a code"
+        if not 1 <= variant.share <= LARGEST_SHARE:
+            yield f"{at}.share", f"1 to {LARGEST_SHARE}"
+        if (design.split is Split.team) != (variant.team_id is not None):
+            yield f"{at}.team_id", "the team of each variant, when teams are compared"
+        if variant.script is not None and not CODE.fullmatch(variant.script):
+            yield f"{at}.script", "a code"
+        if (design.split is Split.script) != (variant.script is not None):
+            yield f"{at}.script", "the script of each variant, when scripts are compared"
+    for key, times in Counter(variant.key for variant in variants).items():
+        if times > 1:
+            yield "variants", f"{key} twice"
 
 
 def bucket(key: str, unit: UUID, shares: Sequence[int]) -> int:
