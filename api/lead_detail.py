@@ -2,12 +2,14 @@
 slices that know each of them do not know each other."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from api.schemas.followups import FollowUps, Labelled, LifecycleRead, NextStep, StatusRead
+from pydantic import BaseModel
+
+from api.schemas.followups import FollowUps, Labelled, LifecycleRead, NextStep, StatusRead, Timer
 from crm.db import Tx
 from crm.followups import queries as followups
 from crm.followups import rules
@@ -15,8 +17,11 @@ from crm.followups.rules import Step
 from crm.leads import lifecycle, queries, quotes
 from crm.leads.lifecycle import Machine, Names, Needed
 from crm.leads.rules import STAGE, TERMINAL, Status
+from crm.sla import queries as clocks
 from crm.timeline import queries as timelines
 
+TIMERS = 20
+"""Clocks that are shown with a lead: the open ones, then the first of those that ended."""
 ACTIONS = 10
 """Previous actions that are shown with a lead; its timeline has them all."""
 
@@ -42,12 +47,16 @@ async def read(tx: Tx, lead_id: UUID, *, language: str, now: datetime) -> str:
     """
     lead = await queries.read(tx, lead_id, language=language)
     steps = [next_step(step, language) for step in await followups.next_steps(tx, lead_id, now=now)]
+    timers = [Timer.of(clock) for clock in (await clocks.clocks_of(tx, lead_id, now))[:TIMERS]]
     actions = await timelines.of_lead(tx, lead_id, limit=ACTIONS)
     context = (
-        f'"timers":[],"previous_actions":[{",".join(actions.items)}],'
-        f'"next_steps":[{",".join(step.model_dump_json() for step in steps)}]'
+        f'"timers":[{_joined(timers)}],"previous_actions":[{",".join(actions.items)}],"next_steps":[{_joined(steps)}]'
     )
     return f"{lead.rstrip()[:-1]},{context}}}"
+
+
+def _joined(models: Iterable[BaseModel]) -> str:
+    return ",".join(each.model_dump_json() for each in models)
 
 
 async def parsed(tx: Tx, lead_id: UUID, *, language: str, now: datetime) -> Any:

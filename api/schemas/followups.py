@@ -201,13 +201,18 @@ class NextStep(Read):
 
 
 class Timer(Read):
-    """A clock of a service level: what it promises, how it stands, until when, and how long is left (seconds)."""
+    """A clock of a service level: what it promises, how it stands, until when, and how long is left.
+
+    `remaining_s`: seconds of the clock's own time, negative when late; null once it has ended.
+    """
 
     kind: str
     state: str
     due_at: datetime | None
     remaining_s: float | None
-    paused: bool
+    is_paused: bool
+    target_s: float | None
+    rule: str | None
 
 
 class LeadDetail(LeadRead):

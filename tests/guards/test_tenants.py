@@ -24,6 +24,8 @@ KNOWN: dict[str, Any] = {
     "status": "contacted",
     "roles": ["sales_agent"],
     "direction": "outbound",
+    "takes_place_on": "2098-01-01",
+    "due_at": "2098-06-01T09:30:00Z",
 }
 """What makes a body good that only fits its schema: without a good body nothing is made, and nothing compared."""
 
