@@ -54,7 +54,10 @@ class Column(_Part):
 
 
 class Instant(Column):
-    """An instant: `format` is `iso` (ISO 8601) or strptime's; `zone` holds where the text names none."""
+    """An instant: `format` is `iso` (ISO 8601), `excel` (days as spreadsheets count them, or ISO) or strptime's.
+
+    `zone` holds where the text names none.
+    """
 
     format: str = "iso"
     zone: str = "UTC"

@@ -4,7 +4,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -24,9 +24,16 @@ LONGEST = {"name": 200, "email": 254, "phone": 60, "country": 2, "language": 20,
 """Characters a field may have; what is not named may have `LONGEST_TEXT`."""
 LONGEST_TEXT = 500
 LONGEST_ATTRIBUTE = 2000
+LONGEST_CELL = 4 * 1024**2
+"""Characters a cell may have to be read at all."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for a formula at the start of a cell."""
 BETWEEN = "\x1e"
+DAYS = re.compile(r"\d{1,5}(?:\.\d+)?")
+"""A date as a spreadsheet counts it: days, and the time of day as their fraction."""
+DAY_ZERO = datetime(1899, 12, 30)
+"""What Excel counts from: its day 60 is a 29 February 1900 that never was, so that later dates come out right."""
+DAY_NUMBER = "a date as Excel counts days: give the column a date format, or set format: excel"
 COUNTRY = re.compile(r"[A-Z]{2}")
 WRAPPED = "the whole record is wrapped in quotes: unwrap it, or set unwrap_quoted_rows in the mapping"
 PLAIN = (
@@ -57,6 +64,10 @@ def escape(cell: str) -> str:
 def unescape(cell: str) -> str:
     """Return what `escape` was given."""
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
+
+
+class Unreadable(list[str]):
+    """A line that is no row: a quote in it is not closed, or a cell too long. It stands whole in its only cell."""
 
 
 class Reader:
@@ -214,8 +225,8 @@ class Reader:
 
         :raises BadRow: when they are fewer or more, or wrapped and the mapping does not say so.
         """
-        if not cells:
-            raise BadRow({"row": "unreadable: a quote that is not closed, or a cell of more than 131,072 characters"})
+        if isinstance(cells, Unreadable):
+            raise BadRow({"row": f"unreadable: a quote that is not closed, or more than {LONGEST_CELL:,} characters"})
         if self.width > 1 and self.mapping.delimiter in cells[0] and not any(self._own(cells)[1:]):
             record = next(csv.reader([unescape(cells[0])], delimiter=self.mapping.delimiter), [])
             if len(self._own(record)) == len(self._own(self._header)):
@@ -238,7 +249,8 @@ class Reader:
             return instant(text, self.mapping.fields.acquired_at)
         except (ValueError, OverflowError):
             form = self.mapping.fields.acquired_at.format
-            faults[self._columns_of["acquired_at"]] = f"not an instant in the format {form}"
+            sentence = DAY_NUMBER if DAYS.fullmatch(text) else f"not an instant in the format {form}"
+            faults[self._columns_of["acquired_at"]] = sentence
             return None
 
     def _status(self, cells: Sequence[str]) -> tuple[Status, str | None]:
@@ -284,7 +296,15 @@ _fold = lru_cache(maxsize=4096)(fold)
 def instant(text: str, how: Instant) -> datetime:
     """Return an instant in UTC from a file's text.
 
+    `excel`: a number of days as a spreadsheet counts them, to the second, or an ISO date where the cell has a format.
+
     :raises ValueError: when the text is not in the mapping's format.
     """
-    told = datetime.fromisoformat(text) if how.format == "iso" else datetime.strptime(text, how.format)
+    told = _told(text, how.format)
     return (told if told.tzinfo else told.replace(tzinfo=ZoneInfo(how.zone))).astimezone(UTC)
+
+
+def _told(text: str, form: str) -> datetime:
+    if form == "excel" and DAYS.fullmatch(text):
+        return DAY_ZERO + timedelta(seconds=round(float(text) * 86400))
+    return datetime.fromisoformat(text) if form in ("iso", "excel") else datetime.strptime(text, form)

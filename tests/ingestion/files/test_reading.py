@@ -7,7 +7,7 @@ import pytest
 import xlsxwriter
 
 from crm.imports import mapping
-from crm.imports.rows import BadFile
+from crm.imports.rows import LONGEST_CELL, BadFile, Unreadable
 from ingestion.files import reading
 
 
@@ -33,9 +33,12 @@ class TestCsv:
         assert [cells[0] for _, cells in table.rows] == ["1", "2"]
 
     def test_goes_on_after_a_line_that_cannot_be_read(self):
-        table = read(b"Id,Name\n1," + b"x" * 200_000 + b"\n2,b\n")
+        long = "1," + "x" * (LONGEST_CELL + 1)
 
-        assert list(table.rows) == [(0, []), (1, ["2", "b"])]
+        found = list(read(f"Id,Name\n{long}\n2,b\n".encode()).rows)
+
+        assert (found[0][1], isinstance(found[0][1], Unreadable)) == ([long], True)
+        assert found[1] == (1, ["2", "b"])
 
     @pytest.mark.parametrize("content", [b"", b"\n\n"])
     def test_refuses_an_empty_file(self, content):
