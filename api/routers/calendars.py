@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Path, Query
+from fastapi import Query
 
 from api.deps import CurrentActor, Now, Router, permission
 from api.schemas import Listing
@@ -71,16 +71,14 @@ async def list_days(
     return Listing(items=[DayRead.of(row) for row in {row["day"]: row for row in rows}.values()])
 
 
-@router.put("/days/{day}")
+@router.put("/days")
 @permission("calendar.manage")
-async def set_day(
-    day: Annotated[date, Path(ge=NoEarlier, le=NoLater)], body: DaySet, actor: CurrentActor, now: Now
-) -> Listing[DayRead]:
+async def set_day(body: DaySet, actor: CurrentActor, now: Now) -> Listing[DayRead]:
     """Say how a coming date is unlike others; return what holds on it then."""
 
     async def work(tx: Tx) -> Listing[DayRead]:
-        await calendars.set_day(tx, day, body.as_day(day), team_id=body.team_id, name=body.name, now=now)
-        rows = await queries.days(tx, body.team_id, day, day)
+        await calendars.set_day(tx, body.day, body.as_day(), team_id=body.team_id, name=body.name, now=now)
+        rows = await queries.days(tx, body.team_id, body.day, body.day)
         return Listing(items=[DayRead.of(row) for row in rows[-1:]])
 
     return await db.run(actor, work)

@@ -80,16 +80,17 @@ class WeekRead(Read):
 class DaySet(Body):
     """How a date is unlike others: closed (from a time on), other hours, or usual although others are closed."""
 
+    day: Date = Field(description="Tomorrow at the earliest.")
     kind: Literal["closed", "hours", "usual"]
     closed_from: TimeOfDay | None = Field(None, description="Of a closed day: until then it is as usual.")
     hours: Annotated[list[HoursOfDay], Field(max_length=10)] = Field(default_factory=list)
     name: Why = ""
     team_id: UUID | None = None
 
-    def as_day(self, day: date) -> Day:
+    def as_day(self) -> Day:
         """Return it as a calendar holds it."""
         if self.kind == "hours":
-            return Day(hours=tuple(sorted(each.as_hours(day.weekday()) for each in self.hours)))
+            return Day(hours=tuple(sorted(each.as_hours(self.day.weekday()) for each in self.hours)))
         return Day() if self.kind == "usual" else Day(closed_from=minutes(self.closed_from or "00:00"))
 
 

@@ -48,7 +48,8 @@ class TestDays:
     async def test_say_what_holds_and_who_says_so(self, admin, tenant):
         year = clock.utc_now().year + 1
         await admin.put("/calendars/holidays", json={"country": "TR", "years": [year]})
-        await admin.put(f"/calendars/days/{year}-04-23", json={"kind": "usual", "team_id": str(tenant.team_id)})
+        worked = {"day": f"{year}-04-23", "kind": "usual", "team_id": str(tenant.team_id)}
+        await admin.put("/calendars/days", json=worked)
 
         params = {"since": f"{year}-04-01", "until": f"{year}-10-29", "team_id": str(tenant.team_id)}
         found = {day["day"]: day for day in (await admin.get("/calendars/days", params=params)).json()["items"]}
