@@ -24,7 +24,7 @@ class TestListUsers:
 
         response = await admin.get("/users", params={"cursor": cursor, "is_active": True})
 
-        assert (response.status_code, response.json()["code"]) == (422, "cursor.invalid")
+        assert (response.status_code, response.json()["code"]) == (422, "cursor.other_filter")
 
 
 class TestCreateUser:
