@@ -1,0 +1,299 @@
+"""Lists of leads: every filter means what it says, counts are honest, empty lists say why, nothing stale is served."""
+
+import json
+import random
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from crm import db, filtering, ids, kept
+from crm.actor import Actor
+from crm.leads import columns, intake, lists, operations
+from crm.leads.filters import FIELDS
+from crm.leads.intake import NewLead
+from crm.leads.lists import Wanted
+from crm.leads.rules import Status
+from tests.crm.leads.filters import EMAILS, JOINED, NAMES, PHONES, TAGS, TEXTS, clauses, holds
+
+
+async def page(actor, *filters, now, language="en", **wanted):
+    read = filtering.parse_all(filters, FIELDS, personal=True)
+    return await db.run(actor, lambda tx: lists.page(tx, Wanted(read, **wanted), language=language, now=now))
+
+
+def found(listed):
+    return [UUID(json.loads(item)["id"]) for item in listed.items]
+
+
+async def populate(tenant, how_many, *, now):
+    """Store leads with everything drawn at random, and return their rows as the brute force wants them."""
+    chance, rows = random.Random(7), []
+    people = list(zip(NAMES, (*PHONES, None, None), (None, None, *EMAILS), strict=True))
+    for n in range(how_many):
+        name, phone, email = people[n % len(people)]
+        lead = NewLead(
+            "api", name=name, phone=phone or "", email=email or "", tags=chance.sample(TAGS, chance.randint(0, 3))
+        )
+        stored = await db.run(tenant.system, lambda tx, lead=lead: intake.create(tx, lead, now=now))
+        at = [now + timedelta(seconds=chance.randint(-8 * 86400, 2 * 86400)) for _ in range(6)]
+
+        def maybe(value):
+            return chance.choice([None, value])
+
+        changed = {
+            "status": chance.choice(list(Status)), "cycle_no": chance.randint(1, 3),
+            "owner_id": maybe(tenant.sales_agent.user_id), "team_id": maybe(tenant.team_id),
+            "source": chance.choice(TEXTS), "platform": chance.choice(TEXTS), "received_at": at[0], "updated_at": at[1],
+            "status_changed_at": at[2], "acquired_at": at[3], "assigned_at": maybe(at[4]),
+            "first_attempt_at": maybe(at[5]), "is_test": chance.random() < 0.3, "is_duplicate": chance.random() < 0.3,
+            "import_id": maybe(ids.new()),
+            **{each: maybe(chance.choice(TEXTS))
+               for each in ("campaign", "adset", "ad", "form", "keyword", "geography", "loss_reason")},
+        }  # fmt: skip
+        settings_ = ", ".join(f"{column} = ${number}" for number, column in enumerate(changed, start=2))
+        async with db.transaction(tenant.system) as tx:
+            await tx.execute(f"update crm.lead set {settings_} where id = $1::uuid", stored.lead_id, *changed.values())
+            row = dict(await tx.fetchrow("select * from crm.lead where id = $1::uuid", stored.lead_id))
+        rows.append(row | {"name": name, "phone": phone, "email": email})
+    return rows
+
+
+class TestFilters:
+    async def test_mean_what_a_second_implementation_says(self, tenant, now):
+        """Any few filters, by anybody, in either order, against every row."""
+        rows = await populate(tenant, 60, now=now)
+        chance = random.Random(11)
+        drawn = _examples(clauses([tenant.sales_agent.user_id, ids.new()], [tenant.team_id, ids.new()]), 250)
+
+        for number, one in enumerate(drawn):
+            asked = [one, *chance.sample(drawn, chance.randint(0, 2))]
+            asked = tuple(each for each in asked if each.field not in JOINED)
+            actor = (tenant.admin, tenant.sales_manager, tenant.sales_agent)[number % 3]
+            if not all(
+                FIELDS[each.field].permission is None or actor.may(FIELDS[each.field].permission) for each in asked
+            ):
+                continue
+            sort = ("-received_at", "updated_at")[number % 2]
+            wanted = Wanted(asked, sort=sort, limit=200, count=True)
+            listed = await db.run(actor, lambda tx, wanted=wanted: lists.page(tx, wanted, language="en", now=now))
+
+            meant = [
+                row for row in rows
+                if _sees(actor, row) and all(holds(each, row, actor=actor, now=now) for each in asked)
+            ]  # fmt: skip
+            column = sort.removeprefix("-")
+            meant.sort(key=lambda row: (row[column], row["id"]), reverse=sort.startswith("-"))
+            assert found(listed) == [row["id"] for row in meant], [filtering.show(each, FIELDS) for each in asked]
+            assert listed.count == lists.Count(len(meant), is_exact=True)
+
+    async def test_clocks_are_asked_by_state_and_by_what_is_due(self, tenant, now):
+        late, early, none = [
+            (await db.run(tenant.system, lambda tx: intake.create(tx, _lead(), now=now))).lead_id for _ in range(3)
+        ]
+        await _clock(tenant, late, "breached", now - timedelta(hours=1), now=now)
+        await _clock(tenant, early, "running", now + timedelta(hours=1), now=now)
+
+        assert found(await page(tenant.admin, "sla:in:breached", now=now)) == [late]
+        assert set(found(await page(tenant.admin, "sla:not_in:breached", now=now))) == {early, none}
+        assert found(await page(tenant.admin, "sla_due:during:next_2h", now=now)) == [early]
+        assert found(await page(tenant.admin, f"sla_due:lt:{now.isoformat()}", now=now)) == []
+
+    async def test_values_never_become_words_of_the_statement(self, tenant, now):
+        await populate(tenant, 3, now=now)
+        for hostile in ("'; drop table crm.lead; --", "$1", "{item}", "%", "\\", "' or true --"):
+            for text in (f'campaign:in:"{hostile.replace(chr(92), chr(92) * 2)}"', f"name:has:{hostile} x"):
+                assert found(await page(tenant.admin, text, now=now)) == []
+        assert len(found(await page(tenant.admin, now=now))) == 3
+
+    async def test_the_span_of_the_first_page_is_that_of_the_next(self, tenant, now):
+        stored = [
+            (await db.run(tenant.system, lambda tx, at=at: intake.create(tx, _lead(), now=at))).lead_id
+            for at in (now - timedelta(minutes=30), now - timedelta(minutes=20), now - timedelta(minutes=10))
+        ]
+        first = await page(tenant.admin, "received_at:during:last_1h", now=now, limit=2)
+        later = now + timedelta(minutes=45)
+
+        rest = await page(tenant.admin, "received_at:during:last_1h", now=later, limit=2, cursor=first.next_cursor)
+
+        assert found(first) + found(rest) == stored[::-1]
+
+
+def _examples(strategy, how_many):
+    drawn = []
+
+    @settings(max_examples=how_many, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def draw(one):
+        drawn.append(one)
+
+    draw()
+    return drawn
+
+
+def _sees(actor, row):
+    if actor.may("lead.view.all"):
+        return True
+    return row["owner_id"] == actor.user_id or (actor.may("lead.view.team") and row["team_id"] == actor.team_id)
+
+
+def _lead(**fields):
+    return NewLead("api", email=f"{ids.new().hex}@example.com", **fields)
+
+
+async def _clock(tenant, lead, state, due, *, now):
+    async with db.transaction(tenant.system) as tx:
+        await tx.execute(
+            "insert into crm.sla_clock (tenant_id, id, lead_id, cycle_no, kind, rule_version, state, status,"
+            " time_basis, target_s, started_at, consumed_s, counted_until, due_at, breached_at)"
+            " values ($1::uuid, $2::uuid, $3::uuid, 1, 'first_response', 1, $4::text, 'new', 'calendar', 60,"
+            " $6::timestamptz, 0, $6::timestamptz, $5::timestamptz,"
+            " case when $4::text = 'breached' then $5::timestamptz end)",
+            tenant.id, ids.new(), lead, state, due, now,
+        )  # fmt: skip
+
+
+class TestCount:
+    async def test_is_marked_where_it_is_estimated(self, tenant, now, monkeypatch):
+        await populate(tenant, 12, now=now)
+        monkeypatch.setattr(lists, "COUNTED", 10)
+
+        exact = await page(tenant.admin, "status:in:won", now=now, count=True)
+        guessed = await page(tenant.admin, now=now, count=True)
+
+        assert exact.count == lists.Count(len(exact.items), is_exact=True)
+        assert not guessed.count.is_exact
+        assert guessed.count.value > 10
+
+    async def test_counts_exactly_up_to_the_border(self, tenant, now, monkeypatch):
+        await populate(tenant, 12, now=now)
+        monkeypatch.setattr(lists, "COUNTED", 12)
+
+        assert (await page(tenant.admin, now=now, count=True)).count == lists.Count(12, is_exact=True)
+
+
+class TestHint:
+    async def test_says_what_empties_the_list(self, tenant, now):
+        empty = await page(tenant.admin, "status:in:new", now=now)
+        await db.run(tenant.system, lambda tx: intake.create(tx, _lead(tags=["vip"]), now=now))
+        one = await page(tenant.admin, "status:in:won", "tags:any:vip", now=now)
+        both = await page(tenant.admin, "status:in:won", "tags:any:cold", now=now, language="tr")
+        some = await page(tenant.admin, "tags:any:vip", now=now)
+        nobodys = await page(tenant.sales_agent, "tags:any:vip", now=now)
+
+        assert (empty.hint.code, empty.hint.drop) == ("leads.none_yet", ())
+        assert (one.hint.code, one.hint.drop) == ("leads.none_match", ("status",))
+        assert "Status" in one.hint.message
+        assert (both.hint.code, both.hint.drop) == ("leads.none_match", ())
+        assert both.hint.message.startswith("Bu filtrelere uyan")
+        assert some.hint is None
+        assert nobodys.hint.code == "leads.none_yet"
+
+    async def test_gives_up_in_time_and_the_transaction_goes_on(self, tenant, now, monkeypatch):
+        await db.run(tenant.system, lambda tx: intake.create(tx, _lead(), now=now))
+        monkeypatch.setattr(lists, "PATIENCE", "1ms")
+        monkeypatch.setattr(lists, "matching", lambda *_: "pg_sleep(1) is not null")
+
+        async def both(tx):
+            listed = await lists.page(
+                tx, Wanted(filtering.parse_all(["status:in:won"], FIELDS)), language="en", now=now
+            )
+            return listed, await tx.fetchval("select count(*) from crm.lead")
+
+        listed, count = await db.run(tenant.admin, both)
+
+        assert (listed.hint.code, listed.hint.drop, count) == ("leads.none_match", (), 1)
+
+
+class TestColumns:
+    async def test_what_one_may_not_see_is_refused_and_not_shown(self, tenant, now):
+        stranger = Actor(tenant.id, ids.new(), None, frozenset(), frozenset({"lead.view.all"}))
+        await db.run(tenant.system, lambda tx: intake.create(tx, _lead(), now=now))
+
+        with pytest.raises(columns.ColumnNotAllowed):
+            await page(stranger, now=now, fields=("id", "contact"))
+        with pytest.raises(filtering.FilterNotAllowed):
+            await page(stranger, "name:starts:ada", now=now)
+        (item,) = (await page(stranger, now=now)).items
+
+        assert "contact" not in json.loads(item)
+
+    def test_every_column_names_a_filter_there_is(self):
+        assert {column.filter for column in columns.COLUMNS.values()} - {None} <= set(FIELDS)
+        assert set(columns.SORTS) <= set(columns.COLUMNS)
+
+
+class TestKept:
+    @pytest.fixture(autouse=True)
+    def keep_everything(self, monkeypatch):
+        """Even quick answers are kept."""
+        monkeypatch.setattr(kept, "SLOW", 0.0)
+        kept.forget()
+        yield
+        kept.forget()
+
+    async def test_is_served_while_nothing_happens(self, tenant, other_tenant, now, monkeypatch):
+        await populate(tenant, 3, now=now)
+        first = await page(tenant.admin, "status:not_in:won", now=now)
+        asked = []
+        fetch = db.Tx.fetch
+        monkeypatch.setattr(db.Tx, "fetch", lambda self, sql, *args: asked.append(sql) or fetch(self, sql, *args))
+        await db.run(other_tenant.system, lambda tx: intake.create(tx, _lead(), now=now))
+        asked.clear()
+
+        again = await page(tenant.admin, "status:not_in:won", now=now)
+        other = await page(other_tenant.admin, "status:not_in:won", now=now)
+
+        assert again.items == first.items
+        assert len(asked) == 1, "the other firm's page alone was read"
+        assert len(other.items) == 1
+
+    async def test_never_after_any_change(self, tenant, now):
+        """Readers and writers in turns: each page equals what the database says at that moment."""
+        rows, chance = await populate(tenant, 6, now=now), random.Random(3)
+        for step in range(40):
+            lead = chance.choice(rows)["id"]
+            tags = [chance.choice(TAGS)]
+            await db.run(
+                tenant.admin, lambda tx, lead=lead, tags=tags: operations.update(tx, lead, {"tags": tags}, now=now)
+            )
+            listed = await page(tenant.admin, "tags:any:vip", now=now, count=True)
+            async with db.transaction(tenant.system) as tx:
+                true = await tx.fetch(
+                    "select id from crm.lead where tags && '{vip}' order by received_at desc, id desc"
+                )
+            assert found(listed) == [row["id"] for row in true], step
+            assert listed.count.value == len(true)
+
+    async def test_sees_a_change_that_was_under_way_when_it_was_kept(self, tenant, now):
+        await db.run(tenant.system, lambda tx: intake.create(tx, _lead(tags=["vip"]), now=now))
+        (lead,) = found(await page(tenant.admin, "tags:any:vip", now=now))
+        kept.forget()
+        async with db.transaction(tenant.admin) as tx:
+            await operations.update(tx, lead, {"tags": []}, now=now)
+            before = found(await page(tenant.admin, "tags:any:vip", now=now))
+
+        after = found(await page(tenant.admin, "tags:any:vip", now=now))
+
+        assert (before, after) == ([lead], [])
+
+    async def test_not_longer_than_it_is_good_for(self, tenant, now, monkeypatch):
+        await populate(tenant, 1, now=now)
+        first = await page(tenant.admin, "status:not_in:won", now=now)
+        async with db.transaction(tenant.system) as tx:  # a change without its event: no operation does that
+            await tx.execute("update crm.lead set status = 'won'")
+        stale = await page(tenant.admin, "status:not_in:won", now=now)
+        monkeypatch.setattr(kept, "GOOD_FOR", 0.0)
+
+        fresh = await page(tenant.admin, "status:not_in:won", now=now)
+
+        assert stale.items == first.items
+        assert fresh.items == []
+
+    async def test_keeps_only_so_many(self, tenant, now, monkeypatch):
+        monkeypatch.setattr(kept, "MOST", 3)
+        for each in Status:
+            await page(tenant.admin, f"status:in:{each}", now=now)
+
+        assert len(kept._answers) <= 3
