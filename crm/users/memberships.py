@@ -16,6 +16,11 @@ select m.user_id, u.name, m.team_id, t.name as team_name, m.started_at, m.ended_
  where m.tenant_id = $1::uuid
 """
 
+INSERT = """
+insert into crm.team_membership (tenant_id, id, user_id, team_id, started_at, ended_at)
+values ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, $6::timestamptz)
+"""
+
 
 async def move(
     tx: Tx, user_id: UUID, *, before: UUID | None, after: UUID | None, since: datetime, now: datetime
@@ -29,10 +34,12 @@ async def move(
         " where tenant_id = $1::uuid and user_id = $2::uuid and ended_at is null",
         tx.actor.tenant_id, user_id, now,
     )  # fmt: skip
+    stations: list[tuple[UUID, datetime, datetime | None]] = []
     if before is not None and closed == "UPDATE 0" and not await _has_history(tx, user_id):
-        await _insert(tx, user_id, before, since, now)
+        stations.append((before, since, now))
     if after is not None:
-        await _insert(tx, user_id, after, now, None)
+        stations.append((after, now, None))
+    await tx.executemany(INSERT, [(tx.actor.tenant_id, ids.new(), user_id, *station) for station in stations])
 
 
 async def of_user(tx: Tx, user_id: UUID) -> list[asyncpg.Record]:
@@ -59,11 +66,3 @@ async def _has_history(tx: Tx, user_id: UUID) -> bool:
             user_id,
         )
     )
-
-
-async def _insert(tx: Tx, user_id: UUID, team_id: UUID, started_at: datetime, ended_at: datetime | None) -> None:
-    await tx.execute(
-        "insert into crm.team_membership (tenant_id, id, user_id, team_id, started_at, ended_at) values"
-        " ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::timestamptz, $6::timestamptz)",
-        tx.actor.tenant_id, ids.new(), user_id, team_id, started_at, ended_at,
-    )  # fmt: skip
