@@ -1,6 +1,7 @@
 """Gathering what reached a contact in the very instant in which it was merged into another one."""
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from crm import db
@@ -37,4 +38,4 @@ class Gatherer(Chore):
         async with db.transaction(system) as tx:
             left = await tx.fetch(LEFT, tenant_id, now - RECENT)
         for row in left:
-            await db.run(system, lambda tx, merge_id=row["id"]: operations.gather(tx, merge_id, now=now))
+            await db.run(system, partial(operations.gather, merge_id=row["id"], now=now))

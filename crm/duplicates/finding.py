@@ -7,6 +7,7 @@ is large: a name that everybody has says little. What is compared is names, mask
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import date, datetime
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -159,6 +160,4 @@ async def _look_at(
     for start in range(0, len(contact_ids), AT_ONCE):
         part = contact_ids[start : start + AT_ONCE]
         told = conflicts if start == 0 else []
-        await db.run(
-            Actor.system(tenant_id), lambda tx, part=part, told=told: look(tx, part, conflicts=told, now=now)
-        )  # fmt: skip
+        await db.run(Actor.system(tenant_id), partial(look, contact_ids=part, conflicts=told, now=now))
