@@ -11,7 +11,6 @@ from starlette.responses import Response
 from api import pages
 from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import create
-from api.pages import CursorText, Limit
 from api.schemas.contacts import (
     ContactCreate,
     ContactPage,
@@ -23,6 +22,7 @@ from api.schemas.contacts import (
     RevealedRead,
 )  # fmt: skip
 from api.schemas.leads import TimelinePage
+from api.schemas.timeline import TimelineQuery
 from crm import db
 from crm.contacts import operations, queries
 from crm.contacts.operations import NewContact
@@ -90,14 +90,14 @@ async def reveal_contact(contact_id: UUID, body: Reveal, actor: CurrentActor, no
 
 @router.get("/{contact_id}/timeline", response_model=TimelinePage)
 @permission("contact.view")
-async def read_timeline(
-    contact_id: UUID, actor: CurrentActor, limit: Limit = 50, cursor: CursorText = None
-) -> Response:
+async def read_timeline(contact_id: UUID, wanted: Annotated[TimelineQuery, Query()], actor: CurrentActor) -> Response:
     """Return what happened with a contact, as far as one sees its leads, the newest first."""
 
     async def work(tx: Tx) -> Any:
         await queries.require_visible(tx, contact_id)
-        return await timelines.of_contact(tx, contact_id, limit=limit, cursor=cursor)
+        return await timelines.of_contact(
+            tx, contact_id, filters=wanted.filters, limit=wanted.limit, cursor=wanted.cursor
+        )
 
     return pages.of_page(await db.run(actor, work))
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,7 +13,6 @@ from api import lead_detail, pages
 from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import REPLAYED, create, idempotency_of
 from api.language import Language
-from api.pages import CursorText, Limit
 from api.schemas import Listing
 from api.schemas.followups import LeadDetail, LifecycleRead
 from api.schemas.leads import (
@@ -28,6 +28,7 @@ from api.schemas.leads import (
     StatusInterval,
     TimelinePage,
 )  # fmt: skip
+from api.schemas.timeline import TimelineQuery
 from crm import db, tenant_settings
 from crm.db import Tx
 from crm.leads import intake, lifecycle, operations, procedures, queries
@@ -161,12 +162,12 @@ async def record_activity(
 
 @router.get("/{lead_id}/timeline", response_model=TimelinePage)
 @permission(*VIEW)
-async def read_timeline(lead_id: UUID, actor: CurrentActor, limit: Limit = 50, cursor: CursorText = None) -> Response:
+async def read_timeline(lead_id: UUID, wanted: Annotated[TimelineQuery, Query()], actor: CurrentActor) -> Response:
     """Return what happened to a lead, the newest first."""
 
     async def work(tx: Tx) -> Any:
         await queries.require_visible(tx, lead_id)
-        return await timelines.of_lead(tx, lead_id, limit=limit, cursor=cursor)
+        return await timelines.of_lead(tx, lead_id, filters=wanted.filters, limit=wanted.limit, cursor=wanted.cursor)
 
     return pages.of_page(await db.run(actor, work))
 

@@ -225,6 +225,16 @@ class AssignmentRead(Read):
     ended_at: datetime | None
 
 
+class AttachmentShown(Read):
+    """A file of an activity; `/attachments/{id}/link` opens it. A health file's name is for those who may open it."""
+
+    id: UUID
+    class_: Literal["general", "identity", "health"] = Field(alias="class")
+    name: str | None
+    content_type: str
+    size: int
+
+
 class ActivityRead(Read):
     """Something that happened. Where `has_hidden_note`, the note as written can be revealed with a reason."""
 
@@ -238,6 +248,8 @@ class ActivityRead(Read):
     detail: dict[str, Any]
     note: str | None
     has_hidden_note: bool
+    provider_reference: str | None
+    attachments: list[AttachmentShown]
     actor: Named | None
     occurred_at: datetime
     created_at: datetime
