@@ -16,6 +16,7 @@ from crm.chores import Chore, follow
 from crm.duplicates import finding as duplicates
 from crm.duplicates.chore import Gatherer
 from crm.events import bell
+from crm.files import work as files
 from crm.followups.chore import FollowUps
 from crm.inbox.chore import Inbox
 from crm.routing.chore import Router
@@ -26,7 +27,7 @@ from ingestion.sources import access, parsers, pulling
 
 app = typer.Typer()
 
-SCHEDULED = (retention, bulk, duplicates, imports, access, pulling)
+SCHEDULED = (retention, bulk, duplicates, files, imports, access, pulling)
 """Modules whose jobs this process knows once they are imported."""
 
 
