@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from crm import paging
+from crm import errors, paging
 from crm.actor import Actor
 from crm.contacts import rules as contacts
 from crm.leads import lifecycle
 from crm.leads.rules import LABELS
 
 
-class ColumnNotAllowed(paging.UnknownName):
+class ColumnNotAllowed(errors.NotAllowed):
     """You may not see this column."""
 
     code = "list.column_not_allowed"
