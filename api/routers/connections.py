@@ -83,7 +83,7 @@ async def backfill_connection(
         pull_id = await pulls.backfill(tx, connection_id, form=body.form, since=body.since, until=body.until, now=now)
         return dict(await pulls.get(tx, pull_id))
 
-    return await create(request, key, body, work, answer=PullRead)
+    return await create(request, key, body, work, answer=PullRead, status=202)
 
 
 @router.get("/{connection_id}/pulls")
