@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": ("cli.demo", "Fill the demo tenant, or keep it alive."),
     "pipeline": ("cli.pipeline", "Run the pipeline to the published marts."),
     "kpi": ("cli.kpi", "Ask for metrics."),
+    "routing": ("cli.routing", "Replay how leads were given out, by other rules."),
     "migrate": ("cli.migrate", "Bring the database up to date and exit."),
 }
 """Each sub-command's module, which has a Typer named `app`, and what it does in a sentence."""

@@ -1,17 +1,29 @@
 """Distribution of leads."""
 
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Response
+from fastapi import Query, Request, Response
 
-from api.deps import CurrentActor, Now, Router, permission
+from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
+from api.idempotent import create
 from api.schemas import Listing
-from api.schemas.routing import Availability, DecisionRead, MemberRead, MemberSet
+from api.schemas.routing import (
+    Availability,
+    DecisionRead,
+    MemberRead,
+    MemberSet,
+    Publish,
+    RuleSetRead,
+    RuleSetWrite,
+    SimulationRead,
+    Window,
+)
 from crm import db
 from crm.db import Tx
+from crm.routing import history, queries, sets
 from crm.routing import operations as routing
-from crm.routing import queries
 
 router = Router("/routing")
 
@@ -60,3 +72,77 @@ async def list_decisions(actor: CurrentActor, lead: Annotated[UUID, Query()]) ->
     """List what was decided about a lead, the latest first; nothing for one you do not see."""
     rows = await db.run(actor, lambda tx: queries.decisions(tx, lead))
     return Listing(items=[DecisionRead.model_validate(row) for row in rows])
+
+
+@router.get("/rule-sets")
+@permission("routing.view")
+async def list_rule_sets(actor: CurrentActor, now: Now) -> Listing[RuleSetRead]:
+    """List rule sets: drafts first, then what was published, the latest version first."""
+
+    async def work(tx: Tx) -> list[RuleSetRead]:
+        live = await sets.live(tx, now)
+        return [RuleSetRead.model_validate({**row, "is_live": row["id"] == live}) for row in await sets.listed(tx)]
+
+    return Listing(items=await db.run(actor, work))
+
+
+@router.post("/rule-sets", status_code=201, response_model=RuleSetRead)
+@permission("routing.manage")
+async def draft_rule_set(request: Request, body: RuleSetWrite, now: Now, key: IdempotencyKey = None) -> Response:
+    """Store a draft. It changes nothing before it is published."""
+
+    async def work(tx: Tx) -> dict[str, object]:
+        drafted = await sets.draft(tx, name=body.name, definition=body.definition, now=now)
+        return {**await sets.get(tx, drafted), "is_live": False}
+
+    return await create(request, key, body, work, answer=RuleSetRead)
+
+
+@router.get("/rule-sets/{rule_set_id}")
+@permission("routing.view")
+async def read_rule_set(rule_set_id: UUID, actor: CurrentActor, now: Now) -> RuleSetRead:
+    """Return one rule set."""
+    return await db.run(actor, lambda tx: _read(tx, rule_set_id, now))
+
+
+@router.put("/rule-sets/{rule_set_id}")
+@permission("routing.manage")
+async def change_rule_set(rule_set_id: UUID, body: RuleSetWrite, actor: CurrentActor, now: Now) -> RuleSetRead:
+    """Replace a draft; what is published stays as it is."""
+
+    async def work(tx: Tx) -> RuleSetRead:
+        await sets.change(tx, rule_set_id, name=body.name, definition=body.definition, now=now)
+        return await _read(tx, rule_set_id, now)
+
+    return await db.run(actor, work)
+
+
+@router.post("/rule-sets/{rule_set_id}/publish")
+@permission("routing.manage")
+async def publish_rule_set(rule_set_id: UUID, body: Publish, actor: CurrentActor, now: Now) -> RuleSetRead:
+    """Let a draft hold, from now on or from a later instant. It never changes again, and rewrites nothing."""
+
+    async def work(tx: Tx) -> RuleSetRead:
+        await sets.publish(tx, rule_set_id, valid_from=body.valid_from, now=now)
+        return await _read(tx, rule_set_id, now)
+
+    return await db.run(actor, work)
+
+
+@router.post("/rule-sets/{rule_set_id}/simulate")
+@permission("routing.manage")
+async def simulate_rule_set(rule_set_id: UUID, body: Window, actor: CurrentActor, now: Now) -> SimulationRead:
+    """Try rules on the leads that came and the people who were there; nothing is changed."""
+
+    async def work(tx: Tx) -> SimulationRead:
+        until = body.until or now
+        since = body.since or until - timedelta(days=body.days)
+        await sets.get(tx, rule_set_id)
+        return SimulationRead.model_validate(await history.replay(tx, rule_set_id, since=since, until=until))
+
+    return await db.run(actor, work)
+
+
+async def _read(tx: Tx, rule_set_id: UUID, now: Now) -> RuleSetRead:
+    live = await sets.live(tx, now)
+    return RuleSetRead.model_validate({**await sets.get(tx, rule_set_id), "is_live": rule_set_id == live})

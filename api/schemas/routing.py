@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from api.schemas import Body, Read
+from api.schemas import Body, Line, Read
 
 
 class MemberSet(Body):
@@ -47,3 +47,145 @@ class DecisionRead(Read):
     strategy: str
     reasons: list[dict[str, Any]]
     decided_at: datetime
+
+
+class RuleSetWrite(Body):
+    """A draft: its name and its definition."""
+
+    name: Line
+    definition: dict[str, Any] = Field(description="Rules, default and hold; what is wrong is answered place by place.")
+
+
+class RuleSetRead(Read):
+    """A rule set; one with a version is published, holds from `valid_from` on, and never changes."""
+
+    id: UUID
+    version: int | None
+    name: str
+    definition: dict[str, Any]
+    is_live: bool
+    created_by: UUID | None
+    created_at: datetime
+    updated_at: datetime
+    valid_from: datetime | None
+    published_at: datetime | None
+    published_by: UUID | None
+
+
+class Publish(Body):
+    """From when on a draft shall hold; now, when nothing is said."""
+
+    valid_from: AwareDatetime | None = None
+
+
+class Window(Body):
+    """Which leads to try rules on: the last days (default), or from an instant until another."""
+
+    days: int = Field(7, ge=1, le=92)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
+class Waits(Read):
+    """How leads waited, in seconds: of those given the mean, median and 95th percentile; and how many still wait."""
+
+    given: int
+    waiting: int
+    mean: float | None
+    p50: float | None
+    p95: float | None
+
+
+class BothWaits(Read):
+    """How leads waited as it was, and as it would have been."""
+
+    live: Waits
+    replayed: Waits
+
+
+class Portion(Read):
+    """How many leads an agent got, and would have got."""
+
+    user_id: UUID
+    live: int
+    replayed: int
+
+
+class Moved(Read):
+    """A lead that would have gone to somebody else."""
+
+    lead_id: UUID
+    live: UUID | None
+    replayed: UUID | None
+
+
+class SimulationRead(Read):
+    """What other rules would have done with the leads that came; `changes` names the first hundred."""
+
+    leads: int
+    same_agent: int
+    other_agent: int
+    given_only_in_history: int
+    given_only_in_replay: int
+    unlike_record: int
+    waiting_seconds: BothWaits
+    agents: list[Portion]
+    changes: list[Moved]
+
+
+class Considered(Read):
+    """How one person stood: a code, their weight, and their credit in leads before the turn."""
+
+    user_id: UUID
+    team_id: UUID
+    code: str
+    weight: int
+    credit: float
+
+
+class Sentence(Read):
+    """The same in words."""
+
+    tr: str
+    en: str
+
+
+class Why(Read):
+    """One decision: the first reason is the outcome with its draw, the others count how people stood."""
+
+    id: UUID
+    decided_at: datetime
+    user_id: UUID | None
+    team_id: UUID | None
+    rule: str | None
+    rule_set_id: UUID | None
+    rule_set_version: int | None
+    strategy: str
+    sentence: Sentence
+    reasons: list[dict[str, Any]]
+    considered: list[Considered]
+
+
+class WaitRead(Read):
+    """Since when a lead waits, when time alone may change that, and whether it is in the administrators' queue."""
+
+    since: datetime
+    next_at: datetime | None
+    queue: str | None
+
+
+class MoveRead(Read):
+    """One automatic move to the administrators' queue."""
+
+    status: str
+    from_user_id: UUID
+    to_team_id: UUID
+    moved_at: datetime
+
+
+class LeadRouting(Read):
+    """Why a lead went to whom it went, or to nobody: decisions the latest first."""
+
+    decisions: list[Why]
+    waits: WaitRead | None
+    moves: list[MoveRead]

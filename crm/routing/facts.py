@@ -132,8 +132,8 @@ async def _hours(tx: Tx, users: Collection[UUID], now: datetime) -> dict[UUID, C
 
 
 LEADS = """
-select l.id, coalesce(h.since, case when l.status in ('new', 'assigned') then l.received_at
-                                    else l.status_changed_at end) as since,
+select l.id, coalesce(h.since, greatest(a.started_at, case when l.status in ('new', 'assigned') then l.received_at
+                                                            else l.status_changed_at end)) as since,
        l.campaign, l.adset, l.keyword, l.geography, c.country, l.source, l.platform, l.form, c.language,
        case when a.reason like 'auto.%' then null else l.team_id end as team_id,
        coalesce(a.user_id is null and a.team_id is not null and a.reason not like 'auto.%', false) as handed,

@@ -87,6 +87,7 @@ INDEXES = """
 create index routing_rule_set_valid on crm.routing_rule_set (tenant_id, valid_from desc, version desc)
   where valid_from is not null;
 create index routing_run_decided on crm.routing_run (tenant_id, decided_at);
+create index routing_decision_run on crm.routing_decision (tenant_id, run_no) where run_no is not null;
 create index routing_hold_demand on crm.routing_hold (tenant_id, demand, since, lead_id);
 create index routing_hold_next on crm.routing_hold (tenant_id, next_at) where next_at is not null;
 create index lead_assignment_user on crm.lead_assignment (tenant_id, user_id, started_at) where user_id is not null;
@@ -114,8 +115,8 @@ create trigger published_rules_stay before update or delete on crm.routing_rule_
 
 def upgrade() -> None:
     tenant_tables(TABLES, hidden=PII_COLUMNS, append_only=APPEND_ONLY)
-    run_script(INDEXES)
     run_script(DECISIONS)
+    run_script(INDEXES)
 
 
 def downgrade() -> None:
