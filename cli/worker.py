@@ -10,7 +10,7 @@ import signal
 import typer
 
 from cli import postgres
-from crm import clock, db, jobs, logs, retention, vault
+from crm import clock, db, holidays_ahead, jobs, logs, retention, vault
 from crm.bulk import running as bulk
 from crm.chores import Chore, follow
 from crm.duplicates import finding as duplicates
@@ -27,7 +27,7 @@ from ingestion.sources import access, parsers, pulling
 
 app = typer.Typer()
 
-SCHEDULED = (retention, bulk, duplicates, files, imports, access, pulling)
+SCHEDULED = (retention, holidays_ahead, bulk, duplicates, files, imports, access, pulling)
 """Modules whose jobs this process knows once they are imported."""
 
 

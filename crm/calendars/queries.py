@@ -135,3 +135,13 @@ async def weeks(tx: Tx, *, team_id: UUID | None = None, user_id: UUID | None = N
         " and user_id is not distinct from $3::uuid order by valid_from desc, created_at desc, id desc",
         tx.actor.tenant_id, team_id, user_id,
     )  # fmt: skip
+
+
+async def countries(tx: Tx) -> list[str]:
+    """Return the countries whose public holidays the firm took over."""
+    rows = await tx.fetch(
+        "select distinct split_part(source, ':', 2) as country from crm.calendar_day"
+        " where tenant_id = $1::uuid and source <> 'own' order by 1",
+        tx.actor.tenant_id,
+    )
+    return [row["country"] for row in rows]

@@ -23,6 +23,9 @@ from crm.sla.fold import READS
 
 BATCH = 100
 """Leads settled in one transaction."""
+TURN = 500
+"""Leads heard of, or events read, after which others have their turn."""
+BATCHES = 4
 READER = "sla"
 REMEMBERED = 100_000
 """Events settled when they were heard that the reading in batches has not come to yet."""
@@ -69,16 +72,27 @@ class Clocks(Chore):
         self._is_behind = True
 
     async def work(self, tenant_id: UUID) -> None:
-        """Settle what was heard of, tell what has come, and sleep until the next moment."""
+        """Settle what was heard of, tell what has come, and sleep until the next moment.
+
+        However much there is to settle, what comes is told between.
+        """
         await self._begin(tenant_id)
-        heard = self._heard.pop(tenant_id, {})
-        await self._settle(tenant_id, heard)
-        self._settled.update(event_id for event_ids in heard.values() for event_id in event_ids)
+        await self._tell(tenant_id)
+        heard = self._heard.get(tenant_id, {})
+        some = {lead_id: heard.pop(lead_id) for lead_id in list(heard)[:TURN]}
+        if heard:
+            self.want(tenant_id)
+        await self._settle(tenant_id, some)
+        self._settled.update(event_id for event_ids in some.values() for event_id in event_ids)
         if self._is_behind:
-            await self._catch_up()
+            await self._catch_up(tenant_id)
+        await self._tell(tenant_id)
+        await self._set_alarm(tenant_id)
+
+    async def _tell(self, tenant_id: UUID) -> None:
+        """Settle the leads of which the next moment has come."""
         while come := await self._read(tenant_id, COME, self.clock(), BATCH):
             await self._settle(tenant_id, [row["lead_id"] for row in come])
-        await self._set_alarm(tenant_id)
 
     async def _begin(self, tenant_id: UUID) -> None:
         """See, once in the life of this process, that a firm has rules."""
@@ -89,10 +103,17 @@ class Clocks(Chore):
         await db.run(Actor.system(tenant_id), lambda tx: operations.begin(tx, since=since, now=self.clock()))
         self._begun.add(tenant_id)
 
-    async def _catch_up(self) -> None:
-        """Read the log on from the durable position, for all firms, and settle what was not heard of."""
-        self._is_behind = False
-        async for batch in BatchReader(READER).batches():
+    async def _catch_up(self, turn_of: UUID) -> None:
+        """Read the log on from the durable position, for all firms, and settle what was not heard of.
+
+        After some batches whose turn it is goes on later, so that nothing that comes meanwhile waits for long.
+        """
+        self._is_behind, read = False, 0
+        async for batch in BatchReader(READER, limit=TURN).batches():
+            if (read := read + 1) > BATCHES:
+                self._is_behind = True
+                self.want(turn_of)
+                return
             wanted: dict[UUID, set[UUID]] = {}
             for event in batch:
                 lead_id = _lead_of(event)
@@ -148,9 +169,4 @@ def _until(moment: datetime, now: datetime) -> float:
 
 def _lead_of(event: Event) -> UUID | None:
     """Return the lead whose clocks follow from an event, or None."""
-    if event.event_type not in READS:
-        return None
-    if event.aggregate_type == "lead":
-        return event.aggregate_id
-    lead_id = event.payload.get("lead_id")
-    return UUID(lead_id) if lead_id else None
+    return event.aggregate_id if event.event_type in READS and event.aggregate_type == "lead" else None

@@ -28,19 +28,10 @@ LOCK = """
 select pg_advisory_xact_lock(hashtextextended(lead_id::text, 11)) from unnest($1::uuid[]) as l(lead_id)
 """
 
-# Check-ins are aggregates of their own; their rows name the lead.
 EVENTS = f"""
-with wanted as (select lead_id from unnest($2::uuid[]) as w(lead_id))
-select w.lead_id, e.* from wanted w cross join lateral (
+select e.* from unnest($2::uuid[]) as w(lead_id) cross join lateral (
   select {COLUMNS} from crm.event_log
    where tenant_id = $1::uuid and aggregate_type = 'lead' and aggregate_id = w.lead_id and event_type = any($3::text[])
-) e
-union all
-select c.lead_id, e.* from wanted w
-  join crm.check_in c on c.tenant_id = $1::uuid and c.lead_id = w.lead_id
- cross join lateral (
-  select {COLUMNS} from crm.event_log
-   where tenant_id = $1::uuid and aggregate_type = 'check_in' and aggregate_id = c.id and event_type = any($3::text[])
 ) e
 """
 
@@ -153,10 +144,10 @@ async def _calendars(
 
 
 async def happened_to(tx: Tx, leads: Sequence[UUID]) -> dict[UUID, list[Event]]:
-    """Return what happened to leads and their check-ins, and what has been told of them."""
+    """Return what happened to leads and what has been told of them."""
     found: dict[UUID, list[Event]] = {}
     for row in await tx.fetch(EVENTS, tx.actor.tenant_id, leads, sorted({*READS, *TOLD, WITHDRAWN})):
-        found.setdefault(row["lead_id"], []).append(as_event(row))
+        found.setdefault(row["aggregate_id"], []).append(as_event(row))
     return found
 
 

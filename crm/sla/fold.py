@@ -237,7 +237,7 @@ class Lead:
 
     def check_in(self, event: Event) -> None:
         """Begin, move or end a check-in."""
-        which = _uuid(event.payload.get("check_in_id")) or event.aggregate_id
+        which = UUID(str(event.payload["check_in_id"]))
         what = event.event_type.removeprefix("check_in.")
         known = next((each for each in self.clocks if each.check_in_id == which), None)
         if what == "scheduled":

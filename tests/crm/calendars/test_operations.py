@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from crm import db
+from crm import db, holidays_ahead
 from crm.actor import Forbidden
 from crm.calendars import operations, queries
 from crm.calendars.rules import CLOSED, DEFAULT_HOURS, USUAL, Calendar, Day, weekly
@@ -183,3 +183,18 @@ class TestBegin:
 
         assert {day.year for day in calendar.days} == {2025, 2026, 2027, 2028}
         assert calendar.weeks[-1].hours == tuple(sorted(DEFAULT_HOURS))
+
+
+class TestLookAhead:
+    async def test_takes_over_the_year_after_next_of_firms_that_have_holidays(self, tenant, other_tenant, now):
+        await db.run(tenant.system, lambda tx: operations.begin(tx, "TR", now=now))
+        in_two_years = now.replace(year=2028)
+
+        await holidays_ahead.look_ahead(in_two_years)
+        await holidays_ahead.look_ahead(in_two_years)
+
+        years = []
+        for firm in (tenant, other_tenant):
+            calendar = await db.run(firm.system, lambda tx: queries.of_tenant(tx, in_two_years))
+            years.append({day.year for day in calendar.days})
+        assert years == [{2025, 2026, 2027, 2028, 2029, 2030}, set()]
