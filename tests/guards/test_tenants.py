@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ import asyncpg
 import httpx
 from fastapi import FastAPI
 
+from crm import clock
 from tests.api.conftest import SignIn
 from tests.conftest import Tenant
 from tests.guards.requests import ID, Call, Fill, calls_of
@@ -26,10 +28,19 @@ KNOWN: dict[str, Any] = {
     "direction": "outbound",
     "takes_place_on": "2098-01-01",
     "due_at": "2098-06-01T09:30:00Z",
+    "ends_at": (clock.utc_now() + timedelta(days=30)).isoformat(),
+    "variants": [{"key": "long", "script": "long"}, {"key": "short", "script": "short"}],
 }
 """What makes a body good that only fits its schema: without a good body nothing is made, and nothing compared."""
 
-TABLE_OF = {"user": "user_account", "owner": "user_account", "import": "import_run", "message": "inbox_message"}
+TABLE_OF = {
+    "user": "user_account",
+    "owner": "user_account",
+    "lead_user": "user_account",
+    "absence": "user_absence",
+    "import": "import_run",
+    "message": "inbox_message",
+}
 """Where the name of a field does not say the table its ids are of."""
 
 CHANGES = re.compile(
