@@ -20,6 +20,7 @@ COMMANDS = {
     "api": ("cli.api", "Serve the API."),
     "worker": ("cli.worker", "Work on jobs and follow the event log."),
     "import": ("cli.imports", "Read leads from a CSV or Excel file."),
+    "inbox": ("cli.inbox", "See what arrived from lead sources, work it off or ask for it again."),
     "demo": ("cli.demo", "Fill the demo tenant, or keep it alive."),
     "pipeline": ("cli.pipeline", "Run the pipeline to the published marts."),
     "kpi": ("cli.kpi", "Ask for metrics."),

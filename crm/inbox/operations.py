@@ -276,13 +276,16 @@ async def replay(tx: Tx, message_id: UUID, *, now: datetime) -> None:
 async def replay_failed(
     tx: Tx, *, reason: str | None = None, connection_id: UUID | None = None, at_most: int = 1000, now: datetime
 ) -> int:
-    """Replay messages that were given up, oldest first, of one reason or connection only if asked; return how many."""
+    """Replay messages that were given up by now, oldest first, of one reason or connection if asked; return how many.
+
+    Called again with the same `now` it goes on with the rest, and comes to an end whatever fails again meanwhile.
+    """
     rows = await tx.fetch(
         """select id from crm.inbox_message
             where tenant_id = $1::uuid and status = 'failed' and ($2::text is null or last_error = $2::text)
-              and ($3::uuid is null or connection_id = $3::uuid)
+              and ($3::uuid is null or connection_id = $3::uuid) and processed_at <= $5::timestamptz
             order by id limit $4::int for update skip locked""",
-        tx.actor.tenant_id, reason, connection_id, at_most,
+        tx.actor.tenant_id, reason, connection_id, at_most, now,
     )  # fmt: skip
     if not rows:
         tx.unchanged()

@@ -116,7 +116,8 @@ async def backfill(
     if connection.source is Source.google and not connection.has_access:
         fields["connection_id"] = "it has no access to the Ads API"
     if fields:
-        raise CannotPull(fields=fields)
+        told = "; ".join(f"{field}: {sentence}" for field, sentence in fields.items())
+        raise CannotPull(f"the leads cannot be asked for like this: {told}", fields=fields)
     pull_id = await _open(tx, connection_id, Kind.backfill, form, since, until, now)
     detail = {"connection_id": connection_id, "form": form, "since": since, "until": until}
     await audit.of_person(tx, "pull.started", "pull", pull_id, detail, at=now)
