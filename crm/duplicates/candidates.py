@@ -114,30 +114,29 @@ async def unsettle(tx: Tx, merge_id: UUID, *, now: datetime) -> None:
     await tx.execute(UNSETTLE, tx.actor.tenant_id, merge_id, UNMERGED, tx.actor.user_id, now)
 
 
-def visible(tx: Tx, args: Args, *, candidate: str = "d") -> str:
-    """Return the condition that both contacts of a candidate are there, as they are, for the actor."""
+def visible(tx: Tx, args: Args, *, candidate: str = "d", merged: bool = False) -> str:
+    """Return the condition that the actor sees both contacts of a candidate.
+
+    `merged`: also when one has become part of the other since; then it is enough to see where they went.
+    """
     seen = visibility.contact_condition(tx.actor, args)
+    there = f"(c.merged_into is not null or {seen})" if merged else f"c.merged_into is null and {seen}"
     return " and ".join(
         f"exists (select from crm.contact c where c.tenant_id = {candidate}.tenant_id and c.id = {candidate}.{which}_id"
-        f" and c.merged_into is null and {seen})"
+        f" and {there})"
         for which in ("first", "second")
     )
 
 
-async def lock(tx: Tx, candidate_id: UUID) -> asyncpg.Record:
-    """Return an open candidate whose contacts the actor sees, locked.
-
-    :raises CandidateNotFound: when there is none.
-    :raises AlreadyDecided: when it is not open any more.
-    """
+async def _require_open(tx: Tx, candidate_id: UUID, lock: str) -> asyncpg.Record:
     row = await tx.fetchrow(
-        "select * from crm.duplicate_candidate where tenant_id = $1::uuid and id = $2::uuid for update",
+        f"select * from crm.duplicate_candidate where tenant_id = $1::uuid and id = $2::uuid {lock}",
         tx.actor.tenant_id, candidate_id,
     )  # fmt: skip
     if row is None:
         raise CandidateNotFound
     if row["status"] == "merged":
-        raise AlreadyDecided(fields={"status": row["status"], "merge_id": str(row["merge_id"])})
+        raise AlreadyDecided(fields={"status": row["status"]})
     args = Args([tx.actor.tenant_id, candidate_id])
     if not await tx.fetchval(
         "select true from crm.duplicate_candidate d where d.tenant_id = $1::uuid and d.id = $2::uuid"
@@ -150,6 +149,17 @@ async def lock(tx: Tx, candidate_id: UUID) -> asyncpg.Record:
     return row
 
 
+async def find(tx: Tx, candidate_id: UUID) -> tuple[UUID, UUID]:
+    """Return the two contacts of an open candidate that the actor sees, without locking it: a merge locks contacts
+    first, and settles the candidate itself.
+
+    :raises CandidateNotFound: when there is none.
+    :raises AlreadyDecided: when it is not open any more.
+    """
+    row = await _require_open(tx, candidate_id, "")
+    return row["first_id"], row["second_id"]
+
+
 @operation("review.resolve")
 async def dismiss(tx: Tx, candidate_id: UUID, reason: str, *, now: datetime) -> None:
     """Say that two contacts are two; asked again only when there is a sign that was not known. `reason` is a code.
@@ -157,7 +167,7 @@ async def dismiss(tx: Tx, candidate_id: UUID, reason: str, *, now: datetime) -> 
     :raises CandidateNotFound: when there is no such candidate for the actor.
     :raises AlreadyDecided: when somebody has decided about it.
     """
-    await lock(tx, candidate_id)
+    await _require_open(tx, candidate_id, "for update")
     await tx.execute(
         "update crm.duplicate_candidate set status = 'dismissed', dismissal_reason = $3::text, decided_by = $4::uuid,"
         " decided_at = $5::timestamptz, updated_at = $5::timestamptz where tenant_id = $1::uuid and id = $2::uuid",

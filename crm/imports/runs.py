@@ -18,6 +18,7 @@ import asyncpg
 
 from crm import audit, db, errors, events, ids, vault
 from crm.db import Tx, to_json
+from crm.imports import faults
 from crm.imports import known as known_leads
 from crm.imports import mapping as mappings
 from crm.imports.chunks import Chunk, Rejection, Row
@@ -182,7 +183,7 @@ async def take(tx: Tx, run: Run, chunk: Chunk, *, now: datetime) -> Run:
     """
     counts, outcomes = Counts(chunk.read, unchanged=chunk.unchanged), Counter[str]()
     rejections = list(chunk.rejections)
-    for row, prepared, outcome in await _store(tx, chunk.rows, chunk.prepared, now=now):
+    for row, prepared, outcome in await store(tx, chunk.rows, chunk.prepared, now=now):
         if isinstance(outcome, str):
             rejections.append(Rejection(row.number, row.cells, {"row": outcome}))
         elif outcome.outcome == "changed":
@@ -229,7 +230,7 @@ def moved(run: Run, counts: Counts, chunk: Chunk) -> Run:
     return after
 
 
-async def _store(
+async def store(
     tx: Tx, rows: Sequence[Row], prepared: Sequence[intake.Prepared], *, now: datetime
 ) -> list[tuple[Row, intake.Prepared, intake.Stored | str]]:
     """Store rows, in halves where the database refuses one among them; a refused one comes back with a sentence."""
@@ -243,8 +244,8 @@ async def _store(
         if len(rows) == 1:
             return [(rows[0], prepared[0], f"the database cannot hold it ({type(error).__name__})")]
         half = len(rows) // 2
-        first = await _store(tx, rows[:half], prepared[:half], now=now)
-        return first + await _store(tx, rows[half:], prepared[half:], now=now)
+        first = await store(tx, rows[:half], prepared[:half], now=now)
+        return first + await store(tx, rows[half:], prepared[half:], now=now)
     await tx.execute("release savepoint rows")
     return list(zip(rows, prepared, stored, strict=True))
 
@@ -255,14 +256,15 @@ async def reject(tx: Tx, run_id: UUID, rejections: Sequence[Rejection], *, now: 
         return
     key = (await vault.take(tx.actor.tenant_id))[0]
     await tx.execute(
-        "insert into crm.import_rejection (tenant_id, import_id, row_no, key_id, sealed, errors, created_at)"
-        " select $1::uuid, $2::uuid, n, $3::uuid, sealed, faults, $4::timestamptz"
-        " from unnest($5::int[], $6::bytea[], $7::jsonb[]) as r(n, sealed, faults)",
+        "insert into crm.import_rejection (tenant_id, import_id, row_no, key_id, sealed, errors, codes, created_at)"
+        " select $1::uuid, $2::uuid, n, $3::uuid, sealed, faults, string_to_array(codes, ' '), $4::timestamptz"
+        " from unnest($5::int[], $6::bytea[], $7::jsonb[], $8::text[]) as r(n, sealed, faults, codes)",
         tx.actor.tenant_id, run_id, key.id, now,
         [each.number for each in rejections],
         # Plain ASCII: cells may hold what is no text at all, and come back as they were.
         [key.seal(json.dumps(each.cells)) for each in rejections],
         [to_json(each.faults) for each in rejections],
+        [" ".join(faults.codes(each.faults)) for each in rejections],
     )  # fmt: skip
 
 

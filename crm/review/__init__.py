@@ -1,0 +1,1 @@
+"""What needs a person: rows and messages that failed, and contacts that may be one."""
