@@ -1,5 +1,6 @@
 """Service levels over HTTP."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -145,3 +146,20 @@ class TestPriority:
         answers = [await agent.put(f"/sla/leads/{lead}/priority", json={"priority": "high"}) for lead in (mine, other)]
 
         assert [each.status_code for each in answers] == [200, 404]
+
+
+@pytest.mark.usefixtures("rules_of_yesterday")
+class TestNotifications:
+    async def test_reach_the_owner_and_nobody_else_of_the_same_rank(self, sign_in, agent, tenant):
+        lead = await make_lead(tenant, minutes_ago=11)
+        colleague = replace(tenant.sales_agent, user_id=tenant.analyst.user_id)
+        listeners = (agent, sign_in(colleague))
+        cursors = [(await each.get("/realtime/poll")).json()["cursor"] for each in listeners]
+
+        await settle(tenant, lead)
+
+        heard = []
+        for each, cursor in zip(listeners, cursors, strict=True):
+            answer = (await each.get("/realtime/poll", params={"cursor": cursor})).json()
+            heard.append([event["type"] for event in answer["events"]])
+        assert heard == [["sla.breached"], []]

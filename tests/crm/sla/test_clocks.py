@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from crm import db, events, ids
+from crm import clock, db, events, ids
+from crm.chores import follow
 from crm.leads import intake, operations
 from crm.leads import operations as leads
 from crm.leads.intake import NewLead
@@ -68,8 +69,8 @@ class TestSettle:
 
         await settle(tenant, [lead], now)
 
-        (clock,) = await kept(tenant, lead)
-        assert (clock["kind"], clock["state"], clock["due_at"]) == ("first_response", "running", now + minutes(15))
+        (one,) = await kept(tenant, lead)
+        assert (one["kind"], one["state"], one["due_at"]) == ("first_response", "running", now + minutes(15))
         assert await told(tenant, lead) == []
 
     async def test_tells_a_breach_at_the_instant_it_was_due_however_late_it_is_told(self, tenant, now):
@@ -148,8 +149,8 @@ class TestSettle:
         await call(tenant, lead, now + minutes(18))
         await settle(tenant, [lead], now + minutes(19))
 
-        (clock,) = await kept(tenant, lead)
-        assert (clock["state"], clock["late_by_s"], clock["end_reason"]) == ("breached", 180, "attempt")
+        (one,) = await kept(tenant, lead)
+        assert (one["state"], one["late_by_s"], one["end_reason"]) == ("breached", 180, "attempt")
 
     async def test_takes_a_breach_back_when_an_answer_in_time_is_recorded_late(self, tenant, now):
         lead = await make_lead(tenant, now)
@@ -160,8 +161,8 @@ class TestSettle:
         await settle(tenant, [lead], now + minutes(31))
         await settle(tenant, [lead], now + minutes(32))
 
-        (clock,) = await kept(tenant, lead)
-        assert (clock["state"], clock["ended_at"]) == ("met", now + minutes(7))
+        (one,) = await kept(tenant, lead)
+        assert (one["state"], one["ended_at"]) == ("met", now + minutes(7))
         assert [kind for kind, *_ in await told(tenant, lead)].count("sla.breach_withdrawn") == 1
 
     async def test_tells_nothing_of_what_was_due_before_clocks_were_looked_after(self, tenant, now):
@@ -233,8 +234,8 @@ class TestSetPriority:
         await db.run(tenant.admin, lambda tx: sla.set_priority(tx, lead, Priority.high, now=now + minutes(2)))
         await settle(tenant, [lead], now + minutes(2))
 
-        (clock,) = await kept(tenant, lead)
-        assert (clock["rule_code"], clock["due_at"]) == ("first-response-high", now + minutes(5))
+        (one,) = await kept(tenant, lead)
+        assert (one["rule_code"], one["due_at"]) == ("first-response-high", now + minutes(5))
 
 
 class Hands:
@@ -336,5 +337,24 @@ class TestChore:
         await db.run(tenant.system, work)
         await Clocks(Hands(now)).work(tenant.id)
 
-        clock = next(each for each in await kept(tenant, lead) if each["kind"] == "check_in")
-        assert (clock["due_at"], clock["check_in_id"], clock["rule_code"]) == (due, check, "check-in")
+        one = next(each for each in await kept(tenant, lead) if each["kind"] == "check_in")
+        assert (one["due_at"], one["check_in_id"], one["rule_code"]) == (due, check, "check-in")
+
+    async def test_sleeps_until_the_moment_and_then_tells(self, tenant):
+        """The real worker's parts on the real clock; between looks lies an hour, so that only the alarm can wake it."""
+        rules = (Rule(code="soon", kind=Kind.first_response, target_s=2, time="calendar"),)
+        await db.run(tenant.admin, lambda tx: sla.publish(tx, rules, now=clock.utc_now()))
+        chore, stop = Clocks(clock.utc_now), asyncio.Event()
+        chore.every = 3600.0
+        parts = [asyncio.create_task(follow([chore], stop)), asyncio.create_task(chore.run(stop))]
+        await asyncio.sleep(0.5)
+
+        lead = await make_lead(tenant, clock.utc_now())
+        async with asyncio.timeout(30):
+            while not (said := await told(tenant, lead)):
+                await asyncio.sleep(0.05)
+
+        stop.set()
+        await asyncio.gather(*parts)
+        (kept_clock,) = await kept(tenant, lead)
+        assert [(kind, at) for kind, at, _ in said] == [("sla.breached", kept_clock["due_at"])]
