@@ -111,7 +111,7 @@ COLUMNS = (
 )
 
 FILES = (
-    Place("objects/", Kind.sealed, Erasure.shred, "the object folder under SANTRAL_HOME: sealed per person"),
+    Place("objects/", Kind.sealed, Erasure.shred, "the folder under SANTRAL_HOME or the bucket: sealed per person"),
     Place("import reports", Kind.sealed, Erasure.delete, "made on demand from sealed rows; kept by whoever asked"),
     Place("logs/", Kind.text, Erasure.expire, "routes, codes and ids; the leak crawler reads them"),
 )

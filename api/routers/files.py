@@ -1,5 +1,6 @@
 """Attachments: files on the timelines of contacts and leads, and the short-lived links that open them."""
 
+import asyncio
 import json
 from hashlib import file_digest
 from typing import Annotated, Any
@@ -73,7 +74,7 @@ async def _attach(
     context = context_of(request.scope)
     actor, now = context.actor, context.now
     assert actor is not None, "uploading declares a permission"
-    digest = file_digest(file.file, "sha256").hexdigest()
+    digest = (await asyncio.to_thread(file_digest, file.file, "sha256")).hexdigest()
     sent = _Upload(file=digest, name=file.filename or "", kind=kind, note=note, activity_id=where.activity_id)
     async with operations.putting_away(actor, file.file, file.filename, now=now) as stored:
 

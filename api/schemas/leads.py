@@ -236,7 +236,10 @@ class AttachmentShown(Read):
 
 
 class ActivityRead(Read):
-    """Something that happened. Where `has_hidden_note`, the note as written can be revealed with a reason."""
+    """Something that happened. Where `has_hidden_note`, the note as written can be revealed with a reason.
+
+    `provider_reference`: the provider's own id of a call or message; a hash of it on WhatsApp, whose ids hold numbers.
+    """
 
     id: UUID
     contact_id: UUID

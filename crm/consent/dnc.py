@@ -3,13 +3,14 @@
 An address is kept as its blind index and its mask: the list finds it again and shows nobody.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from crm import audit, errors, events, ids, paging, phone, timeline, vault
+from crm import audit, codes, errors, events, ids, paging, phone, timeline, vault
 from crm.consent import standing
 from crm.contacts.queries import require_visible
 from crm.db import Tx
@@ -18,6 +19,9 @@ from crm.paging import Filter, Page
 from crm.sql import Args
 
 Kind = Literal["phone", "email"]
+
+EMAIL = re.compile(r"[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+")
+"""What is taken for an e-mail address: the same as everywhere people come in."""
 
 
 class EntryNotFound(errors.NotFound):
@@ -62,7 +66,7 @@ def read(tenant_id: UUID, text: str, *, country: str = "TR") -> Address:
     :raises NotAnAddress: when it is neither a number nor an e-mail address. The message never repeats it.
     """
     text = text.strip()
-    if "@" in text.strip("@") and " " not in text:
+    if EMAIL.fullmatch(text):
         email = text.lower()
         return Address("email", vault.blind_index(tenant_id, "email", email), vault.mask_email(email))
     try:
@@ -91,6 +95,7 @@ select distinct p.contact_id, i.id as entry_id
 
 async def _add(tx: Tx, addresses: Sequence[Address], *, reason: str, source: str, now: datetime) -> list[UUID]:
     """Put addresses on the list and return the entries that are new; people who hold one see it on their timeline."""
+    codes.require(reason=reason, source=source)
     unique = list({(each.kind, each.index): each for each in addresses}.values())
     rows = await tx.fetch(
         ADD, tx.actor.tenant_id, [ids.new() for _ in unique], [each.kind for each in unique],
@@ -120,6 +125,7 @@ async def add(tx: Tx, address: str, *, country: str = "TR", reason: str, source:
     """Put a phone number or an e-mail address on the list and return the entry's id, known before or new.
 
     :raises NotAnAddress: when it is neither.
+    :raises crm.codes.NotACode: when reason or source is none.
     """
     wanted = read(tx.actor.tenant_id, address, country=country)
     added = await _add(tx, [wanted], reason=reason, source=source, now=now)
@@ -182,7 +188,9 @@ async def remove(tx: Tx, entry_id: UUID, *, reason: str, now: datetime) -> None:
     """Take an address off the list; that it was there, and why it no longer is, stays. Again changes nothing.
 
     :raises EntryNotFound: when there is no such entry.
+    :raises crm.codes.NotACode: when the reason is none.
     """
+    codes.require(reason=reason)
     row = await tx.fetchrow(
         "select id, kind, blind_index, removed_at from crm.dnc_entry"
         " where tenant_id = $1::uuid and id = $2::uuid for update",

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from crm import audit, errors, events, ids, timeline, vault
+from crm import audit, codes, errors, events, ids, timeline, vault
 from crm.consent import queries, standing
 from crm.consent.queries import UnknownLead
 from crm.consent.rules import Answer, Channel, LegalBasis, Purpose, Status
@@ -73,6 +73,7 @@ async def record(tx: Tx, contact_id: UUID, statement: Statement, *, now: datetim
     :raises UnknownLead: when the lead is not one of theirs.
     :raises EvidenceMissing: when a consent comes without evidence.
     :raises BadValidity: when it was said in the future, or lapses before it begins.
+    :raises crm.codes.NotACode: when the source is none.
     """
     _require_sense(statement, now=now)
     await _lock(tx, contact_id, statement.lead_id)
@@ -100,6 +101,7 @@ async def record(tx: Tx, contact_id: UUID, statement: Statement, *, now: datetim
 
 
 def _require_sense(statement: Statement, *, now: datetime) -> None:
+    codes.require(source=statement.source)
     if statement.status is Status.granted and not statement.evidence:
         raise EvidenceMissing(fields={"evidence": "how we know: the form's text, the answer, who heard it"})
     said_at = statement.valid_from or now

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from crm import audit, db, errors, events, ids, jobs, objects, tenant_settings, timeline, vault, visibility
+from crm import audit, codes, db, errors, events, ids, jobs, objects, tenant_settings, timeline, vault, visibility
 from crm.actor import Actor
 from crm.contacts.queries import require_visible
 from crm.db import Tx
@@ -170,7 +170,9 @@ async def delete(tx: Tx, attachment_id: UUID, *, reason: str, now: datetime) -> 
     """Delete a file for good: its row stays without a name, its object and its key are destroyed soon after.
 
     :raises queries.AttachmentNotFound: when there is no such file for the actor.
+    :raises crm.codes.NotACode: when the reason is none.
     """
+    codes.require(reason=reason)
     await queries.get(tx, attachment_id, lock=True)
     await tx.execute(
         "update crm.attachment set deleted_at = $3::timestamptz, deleted_by = $4::uuid, deletion_reason = $5::text,"

@@ -119,7 +119,7 @@ def _text(file: BinaryIO) -> Type:
 
 def name_of(given: str | None, kind: Type) -> str:
     """Return the name a file is kept under: scrubbed of numbers and addresses, short, with the ending of its type."""
-    base = re.split(r"[\\/]", given or "")[-1]
+    base = re.split(r"[\\/]", (given or "").encode(errors="ignore").decode())[-1]  # half a character is none
     stem = base.rpartition(".")[0] or base
     plain = re.sub(r"[\x00-\x1f\x7f\"<>|:*?\u202a-\u202e\u2066-\u2069]", "", vault.scrub(stem)).strip(" .")
     return f"{plain[:LONGEST_NAME] or 'file'}{kind.ending}"

@@ -24,10 +24,14 @@ FILTERS = {
 }
 """By what a timeline can be narrowed; those that take lists match any of them."""
 
+# WhatsApp's ids of messages hold the person's number for whoever decodes them: their hash is shown.
 ITEM = """json_build_object(
   'id', a.id, 'contact_id', a.contact_id, 'lead_id', a.lead_id, 'kind', a.kind, 'channel', a.channel,
   'direction', a.direction, 'outcome', a.outcome, 'detail', a.detail, 'note', a.note,
-  'has_hidden_note', a.note_sealed is not null, 'provider_reference', a.provider_reference,
+  'has_hidden_note', a.note_sealed is not null,
+  'provider_reference', case when a.channel = 'whatsapp'
+                             then left(encode(sha256(convert_to(a.provider_reference, 'UTF8')), 'hex'), 16)
+                             else a.provider_reference end,
   'attachments', (
     select coalesce(json_agg(json_build_object(
              'id', f.id, 'class', f.class, 'content_type', f.content_type, 'size', f.size,

@@ -1,6 +1,7 @@
 """Attachments and timelines over HTTP."""
 
 import asyncio
+import hashlib
 import io
 from datetime import timedelta
 from uuid import UUID
@@ -173,7 +174,11 @@ class TestTimeline:
         async with db.transaction(tenant.system) as tx:
             await timeline.record(
                 tx, UUID(lead["contact_id"]), "message", lead_id=UUID(lead["id"]), channel="whatsapp",
-                direction="outbound", provider_reference="wamid.HBgL", at=clock.utc_now(),
+                direction="outbound", provider_reference="wamid.HBgMOTA1MzIxMjM0NTY3", at=clock.utc_now(),
+            )  # fmt: skip
+            await timeline.record(
+                tx, UUID(lead["contact_id"]), "call", lead_id=UUID(lead["id"]), channel="call",
+                direction="inbound", provider_reference="1772530000.17", at=clock.utc_now(),
             )  # fmt: skip
         return lead
 
@@ -190,7 +195,7 @@ class TestTimeline:
             if cursor is None:
                 break
 
-        assert len({each["id"] for each in seen}) == len(seen) == 10
+        assert len({each["id"] for each in seen}) == len(seen) == 11
         assert {each["channel"] for each in seen} == {"call", "whatsapp"}
         assert seen == sorted(seen, key=lambda each: (each["occurred_at"], each["id"]), reverse=True)
 
@@ -203,9 +208,16 @@ class TestTimeline:
         assert {each["kind"] for each in await ask(kind="call")} == {"call"}
         assert {each["direction"] for each in await ask(direction="inbound")} == {"inbound"}
         assert [len(each["attachments"]) for each in await ask(has_attachments=True)] == [1]
-        assert [each["provider_reference"] for each in await ask(channel="whatsapp", direction="outbound")] == [
-            "wamid.HBgL"
-        ]
+
+    async def test_shows_the_providers_id_and_no_number_that_hides_in_it(self, agent, busy):
+        async def references(channel, direction):
+            params = {"channel": channel, "direction": direction}
+            page = (await agent.get(f"/leads/{busy['id']}/timeline", params=params)).json()
+            return [each["provider_reference"] for each in page["items"]]
+
+        assert await references("call", "inbound") == ["1772530000.17"]
+        hashed = hashlib.sha256(b"wamid.HBgMOTA1MzIxMjM0NTY3").hexdigest()[:16]
+        assert await references("whatsapp", "outbound") == [hashed]
 
     async def test_hides_numbers_in_notes_and_shows_them_to_who_may_reveal(self, agent, admin, busy):
         note = (await agent.get(f"/leads/{busy['id']}/timeline", params={"kind": "note"})).json()["items"][0]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from crm import consent
+from crm import codes, consent
 from crm.actor import Forbidden
 from crm.consent import Channel, Reason, dnc
 from tests.crm.consent.conftest import do, may, rows, said
@@ -49,12 +49,16 @@ class TestAdd:
         shown = (await rows(tenant, "select * from crm.activity order by id desc limit 1"))[0]
         assert (shown["kind"], shown["contact_id"]) == ("contact.dnc_added", person)
 
-    @pytest.mark.parametrize("text", ["", "hello", "12", "@", "a b@example.com", "+90 532"])
+    @pytest.mark.parametrize("text", ["", "hello", "12", "@", "a@b", "a b@example.com", "a\x00@b.example", "+90 532"])
     async def test_refuses_what_is_no_address_and_never_repeats_it(self, tenant, now, text):
         with pytest.raises(dnc.NotAnAddress) as refusal:
             await do(tenant.admin, dnc.add, text, reason="asked", now=now)
 
         assert not text or text not in str(refusal.value)
+
+    async def test_takes_codes_for_reasons_and_no_words_about_people(self, tenant, now):
+        with pytest.raises(codes.NotACode):
+            await do(tenant.admin, dnc.add, NUMBER, reason="Ayşe was angry", now=now)
 
     async def test_is_a_list_of_one_firm(self, tenant, other_tenant, now):
         await do(tenant.admin, dnc.add, NUMBER, reason="asked", now=now)
