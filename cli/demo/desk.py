@@ -10,7 +10,7 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -65,15 +65,67 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Sale:
-    """A deposit paid."""
+class Offer:
+    """A quote for a treatment, valid for some days."""
 
     at: datetime
     lead: int
     money: Money
+    treatment: str
+    valid_days: int
 
 
-Act = Talk | Move | Sale
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The customer's no to the quote; `reason` is a code."""
+
+    at: datetime
+    lead: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A deposit paid on the quote, with the day of the treatment."""
+
+    at: datetime
+    lead: int
+    money: Money
+    takes_place_on: date
+    to: Status = Status.won
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A sale undone."""
+
+    at: datetime
+    lead: int
+    reason: str
+    to: Status = Status.lost
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """The next cycle of a lead that was lost."""
+
+    at: datetime
+    lead: int
+    reason: str
+    to: Status = Status.recycled
+
+
+@dataclass(frozen=True, slots=True)
+class LookAfter:
+    """A check-in of a day after the treatment: done, or skipped for a reason."""
+
+    at: datetime
+    lead: int
+    day: int
+    skipped: str | None = None
+
+
+Act = Talk | Move | Offer | Refusal | Sale | Cancel | Reopen | LookAfter
 Step = Callable[["Case", datetime], timedelta]
 
 
@@ -88,6 +140,10 @@ class Case:
     tries: int = 0
     status: Status = Status.assigned
     replied_at: datetime | None = None
+    price: Money | None = None
+    priced_until: datetime | None = None
+    treated_on: date | None = None
+    looked_after: int = 0
 
     @property
     def number(self) -> int:
@@ -127,6 +183,8 @@ PRICES: dict[tuple[str, str], tuple[str, int, int]] = {
     ("dental", "euro"): ("EUR", 2_600, 8_400),
     ("dental", "dollar"): ("USD", 2_900, 9_000),
 }
+CHECK_INS = (1, 7, 30)
+"""Days after the treatment on which the clinic asks, as far as a month can show."""
 DOLLAR = frozenset({"US", "CA", "AU", "SA", "AE", "KW", "QA", "IQ", "RU", "AZ"})
 
 
@@ -331,31 +389,71 @@ class Desk:
         if case.rng.random() < 0.14:
             self._later(case, at + timedelta(hours=20), "lose")
             return timedelta(minutes=2)
+        money = price(case.rng, case.arrival.campaign.treatment, case.arrival.person.country)
         self._talk(case, at, case.rng.choice((Channel.whatsapp, Channel.email)), "sent")
+        self._quote(case, at + timedelta(minutes=1), money)
         self._move(case, at + timedelta(minutes=2), Status.proposal)
         self._later(case, at + timedelta(hours=case.rng.lognormvariate(4.2, 0.7)), "close")
         return timedelta(minutes=case.rng.uniform(4, 9))
 
+    def _quote(self, case: Case, at: datetime, money: Money) -> None:
+        days = case.rng.choice((14, 21, 30))
+        self.acts.append(Offer(at, case.number, money, case.arrival.campaign.treatment, days))
+        case.price, case.priced_until = money, at + timedelta(days=days)
+
     def _close(self, case: Case, at: datetime) -> timedelta:
-        """Ask for the decision."""
+        """Ask for the decision; who hesitates may get a better price."""
         rng = case.rng
         case.tries += 1
         self._talk(case, at, Channel.call, "answered")
         end = at + timedelta(minutes=rng.uniform(3, 10))
         if rng.random() < min(0.7, 0.28 * self._quality(case) ** 0.7):
-            money = price(rng, case.arrival.campaign.treatment, case.arrival.person.country)
-            self.acts.append(Sale(end, case.number, money))
-            case.status = Status.won
-            if rng.random() < 0.03:
-                self._later(case, end + timedelta(days=rng.uniform(1, 6)), "cancel")
+            self._sell(case, end)
         elif case.tries < 5 and rng.random() < 0.45:
+            if rng.random() < 0.4 and case.price:
+                self._quote(case, end, Money(case.price.minor * 95 // 100, case.price.currency))
             self._later(case, end + timedelta(hours=rng.uniform(30, 110)), "close")
         else:
             self._later(case, end + timedelta(hours=rng.uniform(0, 4)), "lose")
         return end - at
 
+    def _sell(self, case: Case, at: datetime) -> None:
+        """Take the deposit and agree on the day: people from near come soon, those from far plan their journey."""
+        rng, arrival = case.rng, case.arrival
+        money = case.price or price(rng, arrival.campaign.treatment, arrival.person.country)
+        if case.priced_until is None or case.priced_until <= at:
+            self._quote(case, at - timedelta(seconds=30), money)
+        ahead = rng.randint(1, 14) if arrival.person.country == "TR" else rng.randint(4, 45)
+        case.treated_on = at.astimezone(hours.ZONE).date() + timedelta(days=ahead)
+        self.acts.append(Sale(at, case.number, money, case.treated_on))
+        case.status = Status.won
+        if rng.random() < 0.03:
+            self._later(case, at + timedelta(days=rng.uniform(1, 6)), "cancel")
+        else:
+            self._plan_check_in(case)
+
+    def _plan_check_in(self, case: Case) -> None:
+        assert case.treated_on is not None, "who is looked after was sold something"
+        if case.looked_after < len(CHECK_INS):
+            day = case.treated_on + timedelta(days=CHECK_INS[case.looked_after])
+            self._later(case, datetime.combine(day, time(10), hours.ZONE).astimezone(hours.UTC), "check_in")
+
+    def _check_in(self, case: Case, at: datetime) -> timedelta:
+        """Ask how the patient is doing."""
+        day = CHECK_INS[case.looked_after]
+        case.looked_after += 1
+        if case.rng.random() < 0.1:
+            self._talk(case, at, Channel.call, "no_answer")
+            self.acts.append(LookAfter(at + timedelta(minutes=1), case.number, day, "not_reached"))
+        else:
+            self._talk(case, at, case.rng.choice((Channel.call, Channel.whatsapp)), "answered")
+            self.acts.append(LookAfter(at + timedelta(minutes=4), case.number, day))
+        self._plan_check_in(case)
+        return timedelta(minutes=5)
+
     def _cancel(self, case: Case, at: datetime) -> timedelta:
-        self._move(case, at, Status.lost, "cancelled")
+        self.acts.append(Cancel(at, case.number, "cancelled"))
+        case.status = Status.lost
         return timedelta(minutes=3)
 
     def _give_up(self, case: Case, at: datetime) -> timedelta:
@@ -364,14 +462,18 @@ class Desk:
 
     def _lose(self, case: Case, at: datetime) -> timedelta:
         reason = case.rng.choices(*zip(*WHY_LOST, strict=True))[0]
+        if case.price and reason in ("price", "competitor"):
+            self.acts.append(Refusal(at - timedelta(seconds=20), case.number, reason))
         self._move(case, at, Status.lost, reason)
+        case.price = None
         # Who only wanted another date comes back: the next cycle of the same lead.
         if reason == "timing" and case.rng.random() < 0.5:
             self._later(case, at + timedelta(days=case.rng.uniform(4, 12)), "reopen")
         return timedelta(minutes=1)
 
     def _reopen(self, case: Case, at: datetime) -> timedelta:
-        self._move(case, at, Status.recycled)
+        self.acts.append(Reopen(at, case.number, "another_date"))
+        case.status = Status.recycled
         case.attempts, case.tries = 1, 0
         self._later(case, at + timedelta(minutes=2), "attempt")
         return timedelta(minutes=1)

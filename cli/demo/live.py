@@ -25,11 +25,12 @@ import uvicorn
 import uvloop
 
 from cli.demo import hours, market, staff, world
-from cli.demo.desk import Act, Agent, Case, Desk, Move, Sale, Talk
+from cli.demo.desk import Act, Agent, Cancel, Case, Desk, LookAfter, Move, Offer, Refusal, Reopen, Sale, Talk
 from cli.demo.market import Arrival
 from cli.demo.names import People, Person
 from crm import clock
 from crm.leads.rules import Status
+from crm.money import Money
 from crm.settings import settings
 from ingestion.sources.loopback import FIRST_ID, Graph, webhook
 
@@ -214,6 +215,7 @@ class Floor:
     clients: dict[str, Client] = field(default_factory=dict)
     queues: dict[str, deque[Act]] = field(default_factory=dict)
     leads: dict[int, str] = field(default_factory=dict)
+    quotes: dict[int, str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     numbers: Iterable[int] = field(default_factory=itertools.count)
 
@@ -297,10 +299,36 @@ class Floor:
             case Move():
                 body = {"status": act.to, **({"reason": act.reason} if act.reason else {})}
                 await client.call("POST", f"{path}/status", json=body)
+            case Offer():
+                until = clock.utc_now() + timedelta(days=act.valid_days)
+                offer = {**_money(act.money), "procedure_type": act.treatment, "valid_until": until.isoformat()}
+                if made := await client.create(f"{path}/quotes", offer):
+                    self.quotes[act.lead] = made["id"]
+            case Refusal():
+                if quote := self.quotes.pop(act.lead, None):
+                    no = {"answer": "declined", "reason": act.reason}
+                    await client.call("POST", f"{path}/quotes/{quote}/answer", json=no)
             case Sale():
-                await client.create(
-                    f"{path}/sale", {"amount": str(act.money.amount), "currency": act.money.currency}
-                )  # fmt: skip
+                quote = self.quotes.pop(act.lead, None)
+                sale = {**_money(act.money), "takes_place_on": act.takes_place_on.isoformat()}
+                await client.create(f"{path}/sale", sale | ({"quote_id": quote} if quote else {}))
+            case Cancel():
+                await client.call("POST", f"{path}/sale/cancel", json={"reason": act.reason})
+            case Reopen():
+                await client.create(f"{path}/reopen", {"reason": act.reason})
+            case LookAfter():
+                await self._look_after(client, path, act)
+
+    async def _look_after(self, client: Client, path: str, act: LookAfter) -> None:
+        found = await client.call("GET", f"{path}/follow-ups") or {"check_ins": []}
+        for check_in in found["check_ins"]:
+            if check_in["day"] == act.day and check_in["status"] == "pending":
+                verb, body = ("skip", {"reason": act.skipped}) if act.skipped else ("done", {})
+                await client.call("POST", f"/check-ins/{check_in['id']}/{verb}", json=body)
+
+
+def _money(money: Money) -> dict[str, str]:
+    return {"amount": str(money.amount), "currency": money.currency}
 
 
 def _team(country: str) -> str:

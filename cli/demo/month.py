@@ -16,16 +16,20 @@ from typing import Any
 from uuid import UUID
 
 from cli.demo import hours, people, reports, staff, world
-from cli.demo.desk import Act, Agent, Case, Desk, Move, Sale, Talk
+from cli.demo.desk import Act, Agent, Cancel, Case, Desk, LookAfter, Move, Offer, Refusal, Reopen, Sale, Talk
 from cli.demo.market import Arrival, Market
 from cli.demo.people import Clinic
 from crm import campaigns, db, events, tenancy
 from crm.actor import Actor
 from crm.campaigns import CampaignStatus
 from crm.db import Tx
-from crm.leads import intake, operations
+from crm.followups import operations as followups
+from crm.followups import queries as looks
+from crm.followups.operations import CheckInStatus
+from crm.leads import intake, operations, quotes
 from crm.leads.intake import Consent, NewLead
 from crm.leads.operations import Assignment
+from crm.leads.quotes import Answer
 from crm.routing import operations as routing
 from ingestion import landing
 
@@ -98,6 +102,7 @@ class Month:
     clinic: Clinic = field(init=False)
     desks: dict[UUID, Desk] = field(init=False)
     ids: dict[int, UUID] = field(default_factory=dict)
+    quotes: dict[int, UUID] = field(default_factory=dict)
 
     async def live(self) -> Loaded:
         """Live through the month and return what it came to."""
@@ -161,18 +166,45 @@ class Month:
     async def _work(self, gate: asyncio.Semaphore, user_id: UUID, acts: Iterable[Act]) -> None:
         async with gate, _transaction(self.clinic.actors[user_id]) as tx:
             for act in acts:
-                match act:
-                    case Talk():
-                        await operations.record_activity(
-                            tx, self.ids[act.lead], act.channel, act.direction, act.outcome,
-                            note=act.note, occurred_at=act.happened, now=act.at,
-                        )  # fmt: skip
-                    case Move():
-                        await operations.change_status(tx, self.ids[act.lead], act.to, reason=act.reason, now=act.at)
-                    case Sale():
-                        await operations.record_sale(tx, self.ids[act.lead], act.money, now=act.at)
-                        self.done.sales += 1
+                await self._do(tx, act)
                 self.done.acts += 1
+
+    async def _do(self, tx: Tx, act: Act) -> None:
+        lead = self.ids[act.lead]
+        match act:
+            case Talk():
+                await operations.record_activity(
+                    tx, lead, act.channel, act.direction, act.outcome,
+                    note=act.note, occurred_at=act.happened, now=act.at,
+                )  # fmt: skip
+            case Move():
+                await operations.change_status(tx, lead, act.to, reason=act.reason, now=act.at)
+            case Offer():
+                self.quotes[act.lead] = await quotes.make(
+                    tx, lead, act.money, procedure_type=act.treatment,
+                    valid_until=act.at + timedelta(days=act.valid_days), now=act.at,
+                )  # fmt: skip
+            case Refusal():
+                if quote := self.quotes.pop(act.lead, None):
+                    await quotes.answer(tx, lead, quote, Answer.declined, reason=act.reason, now=act.at)
+            case Sale():
+                quote = self.quotes.pop(act.lead, None)
+                await followups.sell(
+                    tx, lead, act.money, quote_id=quote, takes_place_on=act.takes_place_on, now=act.at
+                )  # fmt: skip
+                self.done.sales += 1
+            case Cancel():
+                await followups.cancel_sale(tx, lead, reason=act.reason, now=act.at)
+            case Reopen():
+                await operations.reopen(tx, lead, reason=act.reason, now=act.at)
+            case LookAfter():
+                await self._look_after(tx, lead, act)
+
+    async def _look_after(self, tx: Tx, lead: UUID, act: LookAfter) -> None:
+        how = CheckInStatus.skipped if act.skipped else CheckInStatus.done
+        for check_in in await looks.check_ins(tx, lead):
+            if check_in["day"] == act.day and check_in["status"] == CheckInStatus.pending:
+                await followups.close(tx, check_in["id"], how, reason=act.skipped, now=act.at)
 
     def _team(self, arrival: Arrival) -> UUID:
         return self.clinic.team_of(arrival.person.country)

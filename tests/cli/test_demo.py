@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from cli import demo
 from cli.cluster import free_port
 from cli.demo import hours, month, reports, staff, world
-from cli.demo.desk import Act, Case, Desk, Move, Sale, Talk
+from cli.demo.desk import Act, Case, Desk, LookAfter, Move, Offer, Sale, Talk
 from cli.demo.market import Market
 from crm import db, tenancy
 from crm.actor import Actor
@@ -132,7 +132,7 @@ class TestDesk:
         for acts in done.values():
             status = Status.assigned
             for act in sorted(acts, key=lambda act: act.at):
-                wanted = Status.won if isinstance(act, Sale) else act.to if isinstance(act, Move) else status
+                wanted = getattr(act, "to", status)
                 assert wanted is status or rules.may_become(status, wanted), f"{status} to {wanted}"
                 status = wanted
 
@@ -151,7 +151,9 @@ class TestDesk:
     def test_what_becomes_of_leads_is_believable(self):
         made, done = worked(3000)
         reached = Counter(
-            kind for acts in done.values() for kind in {getattr(act, "to", None) or type(act) for act in acts}
+            kind
+            for acts in done.values()
+            for kind in {kind for act in acts for kind in (type(act), getattr(act, "to", None))}
         )
         leads = len(made.arrivals)
 
@@ -160,6 +162,8 @@ class TestDesk:
         assert 0.01 < reached[Status.wrong_number] / leads < 0.05
         assert reached[Status.blocked]
         assert reached[Status.recycled]
+        assert reached[Offer] == reached[Status.proposal]
+        assert reached[Sale] > reached[LookAfter] > 0
         moves = [act for acts in done.values() for act in acts if isinstance(act, Move)]
         reasons = {move.reason for move in moves if move.to is Status.lost}
         assert reasons >= {"price", "competitor", "unreachable", "not_interested"}
@@ -214,6 +218,22 @@ class TestLoad:
         assert traces["reports"] == 2 * made.days_of_spend > 0
         assert traces["refusals"]
         assert traces["campaigns"] == sum(bool(campaign.adsets) for campaign in world.campaigns())
+
+    async def test_quotes_lead_to_sales_and_sales_to_check_ins(self, database):
+        made = await month.load(300, days=30, seed=4, until=UNTIL)
+        actor = Actor.system(await tenancy.by_slug(staff.SLUG))
+
+        async with db.transaction(actor) as tx:
+            quotes = dict(await tx.fetch("select status, count(*) from crm.quote group by 1"))
+            sales = await tx.fetchrow(
+                "select count(*) as sales, count(quote_id) as quoted, count(procedure_type) as typed from crm.sale"
+            )
+            check_ins = dict(await tx.fetch("select status, count(*) from crm.check_in group by 1"))
+            cycles = await tx.fetchval("select max(cycle_no) from crm.lead")
+        assert quotes["accepted"] == sales["quoted"] == sales["typed"] == sales["sales"] == made.sales > 0
+        assert {"superseded", "declined", "withdrawn"} <= quotes.keys()
+        assert {"done", "pending"} <= check_ins.keys()
+        assert cycles == 2
 
     async def test_a_second_load_changes_nothing(self, loaded):
         _, actor = loaded
