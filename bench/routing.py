@@ -1,15 +1,19 @@
-"""How soon a lead is somebody's: from stored to assigned, at 50 leads a second, with the real worker beside us.
+"""How fast leads are given out: decisions alone, decisions stored, and from stored to assigned with a real worker.
 
-Both instants are the database's own, taken when the two events are written. The target is absolute, in seconds, so
-there is no baseline; the same rounds say how long the event log alone takes to be read.
+Targets are absolute (decisions a second, seconds), so there is no baseline. Decisions are made among 300 agents by 50
+rules of every level. Of the last figure both instants are the database's own, taken when the two events are written;
+the same rounds say how long the event log alone takes to be read.
 """
 
 import asyncio
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 from bench import product, report
 from crm import db, ids
@@ -18,6 +22,10 @@ from crm.events import LiveReader
 from crm.leads import intake
 from crm.leads.intake import NewLead
 from crm.routing import operations as routing
+from crm.routing import rules, rulesets, sets
+from crm.routing.floor import Floor, Person, Seat
+from crm.routing.rules import Enquiry
+from crm.users import profiles
 
 RATE, SECONDS, ROUNDS, AGENTS = 50, 5, 5, 20
 TARGET = 1.0
@@ -31,9 +39,16 @@ select extract(epoch from given.created_at - made.created_at)::float8 as lag
 """
 
 
+PURE, STORED, FLOOR, RULES = 5_000, 500, 300, 50
+LEADS = 2_000
+
+
 def main() -> None:
-    """Print the figure."""
+    """Print the figures."""
+    pure()
     with product.database():
+        report.figure("decisions stored, a second", product.run(stored()), STORED, at_least=True)
+        report.remark(f"{LEADS} leads a round, {FLOOR} agents, {RULES} rules, 1 connection, with events and timeline")
         firm = product.run(prepare())
         santral = Path(sys.executable).parent / "santral"
         worker = subprocess.Popen([santral, "worker"], env=os.environ, stdout=subprocess.DEVNULL)
@@ -45,6 +60,100 @@ def main() -> None:
     report.figure("created to assigned, p95 in seconds", [each[0] for each in rounds], TARGET, at_least=False)
     report.figure("created to read from the log, p95 in seconds", [each[1] for each in rounds], TARGET, at_least=False)
     report.remark(f"{RATE} leads/s for {SECONDS} s a round, {AGENTS} agents, 1 worker process, fsync on")
+
+
+def definition(team_id: UUID) -> dict[str, Any]:
+    """Return fifty rules of every level, among them pools, skills with rings, and the team."""
+    team = {"kind": "team", "team_id": str(team_id)}
+    skills = {"kind": "skills", "require": {"implant": 2}, "relax": [{"after_minutes": 10, "require": {}}]}
+    levels = ("campaign", "adset", "keyword", "geography", "platform")
+    return {
+        "rules": [
+            {
+                "name": f"rule-{n}",
+                "when": {levels[n % 5]: [f"value {n}", f"other {n}"]},
+                "target": (team, skills)[n % 2],
+            }
+            for n in range(RULES)
+        ],
+        "default": {"target": team},
+    }
+
+
+def shape(n: int) -> dict[str, str]:
+    """Return the n-th lead's attribution: every rule is met, and one lead in ten falls through all of them."""
+    level = ("campaign", "adset", "keyword", "geography", "platform")[n % 5]
+    return {level: f"value {n % 55}"}
+
+
+def pure() -> None:
+    """Print how many decisions a second one process makes, nothing stored."""
+    team, now = ids.new(), datetime.now(UTC)
+    found = rulesets.compile_rules(rulesets.read(definition(team)))
+    people = [
+        Person(ids.new(), skills={"implant": n % 6}, languages=frozenset({"tr"} if n % 3 else {"tr", "en"}))
+        for n in range(FLOOR)
+    ]
+    seats = [Seat(team, person.user_id, 1 + n % 4, 1000) for n, person in enumerate(people)]
+    leads = [Enquiry(ids.new(), now, language="en" if n % 4 == 0 else "tr", **shape(n)) for n in range(LEADS)]
+    rates = []
+    for _ in range(1 + ROUNDS):
+        floor = Floor(seats, people, {}, default_team=team)
+        began = time.perf_counter()
+        decisions = rules.decide_all(found, floor, leads, now)
+        rates.append(LEADS / (time.perf_counter() - began))
+        assert all(each.user_id for each in decisions)
+    report.figure("decisions alone, a second", rates[1:], PURE, at_least=True)
+    report.remark(f"{LEADS} leads a round, {FLOOR} agents, {RULES} rules, 1 process, no database")
+
+
+async def stored() -> list[float]:
+    """Return how many decisions a second are stored, with assignments, events and timeline, in each round."""
+    firm = await product.make_firm("floor")
+    now = datetime.now(UTC)
+    users = [ids.new() for _ in range(FLOOR)]
+    async with db.transaction(Actor.system(firm.tenant_id)) as tx:
+        await tx.executemany(
+            "insert into crm.user_account (tenant_id, id, email, name, roles, team_id, created_at, updated_at) values"
+            " ($1::uuid, $2::uuid, $3::text, 'Agent', '{sales_agent}', $4::uuid, $5::timestamptz, $5::timestamptz)",
+            [(firm.tenant_id, user, f"{user}@floor.example", firm.team_id, now) for user in users],
+        )
+        await tx.executemany(
+            "insert into crm.routing_member (tenant_id, team_id, user_id, weight, capacity, updated_at)"
+            " values ($1::uuid, $2::uuid, $3::uuid, $4::int, 100000, $5::timestamptz)",
+            [(firm.tenant_id, firm.team_id, user, 1 + n % 4, now) for n, user in enumerate(users)],
+        )
+    for n, user in enumerate(users):
+        skills = {"skills": {"implant": 1 + n % 5}}
+        await db.run(firm.admin, lambda tx, user=user, skills=skills: profiles.change(tx, user, skills, now=now))
+    async with db.transaction(firm.admin) as tx:
+        drafted = await sets.draft(tx, name="bench", definition=definition(firm.team_id), now=now)
+        await sets.publish(tx, drafted, now=now)
+    rates = []
+    for _ in range(1 + ROUNDS):
+        arrived = await arrive(firm)
+        began = time.perf_counter()
+        for start in range(0, LEADS, routing.BATCH):
+            part = arrived[start : start + routing.BATCH]
+            await db.run(
+                Actor.system(firm.tenant_id), lambda tx, part=part: routing.route(tx, part, now=datetime.now(UTC))
+            )
+        rates.append(LEADS / (time.perf_counter() - began))
+        await all_given(firm, within=1)
+    return rates[1:]
+
+
+async def arrive(firm: product.Firm) -> list[UUID]:
+    """Store a round's leads; return their ids."""
+    arrived: list[UUID] = []
+    for start in range(0, LEADS, 500):
+        batch = [NewLead(source="bench", email=f"{ids.new().hex}@example.com", **shape(start + n)) for n in range(500)]
+        now = datetime.now(UTC)
+        done = await db.run(
+            Actor.system(firm.tenant_id), lambda tx, batch=batch, now=now: intake.create_many(tx, batch, now=now)
+        )
+        arrived += [one.lead_id for one in done]
+    return arrived
 
 
 async def prepare() -> product.Firm:
