@@ -152,7 +152,7 @@ def _said(event: dict[str, Any], labels: dict[str, str]) -> str:
             return name_of("reason", detail.get("reason"))
         case "lead.created":
             return name_of("", detail.get("platform"))
-        case "lead.sold":
+        case "lead.sold" | "lead.sale_cancelled" | "quote.made":
             return f"{words.number(detail['amount_minor'] / 10 ** detail['exponent'], 2)} {detail['currency']}"
     parts = (
         name_of("channel", event["channel"]),
