@@ -134,9 +134,9 @@ class Burst:
                     await asyncio.gather(with_luck, return_exceptions=True)
                 await asyncio.sleep(pause)
 
-    async def reached(self, how_many: int) -> None:
+    async def reached(self, how_many: int, *, within: float = 60) -> None:
         """Wait until so many were acknowledged."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(within):
             while len(self.acknowledged) < how_many:
                 await asyncio.sleep(0.005)
 
@@ -176,10 +176,10 @@ async def leads(tenant: Tenant) -> Counter[str]:
     return found
 
 
-async def hold_to_account(tenant: Tenant, burst: Burst) -> None:
+async def hold_to_account(tenant: Tenant, burst: Burst, *, within: float = 40) -> None:
     """What was acknowledged is exactly one lead, and nothing is there that nobody sent."""
     assert burst.refused > 0, "the kill came into the middle"
-    await settled(tenant, within=40)
+    await settled(tenant, within=within)
     found = await leads(tenant)
     assert set(found.values()) == {1}
     assert burst.acknowledged <= set(found) <= set(burst.sent)

@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -49,6 +50,36 @@ async def test_of_the_worker_and_of_the_api(tenant, graph):
 
         assert len(burst.acknowledged) > 100
         await firm.hold_to_account(tenant, burst)
+
+
+@pytest.mark.parametrize(
+    ("senders", "each"),
+    [(20, 15), pytest.param(50, 200, marks=pytest.mark.soak)],
+    ids=["three-hundred", "ten-thousand"],
+)
+async def test_as_fast_as_they_come(tenant, graph, senders, each):
+    """Everybody sends without a pause; worker and API die in the middle, and whoever was answered is a lead."""
+    await firm.connect(tenant, now=clock.utc_now())
+    whole, patience = senders * each, 60 + senders * each / 10
+    with firm.processes() as processes:
+        burst = firm.Burst(graph, f"http://127.0.0.1:{processes.port}", random.Random(5))
+        await processes.ready()
+
+        began = time.monotonic()
+        sending = asyncio.create_task(burst.run(senders=senders, each=each, pause=0))
+        await burst.reached(whole // 4, within=patience)
+        processes.kill("worker")
+        await burst.reached(whole // 2, within=patience)
+        processes.kill("api")
+        processes.start("api")
+        await sending
+        taken = time.monotonic() - began
+        processes.start("worker")
+
+        await firm.hold_to_account(tenant, burst, within=patience)
+        seconds = time.monotonic() - began
+        assert len(burst.acknowledged) >= whole * 0.8, "every fifth is given up at its first failure"
+    print(f"{len(burst.acknowledged)} acknowledged in {taken:.0f} s, leads of agents after {seconds:.0f} s, none lost")
 
 
 class Postgres:
