@@ -24,7 +24,7 @@ METHODS = {"add", "add_all", "merge", "delete", "copy_records_to_table", "copy_t
 PLUMBING = {
     "crm.audit.record": "writes the audit row of the operation that calls it",
     "crm.audit.of_person_many": "writes the audit rows of the operation that calls it",
-    "crm.bulk.running.take_chunk": "notes how far a run has come; the run was permitted when asked for, each chunk is",
+    "crm.bulk.running._note": "notes how far a run has come; whether it may is asked for each of its chunks",
     "crm.events.log.record_many": "writes the events of the operation that calls it",
     "crm.timeline.record": "writes the activity of the operation that calls it",
     "crm.timeline.record_many": "writes the activities of the operation that calls it",
