@@ -23,6 +23,7 @@ from crm import campaigns, db, events, tenancy
 from crm.actor import Actor
 from crm.campaigns import CampaignStatus
 from crm.db import Tx
+from crm.experiments import operations as experiments
 from crm.followups import operations as followups
 from crm.followups import queries as looks
 from crm.followups.operations import CheckInStatus
@@ -153,6 +154,8 @@ class Month:
                 self.ids[arrival.number] = stored.lead_id
                 if not arrival.is_test:
                     await routing.route(tx, [stored.lead_id], now=_distributed_at(arrival))
+            fresh = [self.ids[each.number] for each in arrivals]
+            await experiments.expose_many(tx, staff.OPENING, fresh, now=arrivals[-1].received_at)
             rows = await tx.fetch(
                 "select id, owner_id from crm.lead where tenant_id = $1::uuid and id = any($2::uuid[])",
                 tx.actor.tenant_id, [self.ids[each.number] for each in arrivals],

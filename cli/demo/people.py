@@ -10,9 +10,10 @@ from cli.demo.desk import Agent
 from crm import db, ids, tenancy
 from crm.actor import Actor
 from crm.db import Tx
+from crm.experiments import operations as experiments
 from crm.routing import operations as routing
 from crm.users import operations as users
-from crm.users import passwords, rules, teams
+from crm.users import passwords, profiles, rules, teams
 from crm.users.rules import Role
 
 
@@ -66,6 +67,11 @@ async def open_clinic(agents: Sequence[Agent], *, now: datetime) -> Clinic:
             await routing.set_member(
                 tx, clinic.teams[agent.team], actor.user_id, weight=agent.weight, capacity=agent.capacity, now=now
             )
+            await profiles.change(tx, actor.user_id, staff.profile(agent), now=now)
+        for team, manager in clinic.managers.items():
+            await teams.update(tx, clinic.teams[team], lead_user_id=manager.user_id, now=now)
+        opening = await experiments.create(tx, key=staff.OPENING, design=staff.OPENINGS, now=now)
+        await experiments.start(tx, opening, now=now)
     return clinic
 
 

@@ -6,12 +6,23 @@ from random import Random
 
 from cli.demo import hours
 from cli.demo.desk import Agent
+from crm.experiments.rules import EVENT, Design, Outcome, Split, Variant
 from crm.settings import settings
 from crm.users.rules import Role
 
 SLUG, CLINIC, DOMAIN = "lale", "Lale Klinik", "lale.example"
 TEAMS = {"Türkiye": "TR", "International": "EU"}
 """The two teams with their regions; the first is the default one."""
+OPENING = "opening"
+OPENINGS = Design(
+    "A question at the beginning of the call qualifies more people than a greeting.",
+    Split.script,
+    (Variant("greeting", script="opening.greeting"), Variant("question", script="opening.question")),
+    metric=EVENT,
+    event=Outcome("lead.status_changed", {"to": "qualified"}),
+    window_days=7,
+)
+"""The clinic's experiment. Its agents do not follow scripts, so it shows what no difference looks like."""
 LEADS_A_DAY = 14
 """What one agent works off on an ordinary day."""
 
@@ -79,6 +90,12 @@ def _agent(rng: Random, place: int, since: datetime, days: int) -> Agent:
         sundays=place in (0, 1),
         off=_absence(rng, since, days) if place in (2, 4) else frozenset(),
     )
+
+
+def profile(agent: Agent) -> dict[str, object]:
+    """Return what an agent can: everybody sells, the better the more of each procedure."""
+    best = 2 + round(2 * (agent.skill - 0.78) / 0.44)
+    return {"skills": {"hair": best, "dental": max(1, best - 1)}}
 
 
 def _absence(rng: Random, since: datetime, days: int) -> frozenset[date]:
