@@ -79,5 +79,6 @@ def _refusals(route: APIRoute, method: str) -> list[str]:
     found = ["422", "429", "500", "503"]
     found += [] if route.access.public and not writes else ["401", "403"]  # type: ignore[attr-defined]
     found += ["404"] if writes or route.param_convertors else []
-    found += ["400", "409", "413"] if writes else []
+    found += ["400", "413"] if writes else []
+    found += ["409"] if writes or "contact_id" in route.param_convertors else []  # it may have been merged
     return found

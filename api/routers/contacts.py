@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api import pages
 from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import create
+from api.schemas import Listing
 from api.schemas.contacts import (
     ContactCreate,
     ContactPage,
@@ -22,11 +23,13 @@ from api.schemas.contacts import (
     RevealedRead,
 )  # fmt: skip
 from api.schemas.leads import TimelinePage
+from api.schemas.review import MergeRead
 from api.schemas.timeline import TimelineQuery
 from crm import db
 from crm.contacts import operations, queries
 from crm.contacts.operations import NewContact
 from crm.db import Tx
+from crm.duplicates import queries as merges
 from crm.timeline import queries as timelines
 
 router = Router("/contacts")
@@ -100,6 +103,14 @@ async def read_timeline(contact_id: UUID, wanted: Annotated[TimelineQuery, Query
         )
 
     return pages.of_page(await db.run(actor, work))
+
+
+@router.get("/{contact_id}/merges")
+@permission("contact.view")
+async def list_merges(contact_id: UUID, actor: CurrentActor) -> Listing[MergeRead]:
+    """List the merges a contact took part in, the latest first."""
+    rows = await db.run(actor, lambda tx: merges.of_contact(tx, contact_id))
+    return Listing(items=[MergeRead.model_validate(dict(row)) for row in rows])
 
 
 @router.post("/{contact_id}/timeline/{activity_id}/reveal")

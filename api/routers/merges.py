@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import create
-from api.schemas import Listing
 from api.schemas.review import MergeCreate, MergeRead
 from crm import db
 from crm.db import Tx
@@ -26,14 +25,6 @@ async def merge_contacts(request: Request, body: MergeCreate, now: Now, key: Ide
         return dict(await queries.get(tx, await operations.merge(tx, body.winner_id, body.loser_id, now=now)))
 
     return await create(request, key, body, work, answer=MergeRead)
-
-
-@router.get("")
-@permission("contact.view")
-async def list_merges(contact_id: UUID, actor: CurrentActor) -> Listing[MergeRead]:
-    """List the merges a contact took part in, the latest first."""
-    rows = await db.run(actor, lambda tx: queries.of_contact(tx, contact_id))
-    return Listing(items=[MergeRead.of(row) for row in rows])
 
 
 @router.post("/{merge_id}/undo")

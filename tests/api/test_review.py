@@ -284,7 +284,7 @@ class TestMerges:
 
         made = await admin.post("/merges", json=body)
         again = await admin.post("/merges", json=body)
-        listed = await admin.get("/merges", params={"contact_id": body["winner_id"]})
+        listed = await admin.get(f"/contacts/{body['winner_id']}/merges")
 
         assert (made.status_code, again.json()["id"]) == (201, made.json()["id"])
         assert made.json()["rows"] == {"lead": 1, "activity": 1, "contact_point": 1}
