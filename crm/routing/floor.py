@@ -54,7 +54,7 @@ class Seat:
 class Scope:
     """The seats a plain target considers, laid out for speed: weights, credits and places in the floor."""
 
-    __slots__ = ("credits", "holders", "key", "known", "lots", "places", "seats", "weights")
+    __slots__ = ("credits", "holders", "key", "known", "lots", "places", "seats", "stands", "weights")
 
     def __init__(self, floor: "Floor", key: str, seats: Sequence[Seat], weights: Sequence[int]) -> None:
         self.key = key
@@ -65,6 +65,7 @@ class Scope:
         self.credits = floor.credits_of(key, self.holders)
         self.lots = floor.lots_of(self.holders)
         self.known: dict[Any, tuple[bytes, list[int]]] = {}
+        self.stands: dict[Any, tuple[int, bytes, list[int]]] = {}
 
 
 class Floor:
@@ -91,6 +92,8 @@ class Floor:
         for n, seat in enumerate(self.seats):
             self.of_person.setdefault(seat.user_id, []).append(n)
         self.room = [self._room(seat) for seat in self.seats]
+        self.changes = 0
+        """How often somebody's room ran out: what was worked out before still holds while this stands."""
         self.in_turn: dict[str, list[int]] = {}
         self.holders: dict[str, list[UUID]] = {}
         self.scopes: dict[int, tuple[Any, list[Scope]]] = {}
@@ -108,7 +111,10 @@ class Floor:
         self.open[user_id] += 1
         self.today[user_id] += 1
         for place in self.of_person[user_id]:
-            self.room[place] = self._room(self.seats[place])
+            room = self._room(self.seats[place])
+            if room != self.room[place]:
+                self.room[place] = room
+                self.changes += 1
 
     def credits_of(self, key: str, holders: Sequence[UUID]) -> list[int]:
         """Return the credits of a pool's holders, to be changed in place."""

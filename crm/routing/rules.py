@@ -248,7 +248,7 @@ def _ask(floor: Floor, target: Plain, wish: Wish) -> Found:
     scopes = floor.scopes_of(target)
     stands = [_stand(floor, scope, wish) for scope in scopes]
     standings = [
-        Standing(scope.seats, bytes(codes), scope.weights, scope.credits[:])
+        Standing(scope.seats, codes, scope.weights, scope.credits[:])
         for scope, (codes, _) in zip(scopes, stands, strict=True)
     ]
     with_somebody = [n for n, (_, able) in enumerate(stands) if able]
@@ -270,8 +270,11 @@ def _team_of_pool(floor: Floor, target: PoolTarget, able: Sequence[int]) -> tupl
     return floor.take_turn(key, weights, floor.credits_of(key, teams), able, floor.lots_of(teams))
 
 
-def _stand(floor: Floor, scope: Scope, wish: Wish) -> tuple[bytearray, list[int]]:
-    """Return a code for each seat of a scope, and the places of those able."""
+def _stand(floor: Floor, scope: Scope, wish: Wish) -> tuple[bytes, list[int]]:
+    """Return a code for each seat of a scope, and the places of those able; worked out again when room ran out."""
+    stand = scope.stands.get(wish.key)
+    if stand is not None and stand[0] == floor.changes:
+        return stand[1], stand[2]
     known = scope.known.get(wish.key)
     if known is None:
         static = bytes(_lasting(floor, seat, wish) for seat in scope.seats)
@@ -285,7 +288,8 @@ def _stand(floor: Floor, scope: Scope, wish: Wish) -> tuple[bytearray, list[int]
             codes[n] = code
         else:
             able.append(n)
-    return codes, able
+    scope.stands[wish.key] = (floor.changes, bytes(codes), able)
+    return bytes(codes), able
 
 
 def _lasting(floor: Floor, seat: Seat, wish: Wish) -> int:

@@ -47,31 +47,28 @@ def take(
 
     `lots` holds a fixed number of each place, mixed with the turn's own number when deadlines tie.
     """
-    total = sum([weights[place] for place in able])
-    unit = LEAD // total
+    unit = LEAD // sum([weights[place] for place in able])
     spare = LEAD // (2 * len(able) - 2) if len(able) > 1 else 0
-    bound = LEAD - spare
-    best, tied, late, latest = float("inf"), [], float("inf"), []
+    bound, best, paid, tied = LEAD - spare, float("inf"), 0, []
     for place in able:
         weight = weights[place]
-        credit = credits[place] = credits[place] + unit * weight
-        deadline = (bound - credit) / weight
+        gain = unit * weight
+        paid += gain
+        credit = credits[place] = credits[place] + gain
         if credit >= spare:
+            deadline = (bound - credit) / weight
             if deadline < best:
                 best, tied = deadline, [place]
             elif deadline == best:
                 tied.append(place)
-        elif not tied:
-            if deadline < late:
-                late, latest = deadline, [place]
-            elif deadline == late:
-                latest.append(place)
-    tied = tied or latest  # to none is a lead due: only after others came or went
+    if not tied:  # to none is a lead due: only after others came or went
+        best = min((bound - credits[place]) / weights[place] for place in able)
+        tied = [place for place in able if (bound - credits[place]) / weights[place] == best]
     chosen = tied[0]
     if len(tied) > 1:
         drawn = lot(pool, turn)
         chosen = min(tied, key=lambda place: lots[place] * drawn % MIX)
-    credits[chosen] -= unit * total
+    credits[chosen] -= paid
     return chosen, Draw(pool, turn, len(tied))
 
 
