@@ -23,6 +23,9 @@ from crm.phone import Phone
 from crm.sql import Args
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
+PENDING = timedelta(minutes=15)
+"""How long a contact that was allowed counts as an attempt before it is recorded as one: two who ask at the same time
+must not both be the last one the cap allows."""
 
 
 class Cap(BaseModel):
@@ -83,11 +86,21 @@ select c.id, c.country, c.phone_masked, c.erased_at, c.archived_at, t.timezone,
          where l.tenant_id = $1::uuid and l.contact_id = c.id and not l.is_test
            and l.received_at > $6::timestamptz - make_interval(days => $7::int) and l.received_at <= $6::timestamptz
          order by l.received_at desc, l.id desc limit 1) as lead_id,
-       array(select a.occurred_at from crm.activity a
-              where a.tenant_id = $1::uuid and a.contact_id = c.id and a.direction = 'outbound'
-                and a.kind in ('call', 'message') and a.channel = $3::text
-                and a.occurred_at > $6::timestamptz - interval '7 days' and a.occurred_at <= $6::timestamptz
-              order by a.occurred_at desc limit 100) as attempts,
+       array(select t.at from (
+               select a.occurred_at as at from crm.activity a
+                where a.tenant_id = $1::uuid and a.contact_id = c.id and a.direction = 'outbound'
+                  and a.kind in ('call', 'message') and a.channel = $3::text
+                  and a.occurred_at > $6::timestamptz - interval '7 days' and a.occurred_at <= $6::timestamptz
+               union all
+               select k.checked_at from crm.consent_check k
+                where k.tenant_id = $1::uuid and k.contact_id = c.id and k.channel = $3::text and k.is_allowed
+                  and k.checked_at > $6::timestamptz - $10::interval and k.checked_at <= $6::timestamptz
+                  and not exists (
+                    select from crm.activity a
+                     where a.tenant_id = $1::uuid and a.contact_id = c.id and a.direction = 'outbound'
+                       and a.kind in ('call', 'message') and a.channel = $3::text
+                       and a.occurred_at >= k.checked_at)) t
+              order by t.at desc limit 100) as attempts,
        (select max(a.occurred_at + make_interval(hours => o.hours))
           from unnest($8::text[], $9::int[]) as o(outcome, hours)
           join crm.activity a on a.tenant_id = $1::uuid and a.contact_id = c.id and a.outcome = o.outcome
@@ -138,6 +151,7 @@ async def may_contact_many(
     rows = await tx.fetch(
         FACTS, tx.actor.tenant_id, list(contact_ids), channel.value, ADDRESS[channel],
         [each.value for each in COVERED_BY[purpose]], at, days, list(cooling), list(cooling.values()),
+        PENDING,
     )  # fmt: skip
     opens = await _opens(tx, rows, channel, numbers or {}, at=at)
     return {row["id"]: rules.answer(_facts(row, cap, opens[row["id"]]), purpose, at) for row in rows}

@@ -1,11 +1,12 @@
 """What people said, written down; and the check before a contact, kept whatever its answer."""
 
+import asyncio
 from datetime import timedelta
 
 import asyncpg
 import pytest
 
-from crm import consent, db, errors, ids
+from crm import consent, db, errors, ids, tenant_settings
 from crm.actor import Forbidden
 from crm.consent import Channel, Purpose, Reason, Status
 from crm.consent.operations import BadValidity, EvidenceMissing, UnknownLead
@@ -132,6 +133,36 @@ class TestCheck:
         found = await may(tenant, person, now + 4 * HOUR)
 
         assert (found.reason, found.not_before) == (Reason.frequency_cap, now + 24 * HOUR)
+
+    async def test_two_at_once_are_not_both_the_last_one_allowed(self, tenant, make_person, now):
+        person = await make_person(consents=[("sms", "granted")])
+        caps = {"sms": {"per_day": 2}}
+        await do(tenant.admin, tenant_settings.change, "consent.frequency_caps", caps, now=now)
+
+        asked = await asyncio.gather(
+            *(do(tenant.admin, consent.check, person, Channel.sms, Purpose.marketing, now=now) for _ in range(8))
+        )
+
+        assert sorted(str(found.reason) for _, found in asked) == ["None"] * 2 + ["frequency_cap"] * 6
+
+    async def test_what_was_allowed_counts_once_as_attempt_and_not_at_all_when_none_came(
+        self, tenant, make_person, now
+    ):
+        person = await make_person(consents=[("sms", "granted")])
+        caps = {"sms": {"per_day": 2}}
+        await do(tenant.admin, tenant_settings.change, "consent.frequency_caps", caps, now=now)
+        sms = {"channel": Channel.sms}
+
+        await do(tenant.admin, consent.check, person, Channel.sms, Purpose.marketing, now=now)
+        await attempt(tenant, person, now + timedelta(minutes=1), channel="sms")
+        after_one = await may(tenant, person, now + timedelta(minutes=2), **sms)
+        await do(tenant.admin, consent.check, person, Channel.sms, Purpose.marketing, now=now + timedelta(minutes=2))
+        pending = await may(tenant, person, now + timedelta(minutes=3), **sms)
+        given_up = await may(tenant, person, now + timedelta(minutes=18), **sms)
+
+        assert after_one.is_allowed
+        assert pending.reason is Reason.frequency_cap
+        assert given_up.is_allowed
 
     async def test_is_undone_with_the_transaction_that_asked(self, tenant, make_person, now):
         person = await make_person()

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from crm import clock, db, errors, ids, objects, tenant_settings, vault
+from crm import clock, db, errors, ids, jobs, objects, tenant_settings, vault
 from crm.actor import Actor, Forbidden
 from crm.files import operations, queries, rules, work
 from crm.files.operations import NothingToAttachTo, TooLarge, Where
@@ -166,6 +166,9 @@ class TestDelete:
         copy = await raw(operations.object_key(tenant.id, made))
 
         await db.run(tenant.admin, lambda tx: operations.delete(tx, made, reason="mistake", now=now))
+        job = await one(tenant, "select task_name, args from jobs.procrastinate_jobs order by id desc limit 1")
+        assert (job["task_name"], job["args"]["attachment_id"]) == ("attachment.destroy", str(made))
+        assert "attachment.destroy" in jobs.TASKS
         for _ in range(2):  # a job may run twice
             await work.destroy(tenant.system, made)
 
