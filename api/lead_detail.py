@@ -21,7 +21,7 @@ from crm.sla import queries as clocks
 from crm.timeline import queries as timelines
 
 TIMERS = 20
-"""Clocks that are shown with a lead: the open ones, then the first of those that ended."""
+"""Clocks that are shown with a lead."""
 ACTIONS = 10
 """Previous actions that are shown with a lead; its timeline has them all."""
 
@@ -47,12 +47,19 @@ async def read(tx: Tx, lead_id: UUID, *, language: str, now: datetime) -> str:
     """
     lead = await queries.read(tx, lead_id, language=language)
     steps = [next_step(step, language) for step in await followups.next_steps(tx, lead_id, now=now)]
-    timers = [Timer.of(clock) for clock in (await clocks.clocks_of(tx, lead_id, now))[:TIMERS]]
+    found = sorted(await clocks.clocks_of(tx, lead_id, now), key=_urgency)
+    timers = [Timer.of(clock) for clock in found[:TIMERS]]
     actions = await timelines.of_lead(tx, lead_id, limit=ACTIONS)
     context = (
         f'"timers":[{_joined(timers)}],"previous_actions":[{",".join(actions.items)}],"next_steps":[{_joined(steps)}]'
     )
     return f"{lead.rstrip()[:-1]},{context}}}"
+
+
+def _urgency(clock: Mapping[str, Any]) -> tuple[bool, bool, datetime]:
+    """Sort what is open before what has ended, what is due first before what is due later or not at all now."""
+    due = clock["due_at"]
+    return clock["ended_at"] is not None, due is None, due or clock["started_at"]
 
 
 def _joined(models: Iterable[BaseModel]) -> str:

@@ -50,6 +50,9 @@ class TestStatuses:
         assert by_code["lost"].required == ["reason"]
         assert [by_code[code].by for code in ("new", "assigned", "won")] == ["intake", "assignment", "hand"]
         assert "price" in [each.code for each in told.loss_reasons]
+        lead = await store(admin)
+        await admin.post(f"/leads/{lead}/status", json={"status": "contacted"})
+        assert (await admin.get(f"/leads/{lead}")).json()["status"]["label"] == "Konuşuldu"
         assert {each.code: each.label for each in told.procedure_types}["hair"] == "Hair transplant"
 
     async def test_refusals_say_what_is_possible_and_what_is_missing(self, admin, tenant):
@@ -103,7 +106,7 @@ class TestDetail:
 
 
 class TestFollowUps:
-    async def test_from_quote_to_check_in(self, admin):
+    async def test_from_quote_to_check_in(self, admin, tenant):
         lead = await store(admin, **AYSE)
         first = await offer(admin, lead, procedure_type="hair")
         quote = await offer(admin, lead, amount="2290", procedure_type="hair", valid_until=f"{day(9)}T12:00:00Z")
@@ -122,6 +125,11 @@ class TestFollowUps:
         )  # fmt: skip
         assert (told.procedure.type, told.procedure.takes_place_on.isoformat()) == ("hair", day(10))
         assert [(each.day, each.status) for each in told.check_ins] == [(n, "pending") for n in (1, 7, 30, 180)]
+        await Clocks(clock.utc_now).work(tenant.id)
+        detail = LeadDetail.model_validate_json((await admin.get(f"/leads/{lead}")).text)
+        due = [timer.due_at for timer in detail.timers if timer.kind == "check_in" and timer.state == "running"]
+        assert due == [each.due_at for each in told.check_ins]
+        assert [(step.code, step.due_at) for step in detail.next_steps] == [("check_in", due[0])]
 
     async def test_check_ins_are_listed_done_skipped_and_moved(self, admin):
         lead = await store(admin, **AYSE)

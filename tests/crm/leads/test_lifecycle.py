@@ -12,6 +12,7 @@ from crm.actor import Forbidden
 from crm.leads import lifecycle, operations, rules
 from crm.leads.lifecycle import LIFECYCLE, Lifecycle, Machine, Needed
 from crm.leads.rules import FOLLOWS, TERMINAL, Status
+from crm.routing import operations as routing
 from tests.crm.leads.test_operations import do, events_of, make_lead, row, rows
 
 OPEN = [status for status in Status if status not in TERMINAL]
@@ -238,6 +239,15 @@ class TestReopen:
         await do(tenant.sales_manager, operations.reopen, lead, reason="came_back", release=True, now=now)
 
         assert (await row(tenant, "select owner_id from crm.lead"))["owner_id"] is None
+
+    async def test_what_was_released_is_given_out_again(self, tenant, now):
+        lead = await self.sold(tenant, now)
+        await do(tenant.sales_manager, operations.reopen, lead, reason="came_back", release=True, now=now)
+
+        await do(tenant.system, routing.sweep, now=now)
+
+        stored = await row(tenant, "select owner_id, status, cycle_no from crm.lead")
+        assert tuple(stored.values()) == (tenant.sales_agent.user_id, "recycled", 2)
 
     async def test_an_open_lead_is_not_reopened(self, tenant, now):
         lead = await make_lead(tenant, now)
