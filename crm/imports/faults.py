@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from crm.imports.rows import DAY_NUMBER
+
 CODES: tuple[tuple[str, str], ...] = (
     ("longer than", "too_long"),
     ("not an e-mail address", "email_invalid"),
@@ -9,6 +11,7 @@ CODES: tuple[tuple[str, str], ...] = (
     ("neither a phone number nor", "unreachable"),
     ("not a country of two letters", "country_invalid"),
     ("not an instant", "instant_invalid"),
+    (DAY_NUMBER, "instant_invalid"),
     ("holds a NUL", "unreadable"),
     ("holds bytes that are not", "unreadable"),
     ("unreadable", "unreadable"),

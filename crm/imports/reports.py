@@ -39,13 +39,16 @@ async def consult(tx: Tx, run_id: UUID, *, now: datetime) -> tuple[Run, bool]:
 
 
 async def rejected(actor: Actor, run_id: UUID) -> AsyncIterator[Rejection]:
-    """Yield the rejected rows of a run in the order of the file, opened; a row whose key was destroyed is left out."""
+    """Yield the rejected rows of a run in the order of the file, opened.
+
+    Those that somebody has mended or dismissed meanwhile are left out, and those whose key was destroyed.
+    """
     after = -1
     while True:
         async with db.transaction(actor) as tx:
             rows = await tx.fetch(
                 "select row_no, key_id, sealed, errors from crm.import_rejection"
-                " where tenant_id = $1::uuid and import_id = $2::uuid and row_no > $3::int"
+                " where tenant_id = $1::uuid and import_id = $2::uuid and row_no > $3::int and resolved_at is null"
                 " order by row_no limit $4::int",
                 actor.tenant_id, run_id, after, PAGE,
             )  # fmt: skip
