@@ -16,6 +16,7 @@ from crm.chores import Chore, follow
 from crm.duplicates import finding as duplicates
 from crm.duplicates.chore import Gatherer
 from crm.events import bell
+from crm.experiments import counting
 from crm.files import work as files
 from crm.followups.chore import FollowUps
 from crm.inbox.chore import Inbox
@@ -27,7 +28,7 @@ from ingestion.sources import access, parsers, pulling
 
 app = typer.Typer()
 
-SCHEDULED = (retention, holidays_ahead, bulk, duplicates, files, imports, access, pulling)
+SCHEDULED = (retention, holidays_ahead, bulk, counting, duplicates, files, imports, access, pulling)
 """Modules whose jobs this process knows once they are imported."""
 
 

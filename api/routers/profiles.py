@@ -134,8 +134,7 @@ async def read_hours(user_id: UUID, actor: CurrentActor) -> Listing[HoursRead]:
 
 def _hours(row: Any) -> dict[str, Any]:
     openings = [
-        Opening(weekday=each.weekday, opens=each.opens, closes=each.closes)
-        for each in calendars.hours_of(row["hours"])
+        Opening(weekday=each.weekday, opens=each.opens, closes=each.closes) for each in calendars.hours_of(row["hours"])
     ]
     return {**dict(row), "hours": openings}
 

@@ -38,9 +38,7 @@ class DesignBody(Body):
     hypothesis: Hypothesis
     split: Split = Split.script
     unit: Unit = Field(Unit.lead, description="Each lead for itself, or a person with all their leads.")
-    metric: Literal["conversion_rate", "event"] = Field(
-        "conversion_rate", description="A KPI, or a named event."
-    )
+    metric: Literal["conversion_rate", "event"] = Field("conversion_rate", description="A KPI, or a named event.")
     event: EventBody | None = None
     window_days: int = Field(90, ge=1, le=LONGEST_WINDOW, description="Days after the exposure that count.")
     alpha: float = Field(

@@ -141,8 +141,8 @@ class Month:
 
     async def _receive(self, arrivals: Sequence[Arrival]) -> None:
         """Store a slice's leads, give each out right after it came, and put it on its agent's desk."""
-        teams = self.clinic.teams.values()
-        await asyncio.gather(*(self._receive_for([a for a in arrivals if self._team(a) == team]) for team in teams))
+        for team in self.clinic.teams.values():  # distribution takes a firm's leads one run after another anyway
+            await self._receive_for([a for a in arrivals if self._team(a) == team])
         self.done.leads += len(arrivals)
 
     async def _receive_for(self, arrivals: Sequence[Arrival]) -> None:

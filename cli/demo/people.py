@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from cli.demo import staff
@@ -12,6 +13,7 @@ from crm.actor import Actor
 from crm.db import Tx
 from crm.experiments import operations as experiments
 from crm.routing import operations as routing
+from crm.routing import sets
 from crm.users import operations as users
 from crm.users import passwords, profiles, rules, teams
 from crm.users.rules import Role
@@ -68,11 +70,36 @@ async def open_clinic(agents: Sequence[Agent], *, now: datetime) -> Clinic:
                 tx, clinic.teams[agent.team], actor.user_id, weight=agent.weight, capacity=agent.capacity, now=now
             )
             await profiles.change(tx, actor.user_id, staff.profile(agent), now=now)
+        drafted = await sets.draft(tx, name="Kampanyalar", definition=_rules(clinic), now=now)
+        await sets.publish(tx, drafted, now=now)
         for team, manager in clinic.managers.items():
             await teams.update(tx, clinic.teams[team], lead_user_id=manager.user_id, now=now)
         opening = await experiments.create(tx, key=staff.OPENING, design=staff.OPENINGS, now=now)
         await experiments.start(tx, opening, now=now)
     return clinic
+
+
+def _rules(clinic: Clinic) -> dict[str, Any]:
+    """Return the clinic's rules: German to who speaks it well, dental searches to the Turkish team, the rest as ever.
+
+    What nobody takes within the hour may go to the other team, too.
+    """
+    home, abroad = (str(clinic.teams[name]) for name in staff.TEAMS)
+    german = {
+        "kind": "skills", "team_ids": [abroad], "require": {"german": 2},
+        "relax": [{"after_minutes": 20, "require": {"german": 1}}, {"after_minutes": 45, "require": {}}],
+    }  # fmt: skip
+    return {
+        "rules": [
+            {"name": "german", "when": {"geography": ["DE", "AT", "CH"], "language": ["de"]}, "target": german},
+            {
+                "name": "dental-search",
+                "when": {"keyword": ["implant", "diş"], "language": ["tr"]},
+                "target": {"kind": "pool", "shares": [{"team_id": home, "percent": 100}]},
+            },
+        ],
+        "hold": {"minutes": 60, "overflow_team_id": home},
+    }
 
 
 @dataclass

@@ -180,7 +180,7 @@ async def _freeze(tx: Tx, bulk_id: UUID, clauses: Sequence[Clause], *, now: date
         where=lists.matching(clauses, scene, args),
     )  # fmt: skip
     await tx.execute("set local plan_cache_mode = force_custom_plan")
-    total = sum(row[0] for row in await tx.fetch(sql, *args))
+    total = sum(int(row[0]) for row in await tx.fetch(sql, *args))
     await tx.execute("set local plan_cache_mode = force_generic_plan")
     return total
 

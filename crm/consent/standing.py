@@ -14,7 +14,8 @@ REFRESH = """
 with word as (
   select distinct on (f.contact_id, f.channel, f.purpose) f.contact_id, f.channel, f.purpose, f.status, f.valid_until
     from unnest($2::uuid[]) as w(id)
-    join crm.consent f on f.tenant_id = $1::uuid and f.contact_id = w.id
+   cross join lateral (select * from crm.consent
+                        where tenant_id = $1::uuid and contact_id = w.id offset 0) f
    where coalesce(f.valid_from, f.recorded_at) <= $3::timestamptz
    order by f.contact_id, f.channel, f.purpose, coalesce(f.valid_from, f.recorded_at) desc, f.status = 'granted',
             f.recorded_at desc, f.id desc
@@ -23,8 +24,9 @@ with word as (
   union
   select p.contact_id, k.channel
     from unnest($2::uuid[]) as w(id)
-    join crm.contact_point p on p.tenant_id = $1::uuid and p.contact_id = w.id
-    join crm.dnc_entry d on d.tenant_id = p.tenant_id and d.kind = p.kind and d.blind_index = p.blind_index
+   cross join lateral (select contact_id, kind, blind_index from crm.contact_point
+                        where tenant_id = $1::uuid and contact_id = w.id offset 0) p
+    join crm.dnc_entry d on d.tenant_id = $1::uuid and d.kind = p.kind and d.blind_index = p.blind_index
      and d.removed_at is null
     join (values ('phone', 'call'), ('phone', 'sms'), ('phone', 'whatsapp'), ('email', 'email')) as k(kind, channel)
       on k.kind = p.kind

@@ -199,11 +199,15 @@ async def _insert_exposures(
         tx.unchanged()
         return
     told = [
-        {**dict(row), "key": experiment.key, "variant": experiment.design.variants[row["position"]].key} for row in rows
+        {
+            "experiment": experiment.key,
+            "variant": experiment.design.variants[row["position"]].key,
+            "unit_id": row["unit_id"],
+            "lead_id": row["lead_id"],
+        }
+        for row in rows
     ]
-    await events.record_many(
-        tx, [("experiment", experiment.id, "experiment.exposed", detail) for detail in told], at=now
-    )
+    await events.record_many(tx, [("lead", detail["lead_id"], "experiment.exposed", detail) for detail in told], at=now)
     for detail in told if tx.actor.user_id else ():
         await audit.of_person(tx, "experiment.expose", "lead", detail["lead_id"], detail, at=now)
 

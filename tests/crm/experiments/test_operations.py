@@ -10,8 +10,8 @@ import pytest
 
 from crm import db, events, ids
 from crm.actor import Forbidden
+from crm.experiments import counting, queries, readout
 from crm.experiments import operations as experiments
-from crm.experiments import queries, readout
 from crm.experiments.operations import BadDesign, KeyTaken, NotDraft, NotRunning
 from crm.experiments.queries import UnknownExperiment
 from crm.experiments.rules import Design, Outcome, Split, Status, Unit, Variant, bucket
@@ -211,6 +211,49 @@ class TestExpose:
         [row] = await db.run(tenant.admin, lambda tx: queries.of_lead(tx, lead))
 
         assert (row["key"], row["variant"], row["script"]) == ("opening", variant.key, variant.script)
+
+
+class TestCount:
+    """Exposures that distribution made by its own rules and told as events."""
+
+    async def tell(self, tenant: Tenant, lead: UUID, variant: str, at: datetime, key: str = "opening") -> None:
+        async with db.transaction(tenant.system) as tx:
+            told = {"experiment": key, "variant": variant, "lead_id": lead}
+            await events.record(tx, "lead", lead, "experiment.exposed", told, at=at)
+
+    async def test_takes_over_what_was_told_once(self, tenant: Tenant, now: datetime) -> None:
+        experiment_id = await running(tenant, now)
+        one, other, ours = await arrive(tenant, 3, now)
+        await self.tell(tenant, one, "short", now + DAY)
+        await self.tell(tenant, one, "short", now + 2 * DAY)
+        await self.tell(tenant, other, "long", now + DAY)
+        await expose(tenant, [ours], now)
+
+        for _ in range(2):
+            await counting.catch_up(now + 3 * DAY)
+
+        async with db.transaction(tenant.system) as tx:
+            rows = await tx.fetch(
+                "select lead_id, position, exposed_at from crm.experiment_exposure where lead_id <> $1::uuid", ours
+            )
+        assert {tuple(row) for row in rows} == {(one, 1, now + DAY), (other, 0, now + DAY)}
+        assert len(await told(tenant, "experiment.unit_counted")) == 2
+        assert sum(row[0] for row in await counts(tenant, experiment_id, now + 3 * DAY)) == 3
+
+    async def test_leaves_alone_what_is_none_of_ours(self, tenant: Tenant, other_tenant: Tenant, now: datetime) -> None:
+        experiment_id = await running(tenant, now)
+        await db.run(tenant.admin, lambda tx: experiments.stop(tx, experiment_id, now=now + DAY))
+        leads = await arrive(tenant, 4, now)
+        [theirs] = await arrive(other_tenant, 1, now)
+
+        await self.tell(tenant, leads[0], "short", now - DAY)
+        await self.tell(tenant, leads[1], "short", now + DAY)
+        await self.tell(tenant, leads[2], "none", now)
+        await self.tell(tenant, leads[3], "short", now, key="unknown")
+        await self.tell(other_tenant, theirs, "short", now)
+        await counting.catch_up(now)
+
+        assert await counts(tenant, experiment_id, now + 3 * DAY) == [(0, 0, 0, 0)] * 2
 
 
 class TestCounts:
