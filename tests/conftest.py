@@ -1,5 +1,6 @@
 """Real PostgreSQL for every test: one server a run, one database a test, cloned from a migrated template."""
 
+import asyncio
 import base64
 import fcntl
 import os
@@ -187,6 +188,20 @@ async def tenant(database: str) -> Tenant:
 async def other_tenant(tenant: Tenant) -> Tenant:
     """A second firm beside the first, to be kept apart from it."""
     return await make_tenant("rival")
+
+
+async def settled() -> None:
+    """Wait until batch readers may read whatever is committed now.
+
+    Their horizon is the whole server's: transactions of tests beside this one, in databases of their own, hold it back.
+    """
+    [now_known] = await db.ask("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as goal")
+    async with asyncio.timeout(60):
+        while True:
+            [seen] = await db.ask("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon")
+            if seen["horizon"] >= now_known["goal"]:
+                return
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture(scope="session")
