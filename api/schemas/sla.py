@@ -8,7 +8,7 @@ from pydantic import Field
 
 from api.schemas import Body, Read
 from api.schemas.leads import Instant
-from crm.sla.fold import State
+from crm.sla.clock import State
 from crm.sla.rules import Kind, Priority, Rule
 
 

@@ -18,7 +18,8 @@ from crm.calendars.rules import Calendar
 from crm.db import Tx, to_json
 from crm.events.log import Event
 from crm.events.reader import COLUMNS, as_event
-from crm.sla.fold import BREACH, READS, Clock, Lead, fold
+from crm.sla.clock import BREACH, Clock
+from crm.sla.fold import READS, Lead, fold
 from crm.sla.rules import BUILT_IN, RULES, Recipient, RuleSet
 
 TOLD = {"sla.reminder_due", "sla.breached", "sla.escalated"}

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crm.calendars.rules import CLOSED, Calendar, Day, Week, plain, weekly
+from crm.calendars import holidays
+from crm.calendars.rules import Calendar, Day, Week, plain, weekly
 from crm.events.log import Event
-from crm.sla.fold import State, fold
+from crm.sla.clock import State
+from crm.sla.fold import fold
 from crm.sla.rules import BUILT_IN, DEFAULTS, Escalation, Kind, Priority, Recipient, Rule, RuleSet
 
 LEAD, TEAM, OTHER, AGENT, CHECK = (UUID(int=n) for n in range(1, 6))
@@ -20,16 +22,26 @@ BORDERS = [
     datetime(2026, 3, 3, 18, tzinfo=ISTANBUL),  # the end of a day
     datetime(2026, 3, 20, 0, tzinfo=ISTANBUL),  # midnight before Ramazan Bayramı
     datetime(2026, 3, 19, 13, tzinfo=ISTANBUL),  # the half day before it
+    datetime(2026, 5, 26, 13, tzinfo=ISTANBUL),  # the half day before Kurban Bayramı
+    datetime(2026, 5, 31, 9, tzinfo=ISTANBUL),  # the first morning after it
+    datetime(2026, 6, 1, 0, tzinfo=ISTANBUL),  # other hours begin
     datetime(2026, 3, 29, 2, tzinfo=BERLIN),  # the clock jumps ahead
     datetime(2026, 10, 25, 2, tzinfo=BERLIN),  # and back
+    datetime(2015, 3, 29, 3, tzinfo=ISTANBUL),  # as it did in Türkiye until 2016
+    datetime(2015, 11, 8, 3, tzinfo=ISTANBUL),
 ]
-HOLIDAYS = {date(2026, 3, 19): Day(closed_from=13 * 60), **{date(2026, 3, 20 + n): CLOSED for n in range(3)}}
+HOLIDAYS = {each.day: Day(closed_from=each.closed_from) for each in holidays.of("TR", [2015, 2026])}
 CALENDARS = {
     None: Calendar(ISTANBUL, (Week(date.min, weekly(range(7), 9 * 60, 18 * 60)),), HOLIDAYS),
-    TEAM: Calendar(ISTANBUL, (Week(date.min, weekly(range(7), 12 * 60, 26 * 60)),), HOLIDAYS),
+    TEAM: Calendar(
+        ISTANBUL,
+        (Week(date.min, weekly(range(7), 12 * 60, 28 * 60)), Week(date(2026, 6, 1), weekly(range(7), 0, 10 * 60))),
+        HOLIDAYS,
+    ),
     OTHER: Calendar(BERLIN, (Week(date.min, weekly(range(7), 22 * 60, 30 * 60) + weekly(range(7), 600, 1200)),)),
 }
 ANSWERS = {"activity.recorded", "check_in.done"}
+CLOSES_CHECK_IN = {"check_in.done": "met", "check_in.skipped": "cancelled", "check_in.cancelled": "cancelled"}
 STATUSES = ["assigned", "interested", "no_answer", "wrong_number", "blocked", "qualified", "won", "lost", "recycled"]
 
 
@@ -183,10 +195,10 @@ class Watcher:
             )
             clock.due = round((datetime.fromisoformat(payload["due_at"]) - self.start) / self.unit)
             self.clocks.append(clock)
-        elif what == "check_in.done":
+        elif what in CLOSES_CHECK_IN:
             for clock in going:
                 if clock.kind == "check_in":
-                    self.end(clock, tick, "met")
+                    self.end(clock, tick, CLOSES_CHECK_IN[what])
 
     def under_status(self, clock: Watched, tick: int, payload, *, new_cycle: bool) -> None:
         if clock.kind == "check_in":
@@ -280,8 +292,8 @@ def histories(draw):
         due_at = (start + max(at, due) * unit).isoformat()
         happened.append((at, event(90, "check_in.scheduled", start + at * unit, check_in_id=str(CHECK), due_at=due_at)))
         if draw(st.booleans()):
-            done = draw(st.integers(at, ticks))
-            happened.append((done, event(91, "check_in.done", start + done * unit, check_in_id=str(CHECK))))
+            what, done = draw(st.sampled_from(sorted(CLOSES_CHECK_IN))), draw(st.integers(at, ticks))
+            happened.append((done, event(91, what, start + done * unit, check_in_id=str(CHECK))))
     happened.sort(key=lambda each: (each[1].occurred_at, each[1].id))
     return start, unit, ticks, sets, happened
 
@@ -328,6 +340,19 @@ class TestFold:
                 assert next(each for each in later if each.id == clock.id).breached_at == clock.due_at
                 just_before = clocks(events, sets=sets, now=clock.due_at - timedelta(microseconds=1))
                 assert next(each for each in just_before if each.id == clock.id).breached_at is None
+
+    def test_a_rule_that_comes_later_tells_nothing_as_of_before_it_came(self):
+        sooner = Rule(code="sooner", kind=Kind.check_in, priorities=(Priority.high,), reminders=(-600, -60))
+        rules = RuleSet(0, None, (Rule(code="plain", kind=Kind.check_in), sooner))
+        history = [
+            event(1, "lead.created", NOW, status="new", cycle_no=1),
+            event(2, "check_in.scheduled", NOW, check_in_id=str(CHECK), due_at=minutes(15).isoformat()),
+            event(3, "lead.priority_changed", minutes(8), priority="high"),
+        ]
+
+        (clock,) = clocks(history, sets=[rules], now=minutes(20))
+
+        assert clock.fired == {"reminder:-600": minutes(8), "reminder:-60": minutes(14), "breach": minutes(15)}
 
 
 NOW = datetime(2026, 3, 3, 9, 30, tzinfo=UTC)
