@@ -14,6 +14,7 @@ from crm.inbox.connections import Source
 from crm.leads import intake
 from crm.leads.intake import NewLead
 from tests.api.test_imports import send, work
+from tests.conftest import settled
 from tests.ingestion.files.conftest import row
 
 
@@ -36,6 +37,7 @@ async def twins(admin, tenant, now):
     """A possible duplicate."""
     await store(tenant, now, name="Ayşe Yılmaz", phone="0532 123 45 67")
     await store(tenant, now, name="Ayşe Yılmaz", email="ayse@example.com")
+    await settled()
     await finding.find(now)
     (item,) = (await admin.get("/review", params={"kind": "duplicate"})).json()["items"]
     return item

@@ -13,6 +13,7 @@ from crm.duplicates.candidates import Pair
 from crm.duplicates.chore import Gatherer
 from crm.leads import intake
 from crm.leads.intake import Consent, NewLead
+from tests.conftest import settled
 
 
 async def do(actor, operation, *args, **kwargs):
@@ -39,6 +40,7 @@ class TestFind:
         other = await enquiry(tenant, now, name="YILMAZ Ayse", email="ayse@example.com", campaign="spring")
         await enquiry(tenant, now, name="Mehmet Kaya", phone="0533 123 45 67", campaign="spring")
 
+        await settled()
         await finding.find(now)
 
         (pair,) = await found(tenant)
@@ -51,10 +53,12 @@ class TestFind:
     async def test_one_enquiry_with_the_phone_of_one_and_the_address_of_another(self, tenant, now):
         one = await enquiry(tenant, now, name="Ayşe", phone="0532 123 45 67")
         other = await enquiry(tenant, now, name="Fatma Kaya", email="f@example.com")
+        await settled()
         await finding.find(now)
         assert await found(tenant) == []
 
         await enquiry(tenant, now, phone="0532 123 45 67", email="f@example.com")
+        await settled()
         await finding.find(now)
 
         (pair,) = await found(tenant)
@@ -65,16 +69,19 @@ class TestFind:
         for number in range(5):
             await enquiry(tenant, now, name="Mehmet Yılmaz", phone=f"0532 123 45 {10 + number}", campaign=str(number))
 
+        await settled()
         await finding.find(now)
 
         assert await found(tenant) == []
 
     async def test_looks_at_what_is_new_only(self, tenant, now):
         await enquiry(tenant, now, name="Ayşe Yılmaz", phone="0532 123 45 67", campaign="spring")
+        await settled()
         await finding.find(now)
         position = "select tx_id::text, id from crm.event_position('duplicates')"
         before = await db.ask(position)
 
+        await settled()
         await finding.find(now)
 
         assert await db.ask(position) == before
@@ -82,10 +89,12 @@ class TestFind:
     async def test_a_renamed_contact_is_looked_for_under_its_new_name_alone(self, tenant, now):
         one = await do(tenant.admin, contacts.create, NewContact("Ayşe Yılmaz", phone="0532 123 45 67"), now=now)
         await do(tenant.admin, contacts.update, one, {"name": "Fatma Kaya"}, now=now)
+        await settled()
         await finding.find(now)
 
         await enquiry(tenant, now, name="Ayşe Yılmaz", email="a@b.com")
         await enquiry(tenant, now, name="Fatma Kaya", email="f@b.com")
+        await settled()
         await finding.find(now)
 
         (pair,) = await found(tenant)
@@ -96,6 +105,7 @@ class TestFind:
         await enquiry(tenant, now, name="Ayşe Yılmaz", phone="0532 123 45 67")
         await enquiry(other_tenant, now, name="Ayşe Yılmaz", email="a@b.com")
 
+        await settled()
         await finding.find(now)
 
         assert await found(tenant) == await found(other_tenant) == []
