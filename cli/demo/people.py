@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from cli.demo import staff
-from cli.demo.desk import Agent
+from cli.demo import hours, staff
+from cli.demo.agenda import Agent
 from crm import db, ids, tenancy
 from crm.actor import Actor
+from crm.calendars import operations as calendars
+from crm.calendars.rules import DAY, weekly
 from crm.db import Tx
 from crm.experiments import operations as experiments
 from crm.routing import operations as routing
@@ -17,6 +19,11 @@ from crm.routing import sets
 from crm.users import operations as users
 from crm.users import passwords, profiles, rules, teams
 from crm.users.rules import Role
+
+ALWAYS = weekly(range(7), 0, DAY)
+"""When everybody is given leads: at any hour, for live traffic has no night; whose shift it is, desks know."""
+DAY_BEFORE = timedelta(days=1)
+"""Hours are said a day ahead at the latest."""
 
 
 @dataclass
@@ -70,6 +77,9 @@ async def open_clinic(agents: Sequence[Agent], *, now: datetime) -> Clinic:
                 tx, clinic.teams[agent.team], actor.user_id, weight=agent.weight, capacity=agent.capacity, now=now
             )
             await profiles.change(tx, actor.user_id, staff.profile(agent), now=now)
+            await calendars.set_hours(
+                tx, ALWAYS, user_id=actor.user_id, valid_from=now.astimezone(hours.ZONE).date(), now=now - DAY_BEFORE
+            )
         drafted = await sets.draft(tx, name="Kampanyalar", definition=_rules(clinic), now=now)
         await sets.publish(tx, drafted, now=now)
         for team, manager in clinic.managers.items():

@@ -25,6 +25,8 @@ from cli.demo.desk import Act, Case, Desk, LookAfter, Move, Offer, Sale, Talk
 from cli.demo.market import Market
 from crm import db, tenancy
 from crm.actor import Actor
+from crm.calendars import operations as calendars
+from crm.calendars.rules import USUAL
 from crm.leads import rules
 from crm.leads.rules import Status
 
@@ -341,6 +343,7 @@ class TestLive:
         """Webhooks of both platforms and the API bring leads, agents work them, and SIGTERM ends it at once."""
         await month.load(20, days=2, seed=1, until=datetime.now(UTC))
         actor = Actor.system(await tenancy.by_slug(staff.SLUG))
+        await open_today(actor)
         port, graph = free_port(), free_port()
         env = dict(os.environ) | {
             "SANTRAL_API_PORT": str(port),
@@ -389,6 +392,14 @@ class TestLive:
             rows = await tx.fetch("select distinct source from crm.inbox_message where status = 'done'")
         assert {row["source"] for row in rows} <= sources
         assert rows
+
+
+async def open_today(actor: Actor) -> None:
+    """Let the clinic be open whatever day it is: leads are not given out on public holidays."""
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    for ahead in (1, 2):
+        day = (yesterday + timedelta(days=ahead)).astimezone(hours.ZONE).date()
+        await db.run(actor, lambda tx, day=day: calendars.set_day(tx, day, USUAL, now=yesterday))
 
 
 async def _until(question, *, at_least: int, log: Path, seconds: float = 90) -> None:
