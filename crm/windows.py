@@ -41,6 +41,12 @@ def bounds(text: str, *, now: datetime, zone: tzinfo) -> tuple[datetime, datetim
     return midnight(first, zone), midnight(after, zone)
 
 
+def moves_with_now(text: str) -> bool:
+    """Tell whether a span is another one at every instant, as `last_24h` is, and not from day to day only."""
+    rolling = ROLLING.fullmatch(text)
+    return rolling is not None and rolling[3] == "h"
+
+
 def midnight(day: date, zone: tzinfo) -> datetime:
     """Return the instant (UTC) at which a day begins in a zone."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
