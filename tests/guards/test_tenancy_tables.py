@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from crm import db
+from crm import db, events, ids
 from crm.settings import APP_ROLE, PIPELINE_ROLE
+from tests.conftest import NOW
 
 OF_NO_TENANT = {
     "crm.event_reader": "how far each reader has read the whole log",
@@ -27,6 +28,8 @@ DOORWAYS = {
     "crm.learn_young_tables": "only a table's owner may gather its statistics",
     "crm.event_position": "the position of a reader is of no tenant",
     "crm.advance_event_position": "the position of a reader is of no tenant",
+    "crm.unchanged_since": "what was kept is asked for by transaction, an index that row-level security would not let"
+    " be used; the answer is yes or no, about the transaction's own tenant",
 }
 """Functions that run as the owner and so see past row-level security, and why each must."""
 
@@ -112,6 +115,36 @@ async def test_what_runs_as_the_owner_is_known(owner):
     )
 
     assert {row["name"] for row in found} == set(DOORWAYS)
+
+
+async def test_what_runs_as_the_owner_finds_its_own_tables_and_is_not_for_everyone(owner):
+    """A table or function of the caller's own can not be slipped under it: its search path is fixed."""
+    loose = await owner.fetch(
+        f"""
+        select n.nspname || '.' || p.proname as name, p.proconfig, p.proacl::text[] as acl
+          from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+         where p.prosecdef and ({OURS} or n.nspname = 'jobs')
+        """
+    )
+
+    assert {row["name"] for row in loose if "search_path=crm, pg_temp" not in (row["proconfig"] or ())} == set()
+    assert {row["name"] for row in loose if any(each.startswith("=") for each in row["acl"] or ["="])} == set()
+
+
+async def test_what_happens_in_another_firm_is_not_told(tenant, other_tenant):
+    async with db.transaction(tenant.system) as tx:
+        seen = await tx.fetchval("select pg_current_snapshot()::text")
+    async with db.transaction(other_tenant.system) as tx:
+        await events.record(tx, "lead", ids.new(), "lead.created", at=NOW)
+
+    async def is_unchanged(actor):
+        async with db.transaction(actor) as tx:
+            return await tx.fetchval("select crm.unchanged_since($1::text::pg_snapshot)", seen)
+
+    assert await is_unchanged(tenant.system) is True
+    assert await is_unchanged(other_tenant.system) is False
+    with pytest.raises(asyncpg.PostgresError):
+        await db.ask("select crm.unchanged_since($1::text::pg_snapshot)", seen)
 
 
 async def test_without_a_tenant_nothing_is_seen(owner, tenant):
