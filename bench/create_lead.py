@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 
 from bench import http_load, pgbench, product, report
-from crm.leads import intake
+from crm.leads import storing
 from crm.settings import APP_ROLE, settings
 
 ROUNDS = 5
@@ -95,8 +95,8 @@ def _script(firm: product.Firm) -> str:
         "form": "'f1'", "tags": "''", "acquired_at": "now()", "is_test": "false",
     }  # fmt: skip
     arguments = [f"({value})" for value in fixed]
-    arguments += [f"array[{values.get(name, 'null')}]" for name in intake.COLUMNS]
-    statement = intake.STORE
+    arguments += [f"array[{values.get(name, 'null')}]" for name in storing.COLUMNS]
+    statement = storing.STORE
     for number in range(len(arguments), 0, -1):
         statement = statement.replace(f"${number}::", f"{arguments[number - 1]}::")
     flat = " ".join(statement.split())
