@@ -4,25 +4,22 @@ Everything that hangs on the loser moves to the winner; the loser stays as a tom
 moved and which values were replaced is kept with the merge. Sealed values keep their keys, so moving decrypts nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from crm import audit, errors, events, ids, timeline, visibility
+from crm import errors, ids
 from crm.contacts import queries as contacts
 from crm.contacts.queries import ContactNotFound
 from crm.db import Tx, to_json
-from crm.duplicates import candidates, survival
-from crm.duplicates.tables import MOVED, POINTS, Table
+from crm.duplicates import candidates, merges, refusals, survival, tables
+from crm.duplicates.merges import KINDS, Merge, MergeNotFound, Pair
 from crm.operation import operation
-from crm.sql import Args
 
-DENIED = ("denied", "withdrawn")
-KINDS = ("phone", "email")
-INSTANTS = frozenset({"archived_at", "created_at", "updated_at"})
+__all__ = ["Erased", "MergeNotFound", "SameContact", "UndoLaterFirst", "gather", "merge", "undo"]
 
 
 class SameContact(errors.Invalid):
@@ -37,73 +34,10 @@ class Erased(errors.Conflict):
     code = "merge.erased"
 
 
-class MergeNotFound(errors.NotFound):
-    """There is no such merge, or its contacts are not yours to see."""
-
-    code = "merge.not_found"
-
-
 class UndoLaterFirst(errors.Conflict):
     """One of the two contacts was merged again later: that merge must be undone first."""
 
     code = "merge.later_first"
-
-
-class Merge(NamedTuple):
-    """One merge as it is kept. `moved`: table → keys of rows; `replaced`: see `_Kept`."""
-
-    id: UUID
-    winner_id: UUID
-    loser_id: UUID
-    moved: dict[str, list[str]]
-    replaced: dict[str, Any]
-    undone_at: datetime | None
-
-    def changes(self, whose: str) -> dict[str, tuple[Any, Any]]:
-        """Return a contact's columns that the merge changed: as they were, as they became."""
-        return {
-            column: (_value(column, before), _value(column, after))
-            for column, (before, after) in self.replaced[whose].items()
-        }
-
-
-def _value(column: str, kept: Any) -> Any:
-    """Return a value as the database gives it, from how JSON keeps it."""
-    if kept is not None and column in INSTANTS:
-        return datetime.fromisoformat(kept)
-    if kept is not None and column in ("created_by", "merged_into"):
-        return UUID(kept)
-    return kept
-
-
-LOCK = f"""
-select c.id, c.merged_into, c.erased_at, {", ".join(f"c.{column}" for column in survival.COLUMNS)}
-  from crm.contact c where c.tenant_id = $1::uuid and c.id in ($2::uuid, $3::uuid)
-"""
-"""Both contacts, for whoever orders them by id and locks them: everybody in the same order."""
-
-
-async def _lock(tx: Tx, *pair: UUID, all_of_them: bool = False) -> dict[UUID, asyncpg.Record]:
-    """Return the two contacts' rows, locked in the order of their ids; only what the actor sees, or `all_of_them`."""
-    args = Args([tx.actor.tenant_id, *pair])
-    seen = "true" if all_of_them else visibility.contact_condition(tx.actor, args)
-    rows = await tx.fetch(f"{LOCK} and ({seen} or c.merged_into is not null) order by c.id for update of c", *args)
-    return {row["id"]: row for row in rows}
-
-
-FIND = """
-select id, winner_id, loser_id, moved, replaced, undone_at from crm.contact_merge
- where tenant_id = $1::uuid and id = $2::uuid for update
-"""
-INTO = """
-select id from crm.contact_merge
- where tenant_id = $1::uuid and loser_id = $2::uuid and winner_id = $3::uuid and undone_at is null
- order by seq desc limit 1
-"""
-KEEP = """
-insert into crm.contact_merge (tenant_id, id, winner_id, loser_id, moved, replaced, merged_by, merged_at)
-values ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::jsonb, $6::jsonb, $7::uuid, $8::timestamptz)
-"""
 
 
 @operation("contact.merge")
@@ -120,11 +54,11 @@ async def merge(tx: Tx, winner_id: UUID, loser_id: UUID, *, now: datetime) -> UU
     """
     if winner_id == loser_id:
         raise SameContact(fields={"loser_id": "is the winner itself"})
-    pair = await _lock(tx, winner_id, loser_id)
+    pair = await merges.lock(tx, winner_id, loser_id)
     if len(pair) < 2:
         raise ContactNotFound
     winner, loser = pair[winner_id], pair[loser_id]
-    if loser["merged_into"] == winner_id and (earlier := await _find_into(tx, winner_id, loser_id)):
+    if loser["merged_into"] == winner_id and (earlier := await merges.find_into(tx, winner_id, loser_id)):
         tx.unchanged()
         return earlier
     for each in (winner, loser):
@@ -135,109 +69,30 @@ async def merge(tx: Tx, winner_id: UUID, loser_id: UUID, *, now: datetime) -> UU
     return await _merge(tx, winner, loser, now=now)
 
 
-async def _find_into(tx: Tx, winner_id: UUID, loser_id: UUID) -> UUID | None:
-    """Return the merge that made the loser part of the winner."""
-    found: UUID | None = await tx.fetchval(INTO, tx.actor.tenant_id, loser_id, winner_id)
-    return found
-
-
 async def _merge(tx: Tx, winner: asyncpg.Record, loser: asyncpg.Record, *, now: datetime) -> UUID:
-    tenant, merge_id = tx.actor.tenant_id, ids.new()
-    facts = [str(row["id"]) for row in await tx.fetch(FACTS, tenant, winner["id"])]
-    words = await tx.fetch(WORDS, tenant, winner["id"], loser["id"], now)
-    moved = await _move_all(tx, loser["id"], winner["id"])
-    for no in survival.to_restate(words):
-        fact = await _say(tx, winner["id"], no, {"merge_id": merge_id, "consent_id": no["id"]}, now=now)
-        # Undone, it goes back to whoever refused.
-        (facts if no["contact_id"] == winner["id"] else moved.setdefault("consent", [])).append(str(fact))
+    merge_id, facts = ids.new(), await refusals.facts(tx, winner["id"])
+    moved = await _join(tx, merge_id, winner["id"], loser["id"], now=now)
     after = {**survival.merged(winner, loser), "updated_at": now}
     gone = {"merged_into": winner["id"], "archived_at": loser["archived_at"] or now, "updated_at": now}
-    changes = survival.replaced(winner, after)
-    buried = survival.replaced(loser, gone)
-    await _write(tx, winner["id"], {column: new for column, (_, new) in changes.items()})
-    await _write(tx, loser["id"], {column: new for column, (_, new) in buried.items()})
-    kept = {"winner": changes, "loser": buried, "facts": facts}
-    await tx.execute(
-        KEEP, tenant, merge_id, winner["id"], loser["id"], to_json(moved), to_json(kept), tx.actor.user_id, now
-    )
+    await merges.write(tx, winner["id"], after)
+    await merges.write(tx, loser["id"], gone)
+    replaced = {"winner": survival.replaced(winner, after), "loser": survival.replaced(loser, gone), "facts": facts}
+    await merges.keep(tx, merge_id, (winner["id"], loser["id"]), moved, replaced, now=now)
     await candidates.settle(tx, winner["id"], loser["id"], merge_id, now=now)
-    told = {"merge_id": merge_id, "loser_id": loser["id"], "rows": {name: len(keys) for name, keys in moved.items()}}
-    await _trace(tx, "contact.merged", "contact.merge", winner["id"], told, [winner["id"]], now=now)
+    said = merges.told(merge_id, loser["id"], moved)
+    await merges.trace(tx, "contact.merged", "contact.merge", winner["id"], said, [winner["id"]], now=now)
     return merge_id
 
 
-# The last word of each on each channel and purpose; of two words of one instant the no (as `crm.consent` counts).
-WORDS = """
-select distinct on (f.contact_id, f.channel, f.purpose) f.contact_id, f.id, f.channel, f.purpose, f.status,
-       coalesce(f.valid_from, f.recorded_at) as said_at
-  from crm.consent f
- where f.tenant_id = $1::uuid and f.contact_id in ($2::uuid, $3::uuid)
-   and coalesce(f.valid_from, f.recorded_at) <= $4::timestamptz
- order by f.contact_id, f.channel, f.purpose, coalesce(f.valid_from, f.recorded_at) desc, f.status = 'granted',
-          f.recorded_at desc, f.id desc
-"""
-SAY_NO = """
-insert into crm.consent (tenant_id, id, contact_id, channel, purpose, status, source, evidence, recorded_at)
-values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, 'denied', 'merge', $6::jsonb, $7::timestamptz)
-"""
+async def _join(tx: Tx, merge_id: UUID, winner_id: UUID, loser_id: UUID, *, now: datetime) -> dict[str, list[str]]:
+    """Move all rows of the loser to the winner and repeat refusals that would be lifted; return what moved."""
+    words = await refusals.words(tx, winner_id, loser_id)
+    moved = await tables.move_all(tx, loser_id, winner_id)
+    if repeated := await refusals.repeat(tx, merge_id, winner_id, words, now=now):
+        moved["consent"] = [*moved.get("consent", []), *repeated]
+    return moved
 
 
-async def _say(tx: Tx, contact_id: UUID, no: Mapping[str, Any], evidence: Mapping[str, Any], *, now: datetime) -> UUID:
-    """Record a refusal again as a fact of another contact; return its id."""
-    fact = ids.new()
-    await tx.execute(
-        SAY_NO, tx.actor.tenant_id, fact, contact_id, no["channel"], no["purpose"], to_json(evidence), now
-    )  # fmt: skip
-    return fact
-
-
-FACTS = "select id from crm.consent where tenant_id = $1::uuid and contact_id = $2::uuid order by id"
-
-
-async def _move_all(tx: Tx, from_id: UUID, to_id: UUID) -> dict[str, list[str]]:
-    """Move every row of one contact to another; return the keys of what moved, table by table."""
-    tenant = tx.actor.tenant_id
-    # Whoever gives out leads locks them in this order too.
-    await tx.execute(
-        "select from crm.lead where tenant_id = $1::uuid and contact_id = $2::uuid order by id for update",
-        tenant, from_id,
-    )  # fmt: skip
-    moved = {table.name: await _move(tx, table, from_id, to_id) for table in MOVED}
-    return {name: keys for name, keys in moved.items() if keys}
-
-
-async def _move(tx: Tx, table: Table, from_id: UUID, to_id: UUID) -> list[str]:
-    return [row[0] for row in await tx.fetch(table.move, tx.actor.tenant_id, from_id, to_id)]
-
-
-TYPES = {
-    **dict.fromkeys(survival.SETS, "text[]"),
-    **dict.fromkeys(INSTANTS, "timestamptz"),
-    **dict.fromkeys(("created_by", "merged_into"), "uuid"),
-}
-
-
-async def _write(tx: Tx, contact_id: UUID, values: Mapping[str, Any]) -> None:
-    """Set columns of a contact."""
-    args = Args([tx.actor.tenant_id, contact_id])
-    sets = ", ".join(f"{column} = {args.add(value, TYPES.get(column, 'text'))}" for column, value in values.items())
-    if sets:
-        await tx.execute(f"update crm.contact set {sets} where tenant_id = $1::uuid and id = $2::uuid", *args)
-
-
-async def _trace(
-    tx: Tx, happened: str, action: str, winner_id: UUID, told: Mapping[str, Any], on: Iterable[UUID], *, now: datetime
-) -> None:
-    """Write timeline entries on contacts, the event, and for a person the audit row."""
-    for contact_id in on:
-        await timeline.record(tx, contact_id, happened, at=now, detail=told)
-    await events.record(tx, "contact", winner_id, happened, told, at=now)
-    await audit.of_person(tx, action, "contact", winner_id, told, at=now)
-
-
-PAIR = """
-select winner_id, loser_id from crm.contact_merge where tenant_id = $1::uuid and id = $2::uuid
-"""
 LATER = """
 select later.id from crm.contact_merge m
   join crm.contact_merge later on later.tenant_id = m.tenant_id and later.seq > m.seq and later.undone_at is null
@@ -248,22 +103,6 @@ UNDONE = """
 update crm.contact_merge set undone_by = $3::uuid, undone_at = $4::timestamptz
  where tenant_id = $1::uuid and id = $2::uuid
 """
-
-
-async def _open(tx: Tx, merge_id: UUID, *, all_of_them: bool = False) -> tuple[Merge, dict[UUID, asyncpg.Record]]:
-    """Return a merge and its two contacts, all locked: contacts first, as everybody locks them.
-
-    :raises MergeNotFound: when there is none, or the actor does not see the contact that stayed.
-    """
-    pair = await tx.fetchrow(PAIR, tx.actor.tenant_id, merge_id)
-    if pair is None:
-        raise MergeNotFound
-    rows = await _lock(tx, pair["winner_id"], pair["loser_id"], all_of_them=all_of_them)
-    if len(rows) < 2:
-        raise MergeNotFound
-    row = await tx.fetchrow(FIND, tx.actor.tenant_id, merge_id)
-    assert row is not None, "merges are never deleted"
-    return Merge(*row.values()), rows
 
 
 @operation("contact.merge")
@@ -277,84 +116,42 @@ async def undo(tx: Tx, merge_id: UUID, *, now: datetime) -> None:
     :raises UndoLaterFirst: when either contact was merged again later; `fields` names that merge.
     :raises Erased: when the person was erased since.
     """
-    merge, pair = await _open(tx, merge_id)
-    if merge.undone_at is not None:
+    kept, pair = await merges.opened(tx, merge_id)
+    if kept.undone_at is not None:
         tx.unchanged()
         return
-    if pair[merge.winner_id]["merged_into"]:
-        await contacts.survivor(tx, merge.winner_id)
+    if pair[kept.winner_id]["merged_into"]:
+        await contacts.survivor(tx, kept.winner_id)
     if later := await tx.fetchval(LATER, tx.actor.tenant_id, merge_id):
         raise UndoLaterFirst(fields={"merge_id": str(later)})
     if any(each["erased_at"] for each in pair.values()):
         raise Erased
-    said = await _said_since(tx, merge)
-    is_whole = await _move_all_back(tx, merge)
-    await _restore(tx, merge, pair, said, is_whole=is_whole)
-    for no in (each for each in said if each["is_denied"]):
-        await _say(tx, merge.loser_id, no, {"merge_id": merge_id, "consent_id": no["id"]}, now=now)
+    await _part(tx, kept, pair, now=now)
     await tx.execute(UNDONE, tx.actor.tenant_id, merge_id, tx.actor.user_id, now)
     await candidates.unsettle(tx, merge_id, now=now)
-    told = {"merge_id": merge_id, "loser_id": merge.loser_id}
-    both = (merge.winner_id, merge.loser_id)
-    await _trace(tx, "contact.unmerged", "contact.unmerge", merge.winner_id, told, both, now=now)
+    said = {"merge_id": merge_id, "loser_id": kept.loser_id}
+    both = (kept.winner_id, kept.loser_id)
+    await merges.trace(tx, "contact.unmerged", "contact.unmerge", kept.winner_id, said, both, now=now)
 
 
-SAID = """
-select id, channel, purpose, status = any($3::text[]) as is_denied from crm.consent
- where tenant_id = $1::uuid and contact_id = $2::uuid and not (id::text = any($4::text[])) order by recorded_at, id
-"""
-
-
-async def _said_since(tx: Tx, merge: Merge) -> list[asyncpg.Record]:
-    """Return the facts recorded since the merge."""
-    known = [*merge.replaced["facts"], *merge.moved.get("consent", ())]
-    return await tx.fetch(SAID, tx.actor.tenant_id, merge.winner_id, list(DENIED), known)
-
-
-async def _move_all_back(tx: Tx, merge: Merge) -> bool:
-    """Move rows back to the loser; tell whether all of its addresses are among them."""
-    tenant, leads, is_whole = tx.actor.tenant_id, [UUID(key) for key in merge.moved.get("lead", ())], True
-    for table in MOVED:
-        keys = merge.moved.get(table.name, [])
-        done = await tx.execute(table.move_back, tenant, merge.winner_id, merge.loser_id, keys, leads)
-        if table is POINTS:
-            is_whole = done == f"UPDATE {len(keys)}"
-    return is_whole
-
-
-async def _restore(
-    tx: Tx,
-    merge: Merge,
-    pair: Mapping[UUID, asyncpg.Record],
-    said: Iterable[asyncpg.Record],
-    *,
-    is_whole: bool,
-) -> None:
-    """Give both contacts the values they had, and the loser what was refused since."""
-    winner, loser, news = pair[merge.winner_id], pair[merge.loser_id], list(said)
-    back = survival.restored(winner, merge.changes("winner"), said={each["channel"] for each in news})
+async def _part(tx: Tx, kept: Merge, pair: Pair, *, now: datetime) -> None:
+    """Move rows back, and give both contacts the values they had."""
+    said = await refusals.said_since(tx, kept)
+    touched = await refusals.touched(tx, kept, pair, said)
+    is_whole = await tables.move_back(tx, kept.winner_id, kept.loser_id, kept.moved)
+    await refusals.part(tx, kept, said, now=now)
+    hints = await refusals.hints(tx, kept, pair, touched, now=now)
+    winner, loser = pair[kept.winner_id], pair[kept.loser_id]
+    back = survival.restored(winner, kept.changes("winner"))
+    risen = survival.restored(loser, kept.changes("loser"))
     for kind in KINDS:
-        if back.get(f"{kind}_masked", "unchanged") is None:
-            back[f"{kind}_masked"] = await _main(tx, winner, kind, back)
-    await _write(tx, winner["id"], back)
-    risen = survival.restored(loser, merge.changes("loser"))
-    for kind in () if is_whole else KINDS:
-        risen[f"{kind}_masked"] = await _main(tx, loser, kind, risen)
-    if refused := {each["channel"] for each in news if each["is_denied"]}:
-        risen["opted_out"] = sorted({*loser["opted_out"], *refused})
-        risen["consented"] = sorted({*loser["consented"]} - refused)
-    await _write(tx, loser["id"], risen)
-
-
-async def _main(tx: Tx, contact: asyncpg.Record, kind: str, back: Mapping[str, Any]) -> str | None:
-    """Return the mask a contact shows for a kind once its addresses are back where they were."""
-    rows = await tx.fetch(
-        "select masked from crm.contact_point where tenant_id = $1::uuid and contact_id = $2::uuid and kind = $3::text"
-        " order by created_at, id",
-        tx.actor.tenant_id, contact["id"], kind,
-    )  # fmt: skip
-    column = f"{kind}_masked"
-    return survival.main(back.get(column, contact[column]), [row["masked"] for row in rows])
+        column = f"{kind}_masked"
+        if column in back and back[column] is None:
+            back[column] = await merges.main_mask(tx, winner["id"], kind, None)
+        if not is_whole:
+            risen[column] = await merges.main_mask(tx, loser["id"], kind, loser[column])
+    await merges.write(tx, winner["id"], {**back, **hints[winner["id"]]})
+    await merges.write(tx, loser["id"], {**risen, **hints[loser["id"]]})
 
 
 GATHERED = """
@@ -362,7 +159,7 @@ update crm.contact_merge set moved = $3::jsonb where tenant_id = $1::uuid and id
 """
 REFUSED = """
 select array_agg(distinct channel) from crm.consent
- where tenant_id = $1::uuid and id::text = any($2::text[]) and status = any($3::text[])
+ where tenant_id = $1::uuid and id::text = any($2::text[]) and status <> 'granted'
 """
 
 
@@ -374,24 +171,34 @@ async def gather(tx: Tx, merge_id: UUID, *, now: datetime) -> None:
 
     :raises MergeNotFound: when there is no such merge.
     """
-    merge, pair = await _open(tx, merge_id, all_of_them=True)
-    winner, loser = pair[merge.winner_id], pair[merge.loser_id]
-    moved = {} if merge.undone_at else await _move_all(tx, loser["id"], winner["id"])
+    kept, pair = await merges.opened(tx, merge_id, all_of_them=True)
+    moved = {} if kept.undone_at else await _join(tx, merge_id, kept.winner_id, kept.loser_id, now=now)
     if not moved:
         tx.unchanged()
         return
-    refused = await tx.fetchval(REFUSED, tx.actor.tenant_id, moved.get("consent", []), list(DENIED)) or []
-    for contact, other in ((loser, loser), (winner, loser)):
-        opted_out = {*contact["opted_out"], *other["opted_out"], *refused}
-        consented = {*contact["consented"], *other["consented"]} - opted_out
-        masks = {
-            f"{kind}_masked": await _main(tx, winner, kind, {})
-            for kind in KINDS
-            if contact is winner and winner[f"{kind}_masked"] is None
-        }
-        values = {"opted_out": sorted(opted_out), "consented": sorted(consented), **masks}
-        await _write(tx, contact["id"], values)
-    together = {name: [*merge.moved.get(name, []), *moved.get(name, [])] for name in {**merge.moved, **moved}}
+    refused = (
+        await tx.fetchval(
+            REFUSED,
+            tx.actor.tenant_id,
+            moved.get("consent", []),
+        )
+        or []
+    )
+    winner, loser = pair[kept.winner_id], pair[kept.loser_id]
+    await merges.write(tx, loser["id"], survival.told([loser], refused))
+    shown = {**survival.told([winner, loser], refused), **await _masks(tx, winner)}
+    await merges.write(tx, winner["id"], shown)
+    together = {name: [*kept.moved.get(name, []), *moved.get(name, [])] for name in {**kept.moved, **moved}}
     await tx.execute(GATHERED, tx.actor.tenant_id, merge_id, to_json(together))
-    told = {"merge_id": merge_id, "loser_id": loser["id"], "rows": {name: len(keys) for name, keys in moved.items()}}
-    await _trace(tx, "contact.gathered", "contact.gather", winner["id"], told, (), now=now)
+    said = merges.told(merge_id, loser["id"], moved)
+    await merges.trace(tx, "contact.gathered", "contact.gather", winner["id"], said, (), now=now)
+
+
+async def _masks(tx: Tx, contact: asyncpg.Record) -> Mapping[str, Any]:
+    """Return the masks that a contact lacks and its addresses now give."""
+    columns = {kind: f"{kind}_masked" for kind in KINDS}
+    return {
+        column: await merges.main_mask(tx, contact["id"], kind, None)
+        for kind, column in columns.items()
+        if contact[column] is None
+    }

@@ -6,7 +6,7 @@ import asyncpg
 
 from crm.contacts import queries as contacts
 from crm.db import Tx
-from crm.duplicates.operations import MergeNotFound
+from crm.duplicates.merges import MergeNotFound
 
 SHOWN = """
 select m.id, m.winner_id, m.loser_id, m.merged_by, b.name as merged_by_name, m.merged_at, m.undone_by,

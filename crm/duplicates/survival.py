@@ -1,6 +1,7 @@
 """Which values survive a merge, and what a contact is when the merge is undone. No database, no clock."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from crm import names
@@ -27,48 +28,51 @@ def merged(winner: Values, loser: Values) -> dict[str, Any]:
     known since the earlier of both was.
     """
     name = name_of(winner["name"], loser["name"])
-    opted_out = {*winner["opted_out"], *loser["opted_out"]}
-    consented = {*winner["consented"], *loser["consented"]} - opted_out
     is_archived = winner["archived_at"] is not None and loser["archived_at"] is not None
     return {
         "name": name,
         "name_search": names.fold(name),
         **{column: loser[column] if winner[column] is None else winner[column] for column in KEPT},
-        "consented": sorted(consented),
-        "opted_out": sorted(opted_out),
+        **told([winner, loser], ()),
         "archived_at": winner["archived_at"] if is_archived else None,
         "created_at": min(winner["created_at"], loser["created_at"]),
     }
 
 
+def told(of: Iterable[Values], refused: Iterable[str]) -> dict[str, list[str]]:
+    """Return what lists show of a person's consent who is all of these: a refusal of any, or one told now, survives."""
+    known = list(of)
+    opted_out = {channel for each in known for channel in each["opted_out"]} | {*refused}
+    consented = {channel for each in known for channel in each["consented"]} - opted_out
+    return {"consented": sorted(consented), "opted_out": sorted(opted_out)}
+
+
 def replaced(before: Values, after: Values) -> dict[str, tuple[Any, Any]]:
-    """Return the columns that differ, each as it was and as it is."""
-    return {column: (before[column], value) for column, value in after.items() if value != before[column]}
+    """Return the columns that differ, each as it was and as it is; the sets of channels even where they do not, so
+    that what happens to them later shows."""
+    return {
+        column: (before[column], value)
+        for column, value in after.items()
+        if value != before[column] or column in SETS
+    }  # fmt: skip
 
 
-def restored(current: Values, changes: Mapping[str, tuple[Any, Any]], *, said: Collection[str] = ()) -> dict[str, Any]:
-    """Return what a contact's changed columns are once the merge that changed them is undone.
+def restored(current: Values, changes: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """Return what a contact's changed columns are once the merge that changed them is undone (`SETS` apart).
 
-    A value goes back where it still is what the merge made it; what was changed since stays. In the sets of channels
-    that holds channel by channel, and a channel about which something was `said` since stays as it is.
+    A value goes back where it still is what the merge made it; what was changed since stays.
     """
-    back: dict[str, Any] = {}
-    for column, (before, after) in changes.items():
-        if column in SETS:
-            back[column] = _channels(current[column], before, after, said)
-        else:
-            back[column] = before if current[column] == after else current[column]
-    return back
+    return {
+        column: before if current[column] == after else current[column]
+        for column, (before, after) in changes.items()
+        if column not in SETS
+    }
 
 
-def _channels(
-    current: Collection[str], before: Collection[str], after: Collection[str], said: Collection[str]
-) -> list[str]:
-    def is_in(channel: str) -> bool:
-        untouched = (channel in current) == (channel in after) and channel not in said
-        return channel in (before if untouched else current)
-
-    return [channel for channel in sorted({*current, *before, *after}) if is_in(channel)]
+def channels(before: Iterable[str], derived: Iterable[str], touched: Collection[str]) -> list[str]:
+    """Return a set of channels after an undoing: the touched ones as derived from the facts, the others as before."""
+    stay = {channel for channel in before if channel not in touched}
+    return sorted(stay | {channel for channel in derived if channel in touched})
 
 
 def main(mask: str | None, there: Collection[str]) -> str | None:
@@ -79,21 +83,27 @@ def main(mask: str | None, there: Collection[str]) -> str | None:
     return mask if mask in there else next(iter(there), None)
 
 
-def to_restate(words: Iterable[Values], *, granted: str = "granted") -> list[Values]:
-    """Return the refusals that a merge must repeat, so that the other contact's later yes does not lift them.
+def to_restate(words: Iterable[Values], *, granted: str = "granted") -> list[tuple[Values, datetime]]:
+    """Return the refusals that a merge must repeat so that the other contact's later yes does not lift them, each with
+    the instant of the last such yes.
 
-    `words`: the last of each contact about each channel and purpose (`contact_id`, `channel`, `status`, `said_at`).
+    `words`: the last of each contact about each channel and purpose (`contact_id`, `channel`, `status`, `said_at`). A
+    yes to any purpose counts: whose word decides about which purpose is the business of `crm.consent.rules`.
     """
     known = list(words)
-    return [
-        no
+    lifted = (
+        (
+            no,
+            [
+                yes["said_at"]
+                for yes in known
+                if yes["status"] == granted
+                and yes["contact_id"] != no["contact_id"]
+                and yes["channel"] == no["channel"]
+                and yes["said_at"] > no["said_at"]
+            ],
+        )
         for no in known
         if no["status"] != granted
-        and any(
-            yes["status"] == granted
-            and yes["contact_id"] != no["contact_id"]
-            and yes["channel"] == no["channel"]
-            and yes["said_at"] > no["said_at"]
-            for yes in known
-        )
-    ]
+    )
+    return [(no, max(instants)) for no, instants in lifted if instants]

@@ -1,9 +1,13 @@
-"""What hangs on a contact and moves with it when two contacts become one.
+"""What hangs on a contact: it moves with it when two contacts become one, and back when they are two again.
 
 A test walks the database: a table with a `contact_id` that is not named here fails it.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
+
+from crm.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +54,30 @@ MOVED = (
 )
 STAY = {"contact_block": "keys of the names a contact has had, made anew by whoever looks for duplicates"}
 """Tables with a `contact_id` whose rows stay where they are, and why."""
+
+
+async def move_all(tx: Tx, from_id: UUID, to_id: UUID) -> dict[str, list[str]]:
+    """Move every row of one contact to another; return the keys of what moved, table by table."""
+    tenant = tx.actor.tenant_id
+    # Whoever gives out leads locks them in this order too.
+    await tx.execute(
+        "select from crm.lead where tenant_id = $1::uuid and contact_id = $2::uuid order by id for update",
+        tenant, from_id,
+    )  # fmt: skip
+    moved = {table.name: [row[0] for row in await tx.fetch(table.move, tenant, from_id, to_id)] for table in MOVED}
+    return {name: keys for name, keys in moved.items() if keys}
+
+
+async def move_back(tx: Tx, from_id: UUID, to_id: UUID, moved: Mapping[str, Sequence[str]]) -> bool:
+    """Move rows back, with what came since to leads among them; tell whether all addresses were still there."""
+    tenant, leads, is_whole = tx.actor.tenant_id, [UUID(key) for key in moved.get("lead", ())], True
+    await tx.execute(
+        "select from crm.lead where tenant_id = $1::uuid and id in (select unnest($2::uuid[])) order by id for update",
+        tenant, leads,
+    )  # fmt: skip
+    for table in MOVED:
+        keys = moved.get(table.name, [])
+        done = await tx.execute(table.move_back, tenant, from_id, to_id, keys, leads)
+        if table is POINTS:
+            is_whole = done == f"UPDATE {len(keys)}"
+    return is_whole

@@ -1,6 +1,6 @@
 """Which contacts may be one person, and what a merge makes of their values: arithmetic."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
@@ -86,17 +86,15 @@ class TestName:
 CHANNELS = st.sets(st.sampled_from(["call", "sms", "email"])).map(sorted)
 
 
-class TestRestored:
+class TestReplaced:
     @given(before=CHANNELS, after=CHANNELS)
-    def test_what_nobody_touched_is_as_it_was(self, before, after):
-        assert survival.restored({"opted_out": after}, {"opted_out": (before, after)}) == {"opted_out": before}
+    def test_keeps_the_sets_of_channels_even_where_they_are_the_same(self, before, after):
+        changes = survival.replaced({"opted_out": before, "name": "Can"}, {"opted_out": after, "name": "Can"})
 
-    @given(before=CHANNELS, after=CHANNELS, current=CHANNELS)
-    def test_what_was_said_since_stays(self, before, after, current):
-        back = survival.restored({"opted_out": current}, {"opted_out": (before, after)}, said=set(current))
+        assert changes == {"opted_out": (before, after)}
 
-        assert set(current) <= set(back["opted_out"])
 
+class TestRestored:
     def test_a_value_changed_since_stays(self):
         changes = {"name": ("Ayşe", "Ayşe Yılmaz"), "country": (None, "TR")}
 
@@ -104,3 +102,41 @@ class TestRestored:
             "name": "Ayşe Kaya",
             "country": None,
         }
+
+
+class TestChannels:
+    @given(before=CHANNELS, derived=CHANNELS)
+    def test_what_nobody_touched_is_as_it_was(self, before, derived):
+        assert survival.channels(before, derived, ()) == before
+
+    @given(before=CHANNELS, derived=CHANNELS, touched=CHANNELS)
+    def test_what_was_touched_is_as_the_facts_have_it(self, before, derived, touched):
+        back = set(survival.channels(before, derived, touched))
+
+        assert back & set(touched) == set(derived) & set(touched)
+        assert back - set(touched) == set(before) - set(touched)
+
+
+class TestToRestate:
+    def word(self, contact, status, hour, channel="sms", purpose="marketing"):
+        return {
+            "contact_id": contact, "status": status, "said_at": datetime(2026, 3, 3, hour, tzinfo=UTC),
+            "channel": channel, "purpose": purpose,
+        }  # fmt: skip
+
+    def test_is_a_no_that_the_others_later_yes_would_lift(self):
+        no, yes = self.word("a", "withdrawn", 8), self.word("b", "granted", 9, purpose="enquiry")
+
+        assert survival.to_restate([no, yes]) == [(no, yes["said_at"])]
+
+    @pytest.mark.parametrize(
+        ("contact", "status", "hour", "channel"),
+        [
+            ("a", "granted", 9, "sms"), ("b", "granted", 7, "sms"), ("b", "granted", 9, "call"),
+            ("b", "denied", 9, "sms"),
+        ],
+    )  # fmt: skip
+    def test_is_no_other(self, contact, status, hour, channel):
+        no = self.word("a", "denied", 8)
+
+        assert survival.to_restate([no, self.word(contact, status, hour, channel)]) == []

@@ -1,0 +1,141 @@
+"""What people said about being contacted, through a merge and its undoing: a refusal is never lost.
+
+The ledger of consent is never rewritten: where the other one's later yes would lift a no, the no is said again.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from crm import ids
+from crm.consent import standing
+from crm.consent.rules import ADDRESS
+from crm.db import Tx, to_json
+from crm.duplicates import survival
+from crm.duplicates.merges import Merge, Pair
+
+MERGED, UNMERGED = "merge", "unmerge"
+"""Sources of facts: a refusal repeated when two became one; one of the time together that holds for both."""
+
+
+class Word(NamedTuple):
+    """A fact said about a channel and purpose since a merge."""
+
+    id: UUID
+    channel: str
+    purpose: str
+    is_denied: bool
+
+
+# The last word of each on each channel and purpose; of two words of one instant the no (as `crm.consent` counts).
+WORDS = """
+select distinct on (f.contact_id, f.channel, f.purpose) f.contact_id, f.id, f.channel, f.purpose, f.status,
+       coalesce(f.valid_from, f.recorded_at) as said_at
+  from crm.consent f
+ where f.tenant_id = $1::uuid and f.contact_id in ($2::uuid, $3::uuid)
+ order by f.contact_id, f.channel, f.purpose, coalesce(f.valid_from, f.recorded_at) desc, f.status = 'granted',
+          f.recorded_at desc, f.id desc
+"""
+SAY_NO = """
+insert into crm.consent (tenant_id, id, contact_id, channel, purpose, status, source, evidence, recorded_at)
+values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, 'denied', $6::text, $7::jsonb, $8::timestamptz)
+"""
+FACTS = "select id from crm.consent where tenant_id = $1::uuid and contact_id = $2::uuid order by id"
+# What a later merge repeated, undone before this one, is nobody's new word.
+SINCE = f"""
+select id, channel, purpose, status <> 'granted' as is_denied from crm.consent
+ where tenant_id = $1::uuid and contact_id = $2::uuid and source <> '{MERGED}' and not (id::text = any($3::text[]))
+ order by recorded_at, id
+"""
+LISTED = """
+select distinct p.kind from crm.contact_point p
+  join crm.dnc_entry d on d.tenant_id = p.tenant_id and d.kind = p.kind and d.blind_index = p.blind_index
+ where p.tenant_id = $1::uuid and p.contact_id in ($2::uuid, $3::uuid)
+   and (d.added_at >= $4::timestamptz or d.removed_at >= $4::timestamptz)
+"""
+HINTS = "select id, consented, opted_out from crm.contact where tenant_id = $1::uuid and id in ($2::uuid, $3::uuid)"
+
+
+async def _say_no(
+    tx: Tx, contact_id: UUID, channel: str, purpose: str, source: str, evidence: Mapping[str, Any], *, at: datetime
+) -> UUID:  # fmt: skip
+    """Record a refusal again as a fact of a contact; return its id."""
+    fact_id = ids.new()
+    await tx.execute(
+        SAY_NO, tx.actor.tenant_id, fact_id, contact_id, channel, purpose, source, to_json(evidence), at
+    )  # fmt: skip
+    return fact_id
+
+
+async def facts(tx: Tx, contact_id: UUID) -> list[str]:
+    """Return the ids of all a contact ever said."""
+    return [str(row["id"]) for row in await tx.fetch(FACTS, tx.actor.tenant_id, contact_id)]
+
+
+async def words(tx: Tx, winner_id: UUID, loser_id: UUID) -> list[Mapping[str, Any]]:
+    """Return the last words of both, for `repeat`, before the facts of the one become the other's."""
+    return list(await tx.fetch(WORDS, tx.actor.tenant_id, winner_id, loser_id))
+
+
+async def repeat(
+    tx: Tx, merge_id: UUID, winner_id: UUID, said: Iterable[Mapping[str, Any]], *, now: datetime
+) -> list[str]:
+    """Say again, for the winner, each refusal that the other's later yes would lift.
+
+    Returns the facts that repeat the loser's refusals: undone, they go back to whoever refused.
+    """
+    repeated = []
+    for no, lifted_at in survival.to_restate(said):
+        evidence = {"merge_id": merge_id, "consent_id": no["id"]}
+        at = max(now, lifted_at)  # clocks of two processes differ; of one instant the no counts
+        fact = await _say_no(tx, winner_id, no["channel"], no["purpose"], MERGED, evidence, at=at)
+        if no["contact_id"] != winner_id:
+            repeated.append(str(fact))
+    return repeated
+
+
+async def said_since(tx: Tx, merge: Merge) -> list[Word]:
+    """Return the facts recorded about the winner since a merge."""
+    known = [*merge.replaced["facts"], *merge.moved.get("consent", ())]
+    return [Word(*row.values()) for row in await tx.fetch(SINCE, tx.actor.tenant_id, merge.winner_id, known)]
+
+
+async def touched(tx: Tx, merge: Merge, pair: Pair, said: Iterable[Word]) -> set[str]:
+    """Return the channels about which something is new since a merge: a word, an address listed or taken off the
+    do-not-contact list, or hints derived anew."""
+    kinds = {row["kind"] for row in await tx.fetch(LISTED, tx.actor.tenant_id, *pair, merge.merged_at)}
+    listed = {channel.value for channel, kind in ADDRESS.items() if kind in kinds}
+    winner, changes = pair[merge.winner_id], merge.changes("winner")
+    derived = {channel for column in survival.SETS for channel in {*winner[column]} ^ {*changes[column][1]}}
+    return listed | derived | {word.channel for word in said}
+
+
+async def part(tx: Tx, merge: Merge, said: Iterable[Word], *, now: datetime) -> None:
+    """Have what was refused since a merge hold for both: nobody knows which of the two said it."""
+    for word in said:
+        if word.is_denied:
+            evidence = {"merge_id": merge.id, "consent_id": word.id}
+            await _say_no(tx, merge.loser_id, word.channel, word.purpose, UNMERGED, evidence, at=now)
+
+
+async def hints(
+    tx: Tx, merge: Merge, pair: Pair, touched: set[str], *, now: datetime
+) -> dict[UUID, dict[str, list[str]]]:
+    """Return what lists show of both once everything is back: of touched channels as the facts have it, of the others
+    as it was before the merge."""
+    both = (merge.winner_id, merge.loser_id)
+    before = {
+        merge.winner_id: {column: merge.changes("winner")[column][0] for column in survival.SETS},
+        merge.loser_id: {column: pair[merge.loser_id][column] for column in survival.SETS},
+    }
+    if not touched:
+        return before
+    await standing.refresh(tx, both, now=now)
+    derived = {row["id"]: row for row in await tx.fetch(HINTS, tx.actor.tenant_id, *both)}
+    return {
+        each: {
+            column: survival.channels(before[each][column], derived[each][column], touched) for column in survival.SETS
+        }
+        for each in both
+    }
