@@ -21,8 +21,8 @@ from crm.actor import Actor
 from crm.events import LiveReader
 from crm.leads import intake
 from crm.leads.intake import NewLead
+from crm.routing import cascade, rules, rulesets, sets
 from crm.routing import operations as routing
-from crm.routing import rules, rulesets, sets
 from crm.routing.floor import Floor, Person, Seat
 from crm.routing.rules import Enquiry
 from crm.users import profiles
@@ -89,7 +89,7 @@ def shape(n: int) -> dict[str, str]:
 def pure() -> None:
     """Print how many decisions a second one process makes, nothing stored."""
     team, now = ids.new(), datetime.now(UTC)
-    found = rulesets.compile_rules(rulesets.read(definition(team)))
+    found = cascade.compile_rules(rulesets.read(definition(team)))
     people = [
         Person(ids.new(), skills={"implant": n % 6}, languages=frozenset({"tr"} if n % 3 else {"tr", "en"}))
         for n in range(FLOOR)

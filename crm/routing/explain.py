@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from crm.routing.asking import Standing
 from crm.routing.floor import CODES, Seat
-from crm.routing.rules import Standing
 from crm.routing.turns import LEAD
 
 HUNDREDTHS = 100

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.routing import turns
-from crm.routing.rulesets import AgentTarget, Plain, PoolTarget, TeamTarget, key_of
+from crm.routing.targets import AgentTarget, Plain, PoolTarget, TeamTarget, key_of
 from crm.routing.turns import Draw, Pool
 
 CODES = (

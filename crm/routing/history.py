@@ -8,9 +8,9 @@ from uuid import UUID
 
 from crm import errors
 from crm.db import Tx
-from crm.routing import facts, rulesets, sets
+from crm.routing import cascade, facts, sets
+from crm.routing.cascade import Compiled
 from crm.routing.replay import Change, Recorded, Replay
-from crm.routing.rulesets import Compiled
 
 AT_ONCE = 200
 """Runs read at once."""
@@ -116,7 +116,7 @@ async def replay(tx: Tx, rule_set_id: UUID | None, *, since: datetime, until: da
     withdrawn: dict[UUID, list[datetime]] = {}
     for row in await tx.fetch(WITHDRAWN, tenant, first, until) if draft else ():
         withdrawn.setdefault(row["lead_id"], []).append(row["at"])
-    by_id: dict[UUID | None, Compiled] = {None: rulesets.NOTHING}
+    by_id: dict[UUID | None, Compiled] = {None: cascade.NOTHING}
     whole = Replay(by_id, draft, since=since, until=until, ends=ends, changes=changes, withdrawn=withdrawn)
     async for run in _runs(tx, first, until):
         if run.rule_set_id not in by_id:

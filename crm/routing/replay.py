@@ -16,10 +16,10 @@ from typing import Any
 from uuid import UUID
 
 from crm.routing import rules
+from crm.routing.cascade import Compiled
 from crm.routing.facts import Facts
 from crm.routing.floor import ABLE, Floor, Person, Seat
 from crm.routing.rules import Decision, Enquiry
-from crm.routing.rulesets import Compiled
 from crm.routing.turns import Pool
 
 Case = tuple[UUID, datetime]

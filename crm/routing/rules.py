@@ -5,40 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from crm.experiments.rules import bucket
-from crm.routing.floor import (
-    ABLE,
-    ABSENT,
-    CLOSED,
-    CODES,
-    COOLING_OFF,
-    DAY_FULL,
-    INACTIVE,
-    LANGUAGE,
-    NOT_ACCEPTING,
-    SKILL,
-    TERRITORY,
-    Floor,
-    Scope,
-    Seat,
-)
-from crm.routing.rulesets import (
-    Compiled,
-    Demand,
-    Hold,
-    Plain,
-    PoolTarget,
-    SkillsTarget,
-    SplitTarget,
-    TeamTarget,
-    fold,
-    key_of,
-)
-from crm.routing.turns import Draw
+from crm.routing.asking import Found, Request, Standing, Wish, of_team, search
+from crm.routing.cascade import Compiled, Demand, fold
+from crm.routing.floor import ABSENT, CLOSED, CODES, DAY_FULL, Floor, Seat
+from crm.routing.targets import Plain, SkillsTarget, SplitTarget, TeamTarget
 
 STRATEGY = "weighted_round_robin"
 
@@ -71,16 +45,6 @@ class Enquiry:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How those considered stood: seats in order, a code for each, weights, and credits in units of `turns.LEAD`."""
-
-    seats: Sequence[Seat]
-    codes: bytes
-    weights: Sequence[int]
-    credits: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """Who gets a lead (None: it waits), by which rule, and everything it was decided on.
 
@@ -100,50 +64,6 @@ class Decision:
     variant: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What one lead asks of a person. `key`: leads of one key ask the same."""
-
-    skills: Mapping[str, int]
-    language: str | None
-    regions: frozenset[str]
-    cooled: Mapping[UUID, datetime]
-    key: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for one lead now: the target (of an experiment: the lead's side), and of whom."""
-
-    demand: Demand
-    target: Plain
-    variant: str | None
-    ring: int
-    wish: Wish
-    beyond: Hold | None
-    """The hold whose deadline has passed."""
-
-    @property
-    def key(self) -> Any:
-        """Leads of one key get one answer while nobody's room grows."""
-        return key_of(self.target), self.wish.key, self.beyond
-
-    @property
-    def experiment(self) -> str | None:
-        """The experiment whose side this is."""
-        return self.demand.target.experiment if isinstance(self.demand.target, SplitTarget) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What asking came to: the seat that gets the lead, everybody's standing, the turns that were drawn."""
-
-    seat: Seat | None
-    standings: tuple[Standing, ...]
-    draws: tuple[Draw, ...] = ()
-    stage: str = "target"
-
-
 def decide_all(rules: Compiled, floor: Floor, leads: Iterable[Enquiry], at: datetime) -> list[Decision]:
     """Decide about leads, the longest waiting first; the floor changes with each."""
     return [decide(rules, floor, lead, at) for lead in sorted(leads, key=lambda lead: (lead.since, lead.id))]
@@ -158,7 +78,7 @@ def decide(rules: Compiled, floor: Floor, lead: Enquiry, at: datetime) -> Decisi
     request = _request(demand, lead, at)
     found = floor.answered.get(request.key)
     if found is None:
-        found = _search(floor, request)
+        found = search(floor, request)
         if found.seat is None:
             floor.answered[request.key] = found  # room only shrinks within a run: the next one hears the same
     if found.seat is None:
@@ -170,21 +90,16 @@ def decide(rules: Compiled, floor: Floor, lead: Enquiry, at: datetime) -> Decisi
 def wanted(rules: Compiled, floor: Floor, lead: Enquiry) -> Demand | str:
     """Return what is asked for a lead: by a rule, by the team it came for, by default; or the name of what asks not."""
     if lead.handed and lead.team_id is not None and not lead.queue:
-        return _of_team("handed_to_team", lead.team_id, rules.hold)
+        return of_team("handed_to_team", lead.team_id, rules.hold)
     if rules.rules and (demand := rules.first(values_of(lead))):
         return demand
     if lead.queue:
         return "queue"
     if lead.team_id is not None:
-        return _of_team("own_team", lead.team_id, rules.hold)
+        return of_team("own_team", lead.team_id, rules.hold)
     if rules.default is not None:
         return rules.default
-    return _of_team("default_team", floor.default_team, rules.hold) if floor.default_team else "no_team"
-
-
-@lru_cache(maxsize=10_000)
-def _of_team(name: str, team_id: UUID, hold: Hold | None) -> Demand:
-    return Demand(name, TeamTarget(team_id=team_id), hold)
+    return of_team("default_team", floor.default_team, rules.hold) if floor.default_team else "no_team"
 
 
 def values_of(lead: Enquiry) -> list[str | tuple[str, ...] | None]:
@@ -228,84 +143,6 @@ def _wish(demand: Demand, lead: Enquiry, skills: Mapping[str, int], cooled: Mapp
     regions = frozenset(fold(value) for value in places if value)
     key = (tuple(sorted(skills.items())), language, regions)
     return Wish(skills, language, regions, cooled, (*key, lead.id) if cooled else key)
-
-
-def _search(floor: Floor, request: Request) -> Found:
-    """Ask the target, and when the deadline has passed the overflow team, of which nothing is asked but to be free."""
-    found = _ask(floor, request.target, request.wish)
-    if found.seat is not None or request.beyond is None:
-        return found
-    cooled = request.wish.cooled
-    free = Wish({}, None, frozenset(), cooled, ("overflow", request.wish.key) if cooled else "overflow")
-    target = _of_team("overflow", request.beyond.overflow_team_id, None).target
-    assert isinstance(target, TeamTarget)
-    over = _ask(floor, target, free)
-    return Found(over.seat, (*over.standings, *found.standings), over.draws, "overflow")
-
-
-def _ask(floor: Floor, target: Plain, wish: Wish) -> Found:
-    """Ask a target for somebody, and take the turns when there is one: of a pool of teams the team's, too."""
-    scopes = floor.scopes_of(target)
-    stands = [_stand(floor, scope, wish) for scope in scopes]
-    standings = [
-        Standing(scope.seats, codes, scope.weights, scope.credits[:])
-        for scope, (codes, _) in zip(scopes, stands, strict=True)
-    ]
-    with_somebody = [n for n, (_, able) in enumerate(stands) if able]
-    if not with_somebody:
-        return Found(None, tuple(standings))
-    chosen, draws = with_somebody[0], []
-    if isinstance(target, PoolTarget) and target.is_of_teams:
-        chosen, draw = _team_of_pool(floor, target, with_somebody)
-        draws.append(draw)
-    scope, able = scopes[chosen], stands[chosen][1]
-    place, draw = floor.take_turn(scope.key, scope.weights, scope.credits, able, scope.lots)
-    ordered = (standings[chosen], *standings[:chosen], *standings[chosen + 1 :])
-    return Found(scope.seats[place], ordered, (draw, *draws))
-
-
-def _team_of_pool(floor: Floor, target: PoolTarget, able: Sequence[int]) -> tuple[int, Draw]:
-    key, teams = key_of(target), [share.holder for share in target.shares]
-    weights = [share.percent for share in target.shares]
-    return floor.take_turn(key, weights, floor.credits_of(key, teams), able, floor.lots_of(teams))
-
-
-def _stand(floor: Floor, scope: Scope, wish: Wish) -> tuple[bytes, list[int]]:
-    """Return a code for each seat of a scope, and the places of those able; worked out again when room ran out."""
-    stand = scope.stands.get(wish.key)
-    if stand is not None and stand[0] == floor.changes:
-        return stand[1], stand[2]
-    known = scope.known.get(wish.key)
-    if known is None:
-        static = bytes(_lasting(floor, seat, wish) for seat in scope.seats)
-        known = scope.known[wish.key] = (static, [n for n, code in enumerate(static) if code == ABLE])
-    codes, room, places, cooled = bytearray(known[0]), floor.room, scope.places, wish.cooled
-    able = []
-    for n in known[1]:
-        if cooled and scope.holders[n] in cooled:
-            codes[n] = COOLING_OFF
-        elif code := room[places[n]]:
-            codes[n] = code
-        else:
-            able.append(n)
-    scope.stands[wish.key] = (floor.changes, bytes(codes), able)
-    return bytes(codes), able
-
-
-def _lasting(floor: Floor, seat: Seat, wish: Wish) -> int:
-    """Return why a seat is out for a whole run, ABLE when it is not. The order of reasons is that of `CODES`."""
-    person = floor.people[seat.user_id]
-    if not person.is_active:
-        return INACTIVE
-    if not seat.accepting:
-        return NOT_ACCEPTING
-    if person.away:
-        return person.away
-    if wish.regions and person.regions and not wish.regions & person.regions:
-        return TERRITORY
-    if wish.language and person.languages and wish.language not in person.languages:
-        return LANGUAGE
-    return SKILL if any(person.skills.get(skill, 0) < level for skill, level in wish.skills.items()) else ABLE
 
 
 def _said(request: Request) -> dict[str, Any]:

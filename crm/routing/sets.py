@@ -12,8 +12,9 @@ import asyncpg
 from crm import audit, errors, events, ids
 from crm.db import Tx, to_json
 from crm.operation import operation
-from crm.routing import rulesets
-from crm.routing.rulesets import NOTHING, BadRules, Compiled, RuleSet
+from crm.routing import cascade, rulesets
+from crm.routing.cascade import NOTHING, Compiled
+from crm.routing.rulesets import BadRules, RuleSet
 
 
 class UnknownRuleSet(errors.NotFound):
@@ -72,7 +73,7 @@ async def live(tx: Tx, at: datetime) -> UUID | None:
 
 @lru_cache(maxsize=256)
 def _compiled(_: UUID, definition: str) -> Compiled:
-    return rulesets.compile_rules(rulesets.read(json.loads(definition)))
+    return cascade.compile_rules(rulesets.read(json.loads(definition)))
 
 
 async def compiled(tx: Tx, rule_set_id: UUID | None) -> Compiled:

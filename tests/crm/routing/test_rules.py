@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.routing import explain, rules, rulesets
+from crm.routing import cascade, explain, rules, rulesets
 from crm.routing.floor import ABSENT, CLOSED, Floor, Person, Seat
 from crm.routing.rules import Enquiry
 
@@ -30,7 +30,7 @@ def lead(n=1, since=NOW, **more):
 
 
 def compiled(*found, **more):
-    return rulesets.compile_rules(rulesets.read({"rules": list(found), **more}))
+    return cascade.compile_rules(rulesets.read({"rules": list(found), **more}))
 
 
 def rule(name, target=None, **when_and_more):
@@ -193,13 +193,13 @@ class TestReasonsAgainst:
     def test_who_pauses(self):
         paused = floor(Person(A), seats=[Seat(TEAM, A, 1, 50, accepting=False)])
 
-        assert counts(decide(rulesets.NOTHING, paused, lead())) == {"not_accepting": 1}
+        assert counts(decide(cascade.NOTHING, paused, lead())) == {"not_accepting": 1}
 
     def test_cooling_off_is_until_an_instant(self):
         cooled = lead(cooled={A: NOW + 5 * MINUTE})
 
-        before = decide(rulesets.NOTHING, floor(Person(A)), cooled)
-        after = decide(rulesets.NOTHING, floor(Person(A)), cooled, NOW + 5 * MINUTE)
+        before = decide(cascade.NOTHING, floor(Person(A)), cooled)
+        after = decide(cascade.NOTHING, floor(Person(A)), cooled, NOW + 5 * MINUTE)
 
         assert (counts(before), before.next_at) == ({"cooling_off": 1}, NOW + 5 * MINUTE)
         assert after.user_id == A
@@ -242,7 +242,7 @@ class TestHold:
     def test_the_next_moment_is_when_somebody_comes_back(self):
         away = floor(Person(A, away=CLOSED, away_until=NOW + 7 * MINUTE))
 
-        assert decide(rulesets.NOTHING, away, lead()).next_at == NOW + 7 * MINUTE
+        assert decide(cascade.NOTHING, away, lead()).next_at == NOW + 7 * MINUTE
 
 
 PEOPLE = st.lists(
@@ -269,7 +269,7 @@ class TestDecideAll:
         on = floor(*people, seats=seats)
         arrived = [lead(n, language=language) for n, language in enumerate(languages)]
 
-        decisions = rules.decide_all(rulesets.NOTHING, on, arrived, NOW)
+        decisions = rules.decide_all(cascade.NOTHING, on, arrived, NOW)
 
         got = Counter(each.user_id for each in decisions if each.user_id)
         for person in people:
@@ -295,8 +295,8 @@ class TestDecideAll:
         for each in mixed:
             chance.shuffle(each)
 
-        one = rules.decide_all(rulesets.NOTHING, floor(*people, seats=seats), arrived, NOW + 60 * MINUTE)
-        two = rules.decide_all(rulesets.NOTHING, floor(*mixed[1], seats=mixed[0]), mixed[2], NOW + 60 * MINUTE)
+        one = rules.decide_all(cascade.NOTHING, floor(*people, seats=seats), arrived, NOW + 60 * MINUTE)
+        two = rules.decide_all(cascade.NOTHING, floor(*mixed[1], seats=mixed[0]), mixed[2], NOW + 60 * MINUTE)
 
         assert one == two
 
@@ -305,12 +305,12 @@ class TestDecideAll:
         people = [Person(user) for user in (A, B, C)]
         arrived = [lead(n, since=NOW + n * MINUTE) for n in range(60)]
 
-        whole = rules.decide_all(rulesets.NOTHING, floor(*people, seats=wide), arrived, NOW + 60 * MINUTE)
+        whole = rules.decide_all(cascade.NOTHING, floor(*people, seats=wide), arrived, NOW + 60 * MINUTE)
         first = floor(*people, seats=wide)
-        parts = rules.decide_all(rulesets.NOTHING, first, arrived[:23], NOW + 60 * MINUTE)
+        parts = rules.decide_all(cascade.NOTHING, first, arrived[:23], NOW + 60 * MINUTE)
         first.settled()
         then = Floor(wide, people, first.pools, default_team=TEAM)
-        parts += rules.decide_all(rulesets.NOTHING, then, arrived[23:], NOW + 60 * MINUTE)
+        parts += rules.decide_all(cascade.NOTHING, then, arrived[23:], NOW + 60 * MINUTE)
 
         assert [(each.user_id, each.reasons[0]) for each in whole] == [
             (each.user_id, each.reasons[0]) for each in parts
@@ -321,7 +321,7 @@ class TestExplain:
     def test_what_is_kept_is_what_was_seen(self):
         people = [Person(UUID(int=n), open_leads=50 * (n % 3 == 0)) for n in range(1, 301)]
         on = floor(*people)
-        decision = decide(rulesets.NOTHING, on, lead())
+        decision = decide(cascade.NOTHING, on, lead())
 
         kept = explain.pack(decision.standings, on.place)
         told = explain.unpack(kept, on.seats)
@@ -340,7 +340,7 @@ class TestExplain:
         ],
     )
     def test_says_it_in_both_languages(self, people, tr, en):
-        decision = decide(rulesets.NOTHING, floor(*people), lead())
+        decision = decide(cascade.NOTHING, floor(*people), lead())
 
         told = explain.sentences(decision.rule, decision.reasons)
 
