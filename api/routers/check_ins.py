@@ -15,8 +15,8 @@ from api.schemas.followups import CheckInDone, CheckInMove, CheckInPage, CheckIn
 from api.schemas.leads import Instant, Made
 from crm import db
 from crm.db import Tx
-from crm.followups import operations, queries
-from crm.followups.operations import CheckInStatus
+from crm.followups import check_ins, queries
+from crm.followups.check_ins import CheckInStatus
 
 router = Router("/check-ins", tags=["follow-ups"])
 
@@ -43,7 +43,7 @@ async def list_check_ins(
 @permission("followup.edit")
 async def check_in_done(check_in_id: UUID, body: CheckInDone, actor: CurrentActor, now: Now) -> Response:
     """Say that a check-in was done."""
-    await db.run(actor, lambda tx: operations.close(tx, check_in_id, CheckInStatus.done, note=body.note, now=now))
+    await db.run(actor, lambda tx: check_ins.close(tx, check_in_id, CheckInStatus.done, note=body.note, now=now))
     return Response(status_code=204)
 
 
@@ -53,7 +53,7 @@ async def skip_check_in(check_in_id: UUID, body: CheckInSkip, actor: CurrentActo
     """Say that a check-in does not take place, and why."""
     await db.run(
         actor,
-        lambda tx: operations.close(
+        lambda tx: check_ins.close(
             tx, check_in_id, CheckInStatus.skipped, reason=body.reason, note=body.note, now=now
         ),
     )
@@ -68,6 +68,6 @@ async def reschedule_check_in(
     """Agree on another time; the answer names the check-in that takes its place."""
 
     async def work(tx: Tx) -> dict[str, UUID]:
-        return {"id": await operations.reschedule(tx, check_in_id, body.due_at, reason=body.reason, now=now)}
+        return {"id": await check_ins.reschedule(tx, check_in_id, body.due_at, reason=body.reason, now=now)}
 
     return await create(request, key, body, work, answer=Made)

@@ -64,7 +64,7 @@ async def make_quote(
         quote_id = await quotes.make(
             tx,
             lead_id,
-            Money.of(body.amount, body.currency),
+            Money.exactly(body.amount, body.currency),
             procedure_type=body.procedure_type,
             valid_until=body.valid_until,
             note=body.note,
@@ -95,7 +95,7 @@ async def record_sale(
     """Close a lead as won, for an amount or on a quote; a known day of the procedure schedules the check-ins."""
 
     async def work(tx: Tx) -> Any:
-        price = Money.of(body.amount, body.currency) if body.amount is not None and body.currency else None
+        price = Money.exactly(body.amount, body.currency) if body.amount is not None and body.currency else None
         await operations.sell(
             tx,
             lead_id,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, computed_field, m
 
 from api.schemas import Body, Note, Read
 from api.schemas.leads import ActivityRead, Code, Instant, LeadRead
-from crm.followups.operations import CheckInStatus
+from crm.followups.check_ins import CheckInStatus
 from crm.leads.lifecycle import Needed
 from crm.leads.quotes import Answer, QuoteStatus
 from crm.leads.rules import Stage, Status

@@ -1,155 +1,26 @@
-"""How agents work: who they are, what they do with a lead and when. Pure: a desk turns the leads it holds into acts,
-by its own stream of chance, hour after hour; nothing here knows the database.
+"""What agents do with leads. Pure: a desk turns the leads on its agenda into acts, by each lead's own stream of chance,
+hour after hour; nothing here knows the database.
 
 A lead is tried until somebody answers or patience ends; who answers is interested or not; the interested are advised,
 qualified, offered a price, and some buy. The chances drift over the month and depend on the agent, the hour, and on how
 fast the lead was called.
 """
 
-import heapq
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
 from cli.demo import hours, world
-from cli.demo.market import Arrival
+from cli.demo.acts import Act, Cancel, LookAfter, Move, Offer, Refusal, Reopen, Sale, Talk
+from cli.demo.agenda import Agenda, Agent, Case
 from crm.leads.rules import Channel, Direction, Status
 from crm.money import Money
 
 LAST_ATTEMPT = 5
 LONGEST = timedelta(minutes=20)
 """No piece of work is longer: one that could outlast the month is not begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """One person of the sales floor. `skill` and `pace` are 1 for the ordinary; hours are Istanbul's."""
-
-    name: str
-    email: str
-    team: str
-    skill: float
-    pace: float
-    weight: int
-    capacity: int
-    opens: int
-    closes: int
-    sundays: bool
-    off: frozenset[date] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Talk:
-    """A call or a message, as the agent logs it."""
-
-    at: datetime
-    lead: int
-    channel: Channel
-    direction: Direction
-    outcome: str
-    note: str | None = None
-    happened: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A change of status; `reason` is a code."""
-
-    at: datetime
-    lead: int
-    to: Status
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A quote for a treatment, valid for some days."""
-
-    at: datetime
-    lead: int
-    money: Money
-    treatment: str
-    valid_days: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The customer's no to the quote; `reason` is a code."""
-
-    at: datetime
-    lead: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sale:
-    """A deposit paid on the quote, with the day of the treatment."""
-
-    at: datetime
-    lead: int
-    money: Money
-    takes_place_on: date
-    to: Status = Status.won
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """A sale undone."""
-
-    at: datetime
-    lead: int
-    reason: str
-    to: Status = Status.lost
-
-
-@dataclass(frozen=True, slots=True)
-class Reopen:
-    """The next cycle of a lead that was lost."""
-
-    at: datetime
-    lead: int
-    reason: str
-    to: Status = Status.recycled
-
-
-@dataclass(frozen=True, slots=True)
-class LookAfter:
-    """A check-in of a day after the treatment: done, or skipped for a reason."""
-
-    at: datetime
-    lead: int
-    day: int
-    skipped: str | None = None
-
-
-Act = Talk | Move | Offer | Refusal | Sale | Cancel | Reopen | LookAfter
-Step = Callable[["Case", datetime], timedelta]
-
-
-@dataclass
-class Case:
-    """One lead in an agent's hands: where it stands and its own stream of chance."""
-
-    arrival: Arrival
-    rng: Random
-    step: str = "attempt"
-    attempts: int = 0
-    tries: int = 0
-    status: Status = Status.assigned
-    replied_at: datetime | None = None
-    price: Money | None = None
-    priced_until: datetime | None = None
-    treated_on: date | None = None
-    looked_after: int = 0
-
-    @property
-    def number(self) -> int:
-        """The lead's place in the month."""
-        return self.arrival.number
-
 
 NOTES = {
     "tr": (
@@ -203,74 +74,27 @@ class Desk:
     since: datetime
     until: datetime
     free: datetime = field(init=False)
+    agenda: Agenda = field(init=False)
     acts: list[Act] = field(default_factory=list)
-    _waiting: list[tuple[datetime, int, Case]] = field(default_factory=list)
-    _fresh: list[tuple[datetime, int, Case]] = field(default_factory=list)
-    _due: list[tuple[datetime, int, Case]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.free = self.since
-
-    @property
-    def open_cases(self) -> int:
-        """How many leads still want something."""
-        return len(self._waiting) + len(self._fresh) + len(self._due)
+        self.agenda = Agenda(self.agent, self.since)
 
     def take(self, case: Case, at: datetime) -> None:
         """Put a lead on the desk."""
-        self._later(case, at)
-
-    def hand_over(self, at: datetime) -> list[Case]:
-        """Take everything due within two days off the desk, for colleagues to go on with."""
-        cases = [*self._waiting, *self._fresh, *self._due]
-        soon = [case for due, _, case in cases if due <= at + timedelta(days=2)]
-        self._fresh, self._due = [], []
-        self._waiting = [each for each in cases if each[0] > at + timedelta(days=2)]
-        heapq.heapify(self._waiting)
-        return soon
-
-    def on_shift(self, at: datetime) -> bool:
-        """Tell whether the agent is at work."""
-        return self._at_work(at) == at
+        self.agenda.put(case, at)
 
     def work(self, until: datetime) -> list[Act]:
         """Return what the agent does up to an instant, in order of time."""
         self.acts = []
-        while True:
-            self._wake(self.free)
-            ready = self._fresh or self._due
-            if not ready and not self._waiting:
-                break
-            start = self._at_work(self.free if ready else max(self.free, self._waiting[0][0]))
+        while start := self.agenda.next_start(self.free):
             if start >= until or start + LONGEST > self.until:
                 break
-            self._wake(start)
-            _, _, case = heapq.heappop(self._fresh or self._due)
+            case = self.agenda.take_next(start)
             spent = getattr(self, f"_{case.step}")(case, start)
             self.free = start + spent + timedelta(minutes=case.rng.expovariate(1 / 1.2) / self.agent.pace)
         return sorted(self.acts, key=lambda act: act.at)
-
-    def _wake(self, at: datetime) -> None:
-        """Move what is due to the two piles an agent works from: new leads first, the newest of them on top."""
-        while self._waiting and self._waiting[0][0] <= at:
-            due, number, case = heapq.heappop(self._waiting)
-            if case.step == "attempt" and case.attempts == 0:
-                heapq.heappush(self._fresh, (self.until - (due - self.since), number, case))
-            else:
-                heapq.heappush(self._due, (due, number, case))
-
-    def _at_work(self, at: datetime) -> datetime:
-        agent = self.agent
-        start = hours.next_working(at, opens=agent.opens, closes=agent.closes, off=agent.off, sundays=agent.sundays)
-        lunch = start.astimezone(hours.ZONE)
-        noon = 12 + (agent.opens - 9) // 2
-        if (noon, 30) <= (lunch.hour, lunch.minute) < (noon + 1, 15):
-            start = lunch.replace(hour=noon + 1, minute=15, second=0, microsecond=0).astimezone(hours.UTC)
-        return start
-
-    def _later(self, case: Case, due: datetime, step: str | None = None) -> None:
-        case.step = step or case.step
-        heapq.heappush(self._waiting, (due, case.number, case))
 
     def _move(self, case: Case, at: datetime, to: Status, reason: str | None = None) -> None:
         if case.status is not to:
@@ -319,7 +143,7 @@ class Desk:
             self._move(case, at + timedelta(seconds=10), Status.no_answer)
             if reached:
                 case.replied_at = at + timedelta(minutes=rng.lognormvariate(2.6, 1.1))
-                self._later(case, case.replied_at, "reply")
+                self.agenda.put(case, case.replied_at, "reply")
             else:
                 self._again(case, at)
             return timedelta(minutes=rng.uniform(1, 2.5) / agent.pace)
@@ -333,10 +157,10 @@ class Desk:
     def _again(self, case: Case, at: datetime) -> None:
         """Plan the next attempt: the same day, then over days; after the last one the lead is given up."""
         if case.attempts >= LAST_ATTEMPT:
-            self._later(case, at + timedelta(days=1), "give_up")
+            self.agenda.put(case, at + timedelta(days=1), "give_up")
             return
         hours_ahead = (2.2, 6, 24, 50)[case.attempts - 1] * case.rng.uniform(0.7, 1.4)
-        self._later(case, at + timedelta(hours=hours_ahead), "attempt")
+        self.agenda.put(case, at + timedelta(hours=hours_ahead), "attempt")
 
     def _reply(self, case: Case, at: datetime) -> timedelta:
         """Answer somebody who wrote back."""
@@ -353,16 +177,16 @@ class Desk:
         end = at + spent
         if chance < interest:
             self._move(case, end, Status.interested)
-            self._later(case, end + timedelta(hours=rng.choice((2, 5, 20, 26, 46, 70))), "advise")
+            self.agenda.put(case, end + timedelta(hours=rng.choice((2, 5, 20, 26, 46, 70))), "advise")
         elif chance < interest + 0.14:
             self._move(case, end, Status.contacted)
-            self._later(case, end + timedelta(hours=rng.uniform(3, 40)), "advise")
+            self.agenda.put(case, end + timedelta(hours=rng.uniform(3, 40)), "advise")
         elif chance > 0.985:
             self._move(case, end, Status.blocked, "opted_out")
         else:
             self._move(case, end, Status.not_interested)
             if rng.random() < 0.6:
-                self._later(case, end + timedelta(hours=rng.uniform(20, 60)), "give_up")
+                self.agenda.put(case, end + timedelta(hours=rng.uniform(20, 60)), "give_up")
         return spent + timedelta(seconds=40)
 
     def _advise(self, case: Case, at: datetime) -> timedelta:
@@ -371,29 +195,29 @@ class Desk:
         case.tries += 1
         if rng.random() > min(0.95, self._reach(case, at) * 1.5):
             self._talk(case, at, Channel.call, "no_answer")
-            self._later(case, at + timedelta(hours=rng.uniform(4, 30)), "advise" if case.tries < 4 else "lose")
+            self.agenda.put(case, at + timedelta(hours=rng.uniform(4, 30)), "advise" if case.tries < 4 else "lose")
             return timedelta(minutes=1.2)
         self._talk(case, at, rng.choice((Channel.call, Channel.call, Channel.whatsapp)), "answered")
         spent = timedelta(minutes=rng.uniform(5, 15) / self.agent.pace**0.5)
         if rng.random() < min(0.85, 0.44 * self._quality(case) ** 0.6):
             self._move(case, at + spent, Status.qualified)
-            self._later(case, at + spent + timedelta(hours=rng.uniform(2, 34)), "offer")
+            self.agenda.put(case, at + spent + timedelta(hours=rng.uniform(2, 34)), "offer")
         elif case.tries < 3:
-            self._later(case, at + spent + timedelta(hours=rng.uniform(24, 90)), "advise")
+            self.agenda.put(case, at + spent + timedelta(hours=rng.uniform(24, 90)), "advise")
         else:
-            self._later(case, at + spent + timedelta(hours=24), "lose")
+            self.agenda.put(case, at + spent + timedelta(hours=24), "lose")
         return spent
 
     def _offer(self, case: Case, at: datetime) -> timedelta:
         """Send the treatment plan and its price."""
         if case.rng.random() < 0.14:
-            self._later(case, at + timedelta(hours=20), "lose")
+            self.agenda.put(case, at + timedelta(hours=20), "lose")
             return timedelta(minutes=2)
         money = price(case.rng, case.arrival.campaign.treatment, case.arrival.person.country)
         self._talk(case, at, case.rng.choice((Channel.whatsapp, Channel.email)), "sent")
         self._quote(case, at + timedelta(minutes=1), money)
         self._move(case, at + timedelta(minutes=2), Status.proposal)
-        self._later(case, at + timedelta(hours=case.rng.lognormvariate(4.2, 0.7)), "close")
+        self.agenda.put(case, at + timedelta(hours=case.rng.lognormvariate(4.2, 0.7)), "close")
         return timedelta(minutes=case.rng.uniform(4, 9))
 
     def _quote(self, case: Case, at: datetime, money: Money) -> None:
@@ -412,9 +236,9 @@ class Desk:
         elif case.tries < 5 and rng.random() < 0.45:
             if rng.random() < 0.4 and case.price:
                 self._quote(case, end, Money(case.price.minor * 95 // 100, case.price.currency))
-            self._later(case, end + timedelta(hours=rng.uniform(30, 110)), "close")
+            self.agenda.put(case, end + timedelta(hours=rng.uniform(30, 110)), "close")
         else:
-            self._later(case, end + timedelta(hours=rng.uniform(0, 4)), "lose")
+            self.agenda.put(case, end + timedelta(hours=rng.uniform(0, 4)), "lose")
         return end - at
 
     def _sell(self, case: Case, at: datetime) -> None:
@@ -428,7 +252,7 @@ class Desk:
         self.acts.append(Sale(at, case.number, money, case.treated_on))
         case.status = Status.won
         if rng.random() < 0.03:
-            self._later(case, at + timedelta(days=rng.uniform(1, 6)), "cancel")
+            self.agenda.put(case, at + timedelta(days=rng.uniform(1, 6)), "cancel")
         else:
             self._plan_check_in(case)
 
@@ -436,7 +260,7 @@ class Desk:
         assert case.treated_on is not None, "who is looked after was sold something"
         if case.looked_after < len(CHECK_INS):
             day = case.treated_on + timedelta(days=CHECK_INS[case.looked_after])
-            self._later(case, datetime.combine(day, time(10), hours.ZONE).astimezone(hours.UTC), "check_in")
+            self.agenda.put(case, datetime.combine(day, time(10), hours.ZONE).astimezone(hours.UTC), "check_in")
 
     def _check_in(self, case: Case, at: datetime) -> timedelta:
         """Ask how the patient is doing."""
@@ -468,12 +292,12 @@ class Desk:
         case.price = None
         # Who only wanted another date comes back: the next cycle of the same lead.
         if reason == "timing" and case.rng.random() < 0.5:
-            self._later(case, at + timedelta(days=case.rng.uniform(4, 12)), "reopen")
+            self.agenda.put(case, at + timedelta(days=case.rng.uniform(4, 12)), "reopen")
         return timedelta(minutes=1)
 
     def _reopen(self, case: Case, at: datetime) -> timedelta:
         self.acts.append(Reopen(at, case.number, "another_date"))
         case.status = Status.recycled
         case.attempts, case.tries = 1, 0
-        self._later(case, at + timedelta(minutes=2), "attempt")
+        self.agenda.put(case, at + timedelta(minutes=2), "attempt")
         return timedelta(minutes=1)

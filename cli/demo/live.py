@@ -25,7 +25,9 @@ import uvicorn
 import uvloop
 
 from cli.demo import hours, market, staff, world
-from cli.demo.desk import Act, Agent, Cancel, Case, Desk, LookAfter, Move, Offer, Refusal, Reopen, Sale, Talk
+from cli.demo.acts import Act, Cancel, LookAfter, Move, Offer, Refusal, Reopen, Sale, Talk
+from cli.demo.agenda import Agent, Case
+from cli.demo.desk import Desk
 from cli.demo.market import Arrival
 from cli.demo.names import People, Person
 from crm import clock

@@ -2,41 +2,44 @@
 
 Time goes in slices of two hours: the slice's leads are stored and distributed, each at its own instant; then every desk
 works through the slice, one transaction an agent. What agents do in one slice runs beside the storing of the next.
-The ids of people are made in one fixed order, so that distribution gives the same lead to the same agent every time.
+The ids of people and leads come from the seed (`ids.repeated`): from them distribution draws whose turn it is, and an
+experiment who is on which side, so that the same month comes out every time.
 """
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from random import Random
-from typing import Any
 from uuid import UUID
 
-from cli.demo import hours, people, reports, staff, world
-from cli.demo.desk import Act, Agent, Cancel, Case, Desk, LookAfter, Move, Offer, Refusal, Reopen, Sale, Talk
+from cli.demo import enquiries, hours, people, reports, staff, world
+from cli.demo.acts import Act
+from cli.demo.agenda import Agent, Case
+from cli.demo.batch import transaction
+from cli.demo.desk import Desk
+from cli.demo.doing import Doing
 from cli.demo.market import Arrival, Market
 from cli.demo.people import Clinic
-from crm import campaigns, db, events, tenancy
+from crm import campaigns, db, events, ids, tenancy
 from crm.actor import Actor
 from crm.campaigns import CampaignStatus
 from crm.db import Tx
 from crm.experiments import operations as experiments
-from crm.followups import operations as followups
-from crm.followups import queries as looks
-from crm.followups.operations import CheckInStatus
-from crm.leads import intake, operations, quotes
-from crm.leads.intake import Consent, NewLead
+from crm.leads import intake, operations
 from crm.leads.operations import Assignment
-from crm.leads.quotes import Answer
 from crm.routing import operations as routing
 from ingestion import landing
 
 SLICE = timedelta(hours=2)
 AT_ONCE = 4
 """Desks at work at the same time, each on a connection of its own."""
+
+OWNERS = (
+    "select l.id, l.owner_id from unnest($2::uuid[]) as i(id) join crm.lead l on l.tenant_id = $1::uuid and l.id = i.id"
+)
 
 Progress = Callable[[int], None]
 
@@ -51,46 +54,6 @@ class Loaded:
     days_of_spend: int = 0
 
 
-HELD = ("insert into crm.event_log", "insert into crm.audit_log", "insert into crm.activity")
-
-
-class _Batch(Tx):
-    """A transaction of many operations whose traces (appended only, read by none of them) are sent together."""
-
-    __slots__ = ("_held",)
-
-    def __init__(self, tx: Tx) -> None:
-        super().__init__(tx.connection, tx.driver, tx.actor)
-        self._held: dict[str, list[tuple[Any, ...]]] = {}
-
-    async def execute(self, sql: str, *args: Any) -> str:
-        if not sql.lstrip().startswith(HELD):
-            return await super().execute(sql, *args)
-        self._held.setdefault(sql, []).append(args)
-        return "INSERT 0 1"
-
-    async def executemany(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        if not sql.lstrip().startswith(HELD):
-            await super().executemany(sql, rows)
-        else:
-            self._held.setdefault(sql, []).extend(rows)
-
-    async def send(self) -> None:
-        """Send what was held back."""
-        for sql, rows in self._held.items():
-            await super().executemany(sql, rows)
-
-
-@asynccontextmanager
-async def _transaction(actor: Actor) -> AsyncIterator[Tx]:
-    """Open a transaction for many operations. It does not wait for the disk: a demo that is lost is made again."""
-    async with db.transaction(actor) as tx:
-        await tx.execute("set local synchronous_commit to off")
-        batch = _Batch(tx)
-        yield batch
-        await batch.send()
-
-
 @dataclass
 class Month:
     """One month being lived through."""
@@ -102,18 +65,22 @@ class Month:
     done: Loaded = field(default_factory=Loaded)
     clinic: Clinic = field(init=False)
     desks: dict[UUID, Desk] = field(init=False)
-    ids: dict[int, UUID] = field(default_factory=dict)
-    quotes: dict[int, UUID] = field(default_factory=dict)
+    arrivals: dict[UUID, Arrival] = field(default_factory=dict)
+    doing: Doing = field(default_factory=Doing)
+    fresh: Iterator[bytes] = field(init=False)
+    queue: deque[Arrival] = field(init=False)
 
     async def live(self) -> Loaded:
         """Live through the month and return what it came to."""
         since, until = self.market.since, self.market.until
-        self.clinic = await people.open_clinic(self.agents, now=since)
+        self.fresh = ids.sequence(f"demo {self.seed}", since)
+        with ids.repeated(self.fresh):
+            self.clinic = await people.open_clinic(self.agents, now=since)
         self.desks = {self.clinic.agents[agent.email].user_id: Desk(agent, since, until) for agent in self.agents}
-        arrivals = sorted(self.market.arrivals, key=lambda arrival: arrival.received_at)
+        self.queue = deque(sorted(self.market.arrivals, key=lambda arrival: arrival.received_at))
         chores = self._chores()
         working: list[asyncio.Task[None]] = []
-        at, place = since, 0
+        at = since
         while at < until:
             end = min(at + SLICE, until)
             while chores and chores[0][0] < end:
@@ -121,99 +88,61 @@ class Month:
                 await asyncio.gather(*working)
                 when, _, chore = heapq.heappop(chores)
                 await chore(when)
-            first = place
-            while place < len(arrivals) and arrivals[place].received_at < end:
-                place += 1
-            if first < place:
-                await self._receive(arrivals[first:place])
+            with ids.repeated(self.fresh):
+                await self._receive(end)
             await asyncio.gather(*working)
-            gate = asyncio.Semaphore(AT_ONCE)
-            working = [
-                asyncio.create_task(self._work(gate, user_id, acts))
-                for user_id, desk in self.desks.items()
-                if (acts := desk.work(end))
-            ]
+            working = self._work_all(end)
             at = end
-            self.progress(place)
+            self.progress(self.done.leads)
         await asyncio.gather(*working)
         await self._finish(until)
+        self.done.acts, self.done.sales = self.doing.acts, self.doing.sales
         return self.done
 
-    async def _receive(self, arrivals: Sequence[Arrival]) -> None:
-        """Store a slice's leads, give each out right after it came, and put it on its agent's desk."""
-        for team in self.clinic.teams.values():  # distribution takes a firm's leads one run after another anyway
-            await self._receive_for([a for a in arrivals if self._team(a) == team])
-        self.done.leads += len(arrivals)
-
-    async def _receive_for(self, arrivals: Sequence[Arrival]) -> None:
-        if not arrivals:
-            return
-        async with _transaction(self.clinic.system) as tx:
-            for arrival in arrivals:
-                stored = await intake.create(tx, self._lead(arrival), now=arrival.received_at)
-                self.ids[arrival.number] = stored.lead_id
+    async def _receive(self, end: datetime) -> None:
+        """Store a slice's leads, give each out right after it came, and look once more at its end for who waits."""
+        given: list[tuple[UUID, datetime]] = []
+        fresh: list[UUID] = []
+        async with transaction(self.clinic.system) as tx:
+            while self.queue and self.queue[0].received_at < end:
+                arrival = self.queue.popleft()
+                lead_id = await self._store(tx, arrival)
+                fresh.append(lead_id)
                 if not arrival.is_test:
-                    await routing.route(tx, [stored.lead_id], now=_distributed_at(arrival))
-            fresh = [self.ids[each.number] for each in arrivals]
-            await experiments.expose_many(tx, staff.OPENING, fresh, now=arrivals[-1].received_at)
-            rows = await tx.fetch(
-                "select id, owner_id from crm.lead where tenant_id = $1::uuid and id = any($2::uuid[])",
-                tx.actor.tenant_id, [self.ids[each.number] for each in arrivals],
-            )  # fmt: skip
-        owners = dict(rows)
-        for arrival in arrivals:
-            if owner := owners[self.ids[arrival.number]]:
-                case = Case(arrival, Random(f"lead {self.seed} {arrival.number}"))
-                self.desks[owner].take(case, _distributed_at(arrival))
+                    at = _distributed_at(arrival)
+                    given += [(lead, at) for lead in (await routing.route(tx, [lead_id], now=at)).assigned]
+            given += [(lead, end) for lead in (await routing.sweep(tx, now=end)).assigned]
+            if fresh:
+                await experiments.expose_many(tx, staff.OPENING, fresh, now=end)
+            owners = dict(await tx.fetch(OWNERS, tx.actor.tenant_id, [lead for lead, _ in given]))
+        for lead_id, at in given:
+            arrival = self.arrivals[lead_id]
+            self.desks[owners[lead_id]].take(Case(arrival, Random(f"lead {self.seed} {arrival.number}")), at)
+        self.done.leads += len(fresh)
+
+    async def _store(self, tx: Tx, arrival: Arrival) -> UUID:
+        wanted = enquiries.lead(
+            arrival,
+            team_id=self.clinic.team_of(arrival.person.country),
+            external_id=enquiries.outside_id(self.seed, arrival.number),
+        )
+        stored = await intake.create(tx, wanted, now=arrival.received_at)
+        self.doing.ids[arrival.number] = stored.lead_id
+        self.arrivals[stored.lead_id] = arrival
+        return stored.lead_id
+
+    def _work_all(self, end: datetime) -> list[asyncio.Task[None]]:
+        """Set every desk to work up to an instant."""
+        gate = asyncio.Semaphore(AT_ONCE)
+        return [
+            asyncio.create_task(self._work(gate, user_id, acts))
+            for user_id, desk in self.desks.items()
+            if (acts := desk.work(end))
+        ]
 
     async def _work(self, gate: asyncio.Semaphore, user_id: UUID, acts: Iterable[Act]) -> None:
-        async with gate, _transaction(self.clinic.actors[user_id]) as tx:
-            for act in acts:
-                await self._do(tx, act)
-                self.done.acts += 1
-
-    async def _do(self, tx: Tx, act: Act) -> None:
-        lead = self.ids[act.lead]
-        match act:
-            case Talk():
-                await operations.record_activity(
-                    tx, lead, act.channel, act.direction, act.outcome,
-                    note=act.note, occurred_at=act.happened, now=act.at,
-                )  # fmt: skip
-            case Move():
-                await operations.change_status(tx, lead, act.to, reason=act.reason, now=act.at)
-            case Offer():
-                self.quotes[act.lead] = await quotes.make(
-                    tx, lead, act.money, procedure_type=act.treatment,
-                    valid_until=act.at + timedelta(days=act.valid_days), now=act.at,
-                )  # fmt: skip
-            case Refusal():
-                if quote := self.quotes.pop(act.lead, None):
-                    await quotes.answer(tx, lead, quote, Answer.declined, reason=act.reason, now=act.at)
-            case Sale():
-                quote = self.quotes.pop(act.lead, None)
-                await followups.sell(
-                    tx, lead, act.money, quote_id=quote, takes_place_on=act.takes_place_on, now=act.at
-                )  # fmt: skip
-                self.done.sales += 1
-            case Cancel():
-                await followups.cancel_sale(tx, lead, reason=act.reason, now=act.at)
-            case Reopen():
-                await operations.reopen(tx, lead, reason=act.reason, now=act.at)
-            case LookAfter():
-                await self._look_after(tx, lead, act)
-
-    async def _look_after(self, tx: Tx, lead: UUID, act: LookAfter) -> None:
-        how = CheckInStatus.skipped if act.skipped else CheckInStatus.done
-        for check_in in await looks.check_ins(tx, lead):
-            if check_in["day"] == act.day and check_in["status"] == CheckInStatus.pending:
-                await followups.close(tx, check_in["id"], how, reason=act.skipped, now=act.at)
-
-    def _team(self, arrival: Arrival) -> UUID:
-        return self.clinic.team_of(arrival.person.country)
-
-    def _lead(self, arrival: Arrival) -> NewLead:
-        return lead(arrival, team_id=self._team(arrival), external_id=outside_id(self.seed, arrival.number))
+        async with gate, transaction(self.clinic.actors[user_id]) as tx:
+            await self.doing.do_all(tx, acts)
 
     def _chores(self) -> list[tuple[datetime, int, Callable[[datetime], object]]]:
         """Return what happens beside the leads, by time: campaigns, reports on them, and days of illness."""
@@ -239,18 +168,18 @@ class Month:
         return queue
 
     async def _begin_campaign(self, campaign: world.Campaign, now: datetime) -> None:
-        async with _transaction(self.clinic.manager("International")) as tx:
+        async with transaction(self.clinic.manager("International")) as tx:
             self.clinic.campaigns[campaign.id] = await campaigns.create(
                 tx, platform=campaign.platform, external_id=campaign.id, name=campaign.name, now=now
             )
 
     async def _end_campaign(self, campaign: world.Campaign, now: datetime) -> None:
-        async with _transaction(self.clinic.manager("International")) as tx:
+        async with transaction(self.clinic.manager("International")) as tx:
             ended = self.clinic.campaigns[campaign.id]
             await campaigns.update(tx, ended, status=CampaignStatus.ended, now=now)
 
     async def _land(self, day: date, rows: Sequence, now: datetime) -> None:
-        async with _transaction(self.clinic.system) as tx:
+        async with transaction(self.clinic.system) as tx:
             for report in reports.payloads(day, rows):
                 await landing.land(
                     tx, report.source, report.endpoint, report.key, report.payload, window=(day, day), now=now
@@ -264,28 +193,29 @@ class Month:
             user for user, desk in self.desks.items() if desk.agent.team == agent.team and desk.agent is not agent
         ]
         moved = [
-            (case, others[place % len(others)]) for place, case in enumerate(self.desks[away.user_id].hand_over(now))
+            (case, others[place % len(others)])
+            for place, case in enumerate(self.desks[away.user_id].agenda.hand_over(now))
         ]
-        async with _transaction(self.clinic.manager(agent.team)) as tx:
+        async with transaction(self.clinic.manager(agent.team)) as tx:
             await routing.set_member(
                 tx, away.team_id, away.user_id, weight=agent.weight, capacity=agent.capacity, accepting=False, now=now
             )
             if moved:
-                given = [Assignment(self.ids[case.number], user, "absence") for case, user in moved]
+                given = [Assignment(self.doing.ids[case.number], user, "absence") for case, user in moved]
                 await operations.assign_many(tx, given, now=now)
         for case, user in moved:
             self.desks[user].take(case, now)
 
     async def _recover(self, agent: Agent, now: datetime) -> None:
         back = self.clinic.agents[agent.email]
-        async with _transaction(self.clinic.manager(agent.team)) as tx:
+        async with transaction(self.clinic.manager(agent.team)) as tx:
             await routing.set_member(
                 tx, back.team_id, back.user_id, weight=agent.weight, capacity=agent.capacity, accepting=True, now=now
             )
 
     async def _finish(self, now: datetime) -> None:
         """Leave word that the month is whole."""
-        async with _transaction(self.clinic.system) as tx:
+        async with transaction(self.clinic.system) as tx:
             await events.record(tx, "tenant", tx.actor.tenant_id, "demo.loaded", {"seed": self.seed}, at=now)
 
 
@@ -300,40 +230,6 @@ def _morning(day: date) -> datetime:
 def _distributed_at(arrival: Arrival) -> datetime:
     """A moment after it was stored, as the event reader does it."""
     return arrival.received_at + timedelta(milliseconds=180 + 40 * (arrival.number % 11))
-
-
-def outside_id(seed: int, number: int) -> str:
-    """Return the platform's own id of a lead: sixteen digits, the same every time."""
-    return str(Random(f"outside {seed} {number}").randrange(10**15, 10**16))
-
-
-def lead(arrival: Arrival, *, team_id: UUID | None, external_id: str) -> NewLead:
-    """Return an arrival as a door would hand it in."""
-    campaign, person = arrival.campaign, arrival.person
-    is_paid = bool(campaign.adsets)
-    said = [Consent(channel, status, {"form": campaign.form}) for channel, status in arrival.consents]
-    return NewLead(
-        source=campaign.platform if is_paid else campaign.form,
-        name=person.name,
-        phone=person.phone,
-        email=person.email,
-        country=person.country,
-        language=person.language,
-        external_id=external_id,
-        team_id=team_id,
-        platform=campaign.platform,
-        campaign=campaign.id if is_paid else None,
-        adset=arrival.adset.id if arrival.adset else None,
-        ad=arrival.ad.id if arrival.ad else None,
-        form=campaign.form,
-        keyword=arrival.keyword,
-        geography=person.country,
-        attributes={**arrival.answers, "city": person.city, "treatment_group": campaign.treatment},
-        tags=[campaign.treatment],
-        consents=said,
-        acquired_at=arrival.acquired_at,
-        is_test=arrival.is_test,
-    )
 
 
 async def load(

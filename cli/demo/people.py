@@ -49,7 +49,7 @@ class Clinic:
 async def open_clinic(agents: Sequence[Agent], *, now: datetime) -> Clinic:
     """Make the tenant with everybody who works there; all sign in with `staff.password()`."""
     password_hash = await passwords.hashed(staff.password())
-    async with db.transaction(Actor.system(ids.new())) as tx:
+    async with db.transaction(Actor.system(ids.unique())) as tx:
         first, *others = staff.LOGINS
         home, abroad = staff.TEAMS
         made = await tenancy.create(

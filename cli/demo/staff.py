@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 
 from cli.demo import hours
-from cli.demo.desk import Agent
+from cli.demo.agenda import Agent
 from crm.experiments.rules import EVENT, Design, Outcome, Split, Variant
 from crm.settings import settings
 from crm.users.rules import Role
@@ -89,13 +89,17 @@ def _agent(rng: Random, place: int, since: datetime, days: int) -> Agent:
         closes=closes,
         sundays=place in (0, 1),
         off=_absence(rng, since, days) if place in (2, 4) else frozenset(),
+        speaks_german=place % 3 == 2,
     )
 
 
 def profile(agent: Agent) -> dict[str, object]:
-    """Return what an agent can: everybody sells, the better the more of each procedure."""
+    """Return what an agent can: everybody sells, the better the more of each procedure; some speak German."""
     best = 2 + round(2 * (agent.skill - 0.78) / 0.44)
-    return {"skills": {"hair": best, "dental": max(1, best - 1)}}
+    skills = {"hair": best, "dental": max(1, best - 1)}
+    if agent.speaks_german:
+        skills["german"] = best
+    return {"skills": skills}
 
 
 def _absence(rng: Random, since: datetime, days: int) -> frozenset[date]:

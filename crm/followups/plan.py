@@ -60,13 +60,13 @@ def wanted(
     plan: CheckInPlan, days: Sequence[int], takes_place_on: date, calendar: Calendar, now: datetime
 ) -> list[Wanted]:
     """Return the check-ins of a procedure. What was due on an earlier day than today is not asked for any more, and
-    what was due today is due now. A calendar that never opens moves nothing."""
+    what was due earlier today is due now, or at the next opening. A calendar that never opens moves nothing."""
     today = now.astimezone(calendar.zone).date()
     found = []
     for day in days:
         date_of = takes_place_on + timedelta(days=day)
         if date_of < today:
             continue
-        due = first_instant(datetime.combine(date_of, plan.at), calendar.zone)
-        found.append(Wanted(day, max(now, calendar.next_opening(due) or due)))
+        due = max(now, first_instant(datetime.combine(date_of, plan.at), calendar.zone))
+        found.append(Wanted(day, calendar.next_opening(due) or due))
     return found

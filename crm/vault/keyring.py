@@ -72,7 +72,7 @@ async def take(tenant_id: UUID, how_many: int = 1) -> list[DataKey]:
 
 
 async def _make(tenant_id: UUID, how_many: int) -> list[DataKey]:
-    made = [DataKey(tenant_id, ids.new(), os.urandom(32)) for _ in range(how_many)]
+    made = [DataKey(tenant_id, ids.unique(), os.urandom(32)) for _ in range(how_many)]
     await _run(
         tenant_id,
         "insert into keys.data_key (tenant_id, id, wrapped) select $1::uuid, * from unnest($2::uuid[], $3::bytea[])",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm import errors
-from crm.money import Money
+from crm.money import CURRENCIES, EXPONENT, Money
 
 
 class TestMoney:
@@ -30,10 +30,27 @@ class TestMoney:
     def test_survives_the_way_there_and_back(self, minor: int, currency: str):
         assert Money.of(Money(minor, currency).amount, currency).minor == minor
 
-    @pytest.mark.parametrize(("amount", "currency"), [("x", "TRY"), ("NaN", "TRY"), ("1", "TL"), ("1", "₺₺₺")])
+    @pytest.mark.parametrize(
+        ("amount", "currency"), [("x", "TRY"), ("NaN", "TRY"), ("1", "TL"), ("1", "₺₺₺"), ("1", "ABC")]
+    )
     def test_refuses_what_is_no_money(self, amount: str, currency: str):
         with pytest.raises(errors.Invalid):
             Money.of(amount, currency)
+
+    @pytest.mark.parametrize(("amount", "currency"), [("12.345", "EUR"), ("0.5", "JPY"), ("1.2345", "KWD")])
+    def test_exactly_refuses_what_cannot_be_paid(self, amount: str, currency: str):
+        with pytest.raises(errors.Invalid, match="cannot be paid"):
+            Money.exactly(amount, currency)
+
+    @given(st.integers(-(10**15), 10**15), st.sampled_from(sorted(CURRENCIES)))
+    def test_exactly_keeps_every_amount_that_can(self, minor: int, currency: str):
+        money = Money(minor, currency)
+
+        assert Money.exactly(money.amount, currency) == money
+        assert Money.exactly(str(money.amount) + ("00" if "." in str(money.amount) else ""), currency) == money
+
+    def test_every_exponent_is_of_a_currency(self):
+        assert EXPONENT.keys() < CURRENCIES
 
     def test_shows_major_units(self):
         assert Money(1234, "TRY").amount == Decimal("12.34")

@@ -55,6 +55,7 @@ TABLES: dict[str, str] = {
         cycle_no int not null,
         type text,
         takes_place_on date,
+        check_ins_at timestamptz,
         created_at timestamptz not null,
         updated_at timestamptz not null,
         primary key (tenant_id, id),
@@ -83,6 +84,8 @@ INDEXES = """
 create unique index quote_open on crm.quote (tenant_id, lead_id) where status = 'open';
 create unique index sale_standing on crm.sale (tenant_id, lead_id, cycle_no) where cancelled_at is null;
 create index sale_lead on crm.sale (tenant_id, lead_id, sold_at);
+create index procedure_unscheduled on crm.procedure (tenant_id, lead_id)
+ where check_ins_at is null and takes_place_on is not null;
 create unique index check_in_day on crm.check_in (tenant_id, procedure_id, day) where status = 'pending';
 create index check_in_lead on crm.check_in (tenant_id, lead_id, due_at);
 create index check_in_pending on crm.check_in (tenant_id, due_at, id) where status = 'pending';

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from crm import db, errors, tenant_settings
-from crm.followups import operations, queries
+from crm.followups import check_ins, operations, queries
+from crm.followups.check_ins import CheckInStatus
 from crm.followups.chore import FollowUps
-from crm.followups.operations import CheckInStatus
 from crm.followups.rules import Code
 from crm.leads import operations as leads
 from crm.leads import quotes
@@ -116,7 +116,7 @@ class TestSell:
 class TestPlanProcedure:
     async def test_another_day_moves_what_is_still_to_come(self, tenant, now):
         lead = await sold(tenant, now, procedure_type="hair", takes_place_on=DAY)
-        await do(tenant.admin, operations.close, await one(tenant), CheckInStatus.done, now=now)
+        await do(tenant.admin, check_ins.close, await one(tenant), CheckInStatus.done, now=now)
 
         later = DAY + timedelta(days=1)
         for _ in range(2):
@@ -155,7 +155,7 @@ class TestPlanProcedure:
 class TestCancel:
     async def test_takes_what_is_pending_with_it(self, tenant, now):
         lead = await sold(tenant, now, takes_place_on=DAY)
-        await do(tenant.admin, operations.close, await one(tenant), CheckInStatus.done, now=now)
+        await do(tenant.admin, check_ins.close, await one(tenant), CheckInStatus.done, now=now)
 
         await do(tenant.admin, operations.cancel_sale, lead, reason="cancelled", now=now)
 
@@ -198,7 +198,7 @@ class TestClose:
         check_in = await one(tenant)
 
         for _ in range(2):
-            await do(tenant.admin, operations.close, check_in, CheckInStatus.done, note="all well", now=now)
+            await do(tenant.admin, check_ins.close, check_in, CheckInStatus.done, note="all well", now=now)
 
         stored = await row(tenant, "select * from crm.check_in where id = $1::uuid", check_in)
         assert (stored["status"], stored["closed_by"], stored["closed_at"]) == ("done", tenant.admin.user_id, now)
@@ -211,17 +211,17 @@ class TestClose:
         check_in = await one(tenant)
 
         with pytest.raises(errors.Invalid, match="reason"):
-            await do(tenant.admin, operations.close, check_in, CheckInStatus.skipped, now=now)
-        await do(tenant.admin, operations.close, check_in, CheckInStatus.skipped, reason="abroad", now=now)
-        with pytest.raises(operations.CheckInClosed):
-            await do(tenant.admin, operations.close, check_in, CheckInStatus.done, now=now)
+            await do(tenant.admin, check_ins.close, check_in, CheckInStatus.skipped, now=now)
+        await do(tenant.admin, check_ins.close, check_in, CheckInStatus.skipped, reason="abroad", now=now)
+        with pytest.raises(check_ins.CheckInClosed):
+            await do(tenant.admin, check_ins.close, check_in, CheckInStatus.done, now=now)
 
     async def test_done_twice_at_once_is_done_once(self, tenant, now):
         lead = await sold(tenant, now, takes_place_on=DAY)
         check_in = await one(tenant)
 
         await asyncio.gather(
-            *(do(tenant.admin, operations.close, check_in, CheckInStatus.done, now=now) for _ in range(4))
+            *(do(tenant.admin, check_ins.close, check_in, CheckInStatus.done, now=now) for _ in range(4))
         )
 
         assert [kind for kind, _ in await events_of(tenant, lead)].count("check_in.done") == 1
@@ -231,8 +231,8 @@ class TestClose:
         check_in = await one(tenant)
 
         for stranger in (tenant.sales_agent, other_tenant.admin):
-            with pytest.raises(operations.CheckInNotFound):
-                await do(stranger, operations.close, check_in, CheckInStatus.done, now=now)
+            with pytest.raises(check_ins.CheckInNotFound):
+                await do(stranger, check_ins.close, check_in, CheckInStatus.done, now=now)
 
 
 class TestReschedule:
@@ -240,7 +240,7 @@ class TestReschedule:
         lead = await sold(tenant, now, takes_place_on=DAY)
         check_in, agreed = await one(tenant), DUE[0] + timedelta(hours=5)
 
-        new = await do(tenant.admin, operations.reschedule, check_in, agreed, now=now)
+        new = await do(tenant.admin, check_ins.reschedule, check_in, agreed, now=now)
 
         stored = await row(tenant, "select * from crm.check_in where id = $1::uuid", new)
         assert (stored["replaces"], stored["due_at"], stored["day"]) == (check_in, agreed, 1)
@@ -259,10 +259,10 @@ class TestReschedule:
         check_in = await one(tenant)
 
         with pytest.raises(errors.Invalid, match="coming"):
-            await do(tenant.admin, operations.reschedule, check_in, now, now=now)
-        await do(tenant.admin, operations.close, check_in, CheckInStatus.done, now=now)
-        with pytest.raises(operations.CheckInClosed):
-            await do(tenant.admin, operations.reschedule, check_in, now + timedelta(days=1), now=now)
+            await do(tenant.admin, check_ins.reschedule, check_in, now, now=now)
+        await do(tenant.admin, check_ins.close, check_in, CheckInStatus.done, now=now)
+        with pytest.raises(check_ins.CheckInClosed):
+            await do(tenant.admin, check_ins.reschedule, check_in, now + timedelta(days=1), now=now)
 
 
 class TestPending:
