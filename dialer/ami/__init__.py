@@ -1,0 +1,1 @@
+"""Speaking to Asterisk through its manager interface (AMI)."""
