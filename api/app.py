@@ -16,6 +16,7 @@ from api.realtime import Hub
 from crm import db, requests, vault
 from crm.events import bell
 from crm.settings import Settings, settings
+from crm.users.revocations import Revocations
 
 DESCRIPTION = "CRM and contact centre. Errors of every route have one shape; lists page by signed cursors."
 
@@ -46,7 +47,14 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.state.telemetry = spans
     app.state.requests = writer
     app.state.hub = Hub()
-    app.add_middleware(Frame, rate=config.rate_limit, sink=writer.take, tracing=bool(config.otlp_endpoint))
+    app.state.revocations = Revocations()
+    app.add_middleware(
+        Frame,
+        rate=config.rate_limit,
+        sink=writer.take,
+        revocations=app.state.revocations,
+        tracing=bool(config.otlp_endpoint),
+    )
     problems.install(app)
     for router in routers():
         # Their routes stand in the application's own list: one match per request, not one per router.

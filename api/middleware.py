@@ -20,6 +20,7 @@ from api.context import KEY, RequestContext
 from api.ratelimit import LoopStorage
 from crm import clock, errors, ids, requests
 from crm.users import tokens
+from crm.users.revocations import Revocations
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of body that a route takes unless it declares `@body_limit`."""
@@ -46,9 +47,10 @@ Sink = Callable[[requests.Line], None]
 class Frame:
     """The middleware. `sink` takes one line of the request log and must not wait."""
 
-    def __init__(self, app: ASGIApp, *, rate: str, sink: Sink, tracing: bool = False) -> None:
+    def __init__(self, app: ASGIApp, *, rate: str, sink: Sink, revocations: Revocations, tracing: bool = False) -> None:
         self.app = app
         self.sink = sink
+        self.revocations = revocations
         self.tracing = tracing
         self.rate: RateLimitItem = parse(rate)
         self.limiter = FixedWindowRateLimiter(LoopStorage())
@@ -76,6 +78,8 @@ class Frame:
             await send(message)
 
         try:
+            if context.actor is not None and await self.revocations.has_ended(context.actor.session_id):
+                context.actor, context.refusal = None, tokens.EndedSession()
             if self._is_over_rate(scope, context):
                 refusal = errors.TooMany(f"more than {self.rate}; wait and try again")
                 await (await problems.refused(Request(scope), refusal))(scope, receive, send_framed)

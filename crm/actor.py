@@ -24,6 +24,8 @@ class Actor:
     permissions: frozenset[str] = frozenset()
     trace_id: UUID = field(default_factory=ids.new)
     is_system: bool = False
+    session_id: UUID | None = None
+    """The session of the access token that a person shows; None: the system, and tokens of no session."""
 
     @classmethod
     def system(cls, tenant_id: UUID, *, trace_id: UUID | None = None) -> "Actor":

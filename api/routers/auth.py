@@ -3,10 +3,10 @@
 from fastapi import Response
 from pydantic import SecretStr
 
-from api.deps import Context, CurrentActor, Router, public, signed_in
-from api.schemas.users import Login, Me, RefreshToken, Register, SessionRead
+from api.deps import Context, CurrentActor, Now, Router, public, signed_in
+from api.schemas.users import Login, Me, PasswordChange, RefreshToken, Register, SessionRead
 from crm import db
-from crm.users import operations, queries, sessions
+from crm.users import invitations, own_password, queries, sessions
 
 router = Router("/auth")
 
@@ -30,7 +30,7 @@ async def login(body: Login, context: Context) -> SessionRead:
 @public("the invitation's token is the proof")
 async def register(body: Register, context: Context) -> SessionRead:
     """Make the account that an invitation promises, and sign in."""
-    session = await operations.register(
+    session = await invitations.register(
         body.token,
         name=body.name,
         password=clear(body.password),
@@ -53,7 +53,7 @@ async def refresh(body: RefreshToken, context: Context) -> SessionRead:
 @router.post("/logout", status_code=204)
 @public("the refresh token is the proof")
 async def logout(body: RefreshToken, context: Context) -> Response:
-    """End the session of a refresh token; an access token already given runs out by itself."""
+    """End the session of a refresh token; its access tokens are refused within a second."""
     await sessions.sign_out(body.refresh_token, now=context.now, trace_id=context.trace_id)
     return Response(status_code=204)
 
@@ -64,3 +64,11 @@ async def me(actor: CurrentActor) -> Me:
     """Return the signed-in person as the database knows them now, with all that their token allows."""
     row = await db.run(actor, lambda tx: queries.user(tx, actor.user_id))  # type: ignore[arg-type]
     return Me(**dict(row), tenant_id=actor.tenant_id, permissions=sorted(actor.permissions))
+
+
+@router.post("/me/password", status_code=204)
+@signed_in("everyone may change their own password")
+async def change_password(body: PasswordChange, actor: CurrentActor, now: Now) -> Response:
+    """Change one's own password. All other sessions end; five wrong old ones lock the account for fifteen minutes."""
+    await own_password.change(actor, old=clear(body.old_password), new=clear(body.new_password), now=now)
+    return Response(status_code=204)

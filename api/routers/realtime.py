@@ -71,7 +71,7 @@ async def listen(socket: WebSocket) -> None:
     try:
         async with asyncio.timeout(HELLO_WITHIN):
             hello = _hello(await socket.receive_text())
-            actor, expires_at = _whose(socket, hello.token)
+            actor, expires_at = await _whose(socket, hello.token)
             listener = await hub.join(actor, hello.cursor)
     except TimeoutError:
         await _refuse(socket, Late(), 4408)
@@ -94,7 +94,7 @@ def _hello(text: str) -> Hello:
         raise NotUnderstood from error
 
 
-def _whose(socket: WebSocket, token: str) -> tuple[Actor, datetime]:
+async def _whose(socket: WebSocket, token: str) -> tuple[Actor, datetime]:
     """Return who holds a token and until when.
 
     :raises crm.errors.NotAuthenticated: when it is no good.
@@ -102,6 +102,8 @@ def _whose(socket: WebSocket, token: str) -> tuple[Actor, datetime]:
     """
     access: Access = listen.access  # type: ignore[attr-defined]
     actor = tokens.read(token, now=clock.utc_now(), trace_id=context_of(socket.scope).trace_id)
+    if await socket.app.state.revocations.has_ended(actor.session_id):
+        raise tokens.EndedSession
     actor.require_any(access.permissions)
     return actor, tokens.expires_at(token)
 
@@ -176,7 +178,7 @@ class Conversation:
         try:
             while True:
                 hello = _hello(await self.socket.receive_text())
-                actor, expires_at = _whose(self.socket, hello.token)
+                actor, expires_at = await _whose(self.socket, hello.token)
                 if actor.user_id != self.listener.actor.user_id:
                     raise NotUnderstood("another person's token; open another connection")
                 self.expires_at = expires_at

@@ -23,7 +23,7 @@ from api.schemas.users import (
 )
 from crm import cursors, db
 from crm.db import Tx
-from crm.users import operations, passwords, queries, rules
+from crm.users import availability, invitations, operations, passwords, queries, rules, secrets
 
 router = Router("/users")
 
@@ -79,9 +79,9 @@ async def invite(request: Request, body: Invite, now: Now, key: IdempotencyKey =
         request,
         key,
         body,
-        lambda tx: operations.invite(tx, email=body.email, roles=body.roles, team_id=body.team_id, now=now),
+        lambda tx: invitations.invite(tx, email=body.email, roles=body.roles, team_id=body.team_id, now=now),
         answer=InvitationRead,
-        show=lambda kept: InvitationMade(**kept.model_dump(), token=operations.secrets.invitation_token(kept.id)),
+        show=lambda kept: InvitationMade(**kept.model_dump(), token=secrets.invitation_token(kept.id)),
     )
 
 
@@ -96,7 +96,7 @@ async def list_roles() -> Listing[RoleRead]:
 @permission("agent.availability")
 async def set_availability(body: Availability, actor: CurrentActor, now: Now) -> Response:
     """Say whether one takes new leads."""
-    await db.run(actor, lambda tx: operations.set_availability(tx, accepting=body.accepting, now=now))
+    await db.run(actor, lambda tx: availability.set_availability(tx, accepting=body.accepting, now=now))
     return Response(status_code=204)
 
 

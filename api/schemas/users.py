@@ -43,6 +43,13 @@ class Register(Body):
     locale: Locale = "tr"
 
 
+class PasswordChange(Body):
+    """One's old password, and the one to come."""
+
+    old_password: Password
+    new_password: Password
+
+
 class RefreshToken(Body):
     """The refresh token of a session."""
 

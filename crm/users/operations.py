@@ -1,17 +1,17 @@
-"""What changes people: inviting, creating, changing, closing accounts, and whether an agent takes leads."""
+"""What changes accounts: creating, changing, closing them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
-from crm import audit, db, errors, events, ids
-from crm.actor import Actor
+from crm import errors, ids
 from crm.db import Tx
 from crm.operation import operation
-from crm.users import memberships, passwords, queries, rules, secrets, sessions
+from crm.users import availability, memberships, queries, rules, sessions
+from crm.users.notes import note
 
 
 class EmailTaken(errors.Conflict):
@@ -30,118 +30,6 @@ class LastAdministrator(errors.Conflict):
     """This is the last active administrator; make another one first."""
 
     code = "user.last_admin"
-
-
-class InvitationOver(errors.NotFound):
-    """This invitation is unknown, used, or has expired; ask for a new one."""
-
-    code = "invitation.over"
-
-
-class InNoTeam(errors.Conflict):
-    """This person is in no team, so no leads are distributed to them."""
-
-    code = "agent.no_team"
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """An invitation and the one secret that opens it."""
-
-    id: UUID
-    email: str
-    roles: list[str]
-    team_id: UUID | None
-    expires_at: datetime
-
-    @property
-    def token(self) -> str:
-        """What the invited person registers with."""
-        return secrets.invitation_token(self.id)
-
-
-@operation("user.manage")
-async def invite(tx: Tx, *, email: str, roles: Sequence[str], team_id: UUID | None = None, now: datetime) -> Invitation:
-    """Invite somebody to register within `rules.INVITATION_DAYS`.
-
-    :raises EmailTaken: when somebody of this tenant has that address.
-    :raises UnknownRole: when a role does not exist.
-    :raises crm.users.queries.UnknownTeam: when the team does not exist.
-    """
-    _require_roles(roles)
-    await _require_team(tx, team_id)
-    if await tx.fetchval(
-        "select 1 from crm.user_account where tenant_id = $1::uuid and lower(email) = lower($2::text)",
-        tx.actor.tenant_id, email,
-    ):  # fmt: skip
-        raise EmailTaken(fields={"email": "in use"})
-    made = Invitation(ids.new(), email, list(roles), team_id, now + timedelta(days=rules.INVITATION_DAYS))
-    await tx.execute(
-        "insert into crm.invitation"
-        " (tenant_id, id, email, roles, team_id, token_hash, invited_by, created_at, expires_at) values"
-        " ($1::uuid, $2::uuid, $3::text, $4::text[], $5::uuid, $6::bytea, $7::uuid, $8::timestamptz, $9::timestamptz)",
-        tx.actor.tenant_id, made.id, email, made.roles, team_id, secrets.kept(made.token),
-        tx.actor.user_id, now, made.expires_at,
-    )  # fmt: skip
-    await _note(tx, "invitation", made.id, "user.invited", now, roles=made.roles, team_id=team_id)
-    return made
-
-
-async def register(
-    token: str, *, name: str, password: str, locale: str, now: datetime, trace_id: UUID
-) -> sessions.Session:
-    """Make the account that an invitation promises, and sign in.
-
-    :raises InvitationOver: when the invitation is unknown, used or has expired.
-    :raises crm.users.passwords.WeakPassword: when the password is too easy.
-    :raises EmailTaken: when the address has got an account meanwhile.
-    """
-    token_hash = secrets.kept(token)
-    tenant_id = (await db.ask("select crm.tenant_of_invitation($1::bytea)", token_hash))[0][0]
-    if tenant_id is None:
-        raise InvitationOver
-    actor = Actor.system(tenant_id, trace_id=trace_id)
-    async with db.transaction(actor) as tx:
-        email = (await _open_invitation(tx, token_hash, now))["email"]
-    passwords.require_good(password, email=email)
-    password_hash = await passwords.hashed(password)
-    await db.run(
-        actor,
-        lambda tx: accept(tx, token_hash, name=name, password_hash=password_hash, locale=locale, now=now),
-    )
-    return await sessions.sign_in(email, password, now=now, trace_id=trace_id)
-
-
-@operation("user.register")
-async def accept(tx: Tx, token_hash: bytes, *, name: str, password_hash: str, locale: str, now: datetime) -> UUID:
-    """Use up an invitation and create its account; return the new user's id.
-
-    :raises InvitationOver: when it is used or has expired.
-    :raises EmailTaken: when the address has got an account meanwhile.
-    """
-    invitation = await _open_invitation(tx, token_hash, now)
-    await tx.execute(
-        "update crm.invitation set accepted_at = $3::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
-        tx.actor.tenant_id, invitation["id"], now,
-    )  # fmt: skip
-    user_id = ids.new()
-    tx.actor = replace(tx.actor, user_id=user_id)
-    roles, team_id = invitation["roles"], invitation["team_id"]
-    await _insert(tx, user_id, invitation["email"], name, roles, team_id, locale, password_hash, now)
-    await _note(tx, "user", user_id, "user.registered", now, invitation_id=invitation["id"])
-    await _join_distribution(tx, user_id, roles, team_id, now)
-    return user_id
-
-
-async def _open_invitation(tx: Tx, token_hash: bytes, now: datetime) -> asyncpg.Record:
-    invitation = await tx.fetchrow(
-        "select id, email, roles, team_id from crm.invitation where tenant_id = $1::uuid and token_hash = $2::bytea"
-        " and accepted_at is null and expires_at > $3::timestamptz for update",
-        tx.actor.tenant_id, token_hash, now,
-    )  # fmt: skip
-    if invitation is None:
-        raise InvitationOver
-    return invitation
 
 
 @operation("user.manage")
@@ -164,12 +52,12 @@ async def create(
     :raises UnknownRole: when a role does not exist.
     :raises crm.users.queries.UnknownTeam: when the team does not exist.
     """
-    _require_roles(roles)
-    await _require_team(tx, team_id)
+    require_roles(roles)
+    await require_team(tx, team_id)
     user_id = ids.new()
-    await _insert(tx, user_id, email, name, list(roles), team_id, locale, password_hash, now)
-    await _note(tx, "user", user_id, "user.created", now, roles=list(roles), team_id=team_id)
-    await _join_distribution(tx, user_id, roles, team_id, now)
+    await insert(tx, user_id, email, name, list(roles), team_id, locale, password_hash, now)
+    await note(tx, "user", user_id, "user.created", now, roles=list(roles), team_id=team_id)
+    await availability.join(tx, user_id, roles, team_id, now)
     return user_id
 
 
@@ -204,15 +92,15 @@ async def update(tx: Tx, user_id: UUID, change: Change, *, now: datetime) -> Non
     if not altered:
         tx.unchanged()
         return
-    _require_roles(after["roles"])  # type: ignore[arg-type]
-    await _require_team(tx, after["team_id"])  # type: ignore[arg-type]
+    require_roles(after["roles"])  # type: ignore[arg-type]
+    await require_team(tx, after["team_id"])  # type: ignore[arg-type]
     await _require_administrator_left(tx, user_id, before, after)
     await tx.execute(
         "update crm.user_account set name = $3::text, locale = $4::text, roles = $5::text[], team_id = $6::uuid,"
         " is_active = $7::bool, updated_at = $8::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
         tx.actor.tenant_id, user_id, *after.values(), now,
     )  # fmt: skip
-    await _note(
+    await note(
         tx, "user", user_id, "user.updated", now, changed=altered, roles=after["roles"], team_id=after["team_id"]
     )
     if "team_id" in altered:
@@ -238,18 +126,18 @@ async def _follow_up(tx: Tx, user_id: UUID, altered: list[str], after: dict[str,
     """Do what a change of account entails: sessions, distribution, and the word for closing and opening it."""
     if "is_active" in altered:
         what = "user.activated" if after["is_active"] else "user.deactivated"
-        await _note(tx, "user", user_id, what, now)
+        await note(tx, "user", user_id, what, now)
     if {"is_active", "roles", "team_id"} & set(altered):
         await sessions.revoke_all(tx, user_id, "account_changed", now=now)
     if "is_active" in altered and not after["is_active"]:
-        await _set_accepting(tx, user_id, False, now)
+        await availability.accept(tx, user_id, False, now)
     if "team_id" in altered:
         await tx.execute(
             "delete from crm.routing_member where tenant_id = $1::uuid and user_id = $2::uuid"
             " and team_id is distinct from $3::uuid",
             tx.actor.tenant_id, user_id, after["team_id"],
         )  # fmt: skip
-        await _join_distribution(tx, user_id, after["roles"], after["team_id"], now)  # type: ignore[arg-type]
+        await availability.join(tx, user_id, after["roles"], after["team_id"], now)  # type: ignore[arg-type]
 
 
 async def _require_administrator_left(tx: Tx, user_id: UUID, before: asyncpg.Record, after: dict[str, object]) -> None:
@@ -266,53 +154,7 @@ async def _require_administrator_left(tx: Tx, user_id: UUID, before: asyncpg.Rec
         raise LastAdministrator
 
 
-@operation("agent.availability")
-async def set_availability(tx: Tx, *, accepting: bool, now: datetime) -> None:
-    """Say whether the acting person takes new leads.
-
-    :raises InNoTeam: when they are in no team.
-    """
-    user_id = tx.actor.user_id
-    if user_id is None:
-        raise errors.Invalid("the system takes no leads")
-    if not await tx.fetchval(
-        "select 1 from crm.routing_member where tenant_id = $1::uuid and user_id = $2::uuid",
-        tx.actor.tenant_id,
-        user_id,
-    ):
-        raise InNoTeam
-    if not await _set_accepting(tx, user_id, accepting, now):
-        tx.unchanged()
-
-
-async def _set_accepting(tx: Tx, user_id: UUID, accepting: bool, now: datetime) -> bool:
-    """Change whether distribution gives a person leads; return whether anything changed."""
-    changed = await tx.fetch(
-        "update crm.routing_member set accepting = $3::bool, updated_at = $4::timestamptz"
-        " where tenant_id = $1::uuid and user_id = $2::uuid and accepting <> $3::bool returning team_id",
-        tx.actor.tenant_id, user_id, accepting, now,
-    )  # fmt: skip
-    for row in changed:
-        await _note(
-            tx, "agent", user_id, "agent.availability_changed", now, accepting=accepting, team_id=row["team_id"]
-        )  # fmt: skip
-    return bool(changed)
-
-
-async def _join_distribution(tx: Tx, user_id: UUID, roles: Sequence[str], team_id: UUID | None, now: datetime) -> None:
-    """Let a sales agent of a team take leads."""
-    if team_id is None or rules.Role.sales_agent not in roles:
-        return
-    joined = await tx.fetchval(
-        "insert into crm.routing_member (tenant_id, team_id, user_id, updated_at)"
-        " values ($1::uuid, $2::uuid, $3::uuid, $4::timestamptz) on conflict do nothing returning true",
-        tx.actor.tenant_id, team_id, user_id, now,
-    )  # fmt: skip
-    if joined:
-        await _note(tx, "agent", user_id, "agent.availability_changed", now, accepting=True, team_id=team_id)
-
-
-async def _insert(
+async def insert(
     tx: Tx,
     user_id: UUID,
     email: str,
@@ -336,18 +178,12 @@ async def _insert(
         await memberships.move(tx, user_id, before=None, after=team_id, since=now, now=now)
 
 
-def _require_roles(roles: Sequence[str]) -> None:
+def require_roles(roles: Sequence[str]) -> None:
     unknown = sorted(set(roles) - set(rules.ROLES))
     if unknown or not roles:
         raise UnknownRole(fields={"roles": f"any of {', '.join(rules.ROLES)}"})
 
 
-async def _require_team(tx: Tx, team_id: UUID | None) -> None:
+async def require_team(tx: Tx, team_id: UUID | None) -> None:
     if team_id is not None:
         await queries.team(tx, team_id)
-
-
-async def _note(tx: Tx, kind: str, which: UUID, what: str, now: datetime, **detail: object) -> None:
-    """Write the event and the audit row of one thing that happened."""
-    await events.record(tx, kind, which, what, detail, at=now)
-    await audit.record(tx, what, kind, which, detail, at=now)

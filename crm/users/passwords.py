@@ -19,10 +19,10 @@ class WeakPassword(errors.Invalid):
     code = "password.weak"
 
 
-def require_good(password: str, *, email: str) -> None:
-    """:raises WeakPassword: when the password cannot be taken."""
+def require_good(password: str, *, email: str, field: str = "password") -> None:
+    """:raises WeakPassword: when the password (of this field) cannot be taken."""
     if reason := rules.reason_against_password(password, email=email):
-        raise WeakPassword(fields={"password": reason})
+        raise WeakPassword(fields={field: reason})
 
 
 async def hashed(password: str) -> str:

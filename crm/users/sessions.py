@@ -4,11 +4,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from crm import audit, db, errors, events, ids
+import asyncpg
+
+from crm import db, errors, ids
 from crm.actor import Actor
 from crm.db import Tx
 from crm.operation import operation
 from crm.users import passwords, rules, secrets, tokens
+from crm.users.notes import note
 
 
 class SignInRefused(errors.NotAuthenticated):
@@ -54,37 +57,51 @@ async def sign_in(email: str, password: str, *, now: datetime, trace_id: UUID) -
     system = Actor.system(tenant_id, trace_id=trace_id)
     async with db.transaction(system) as tx:
         account = await tx.fetchrow(ACCOUNT, tenant_id, email)
-    is_right = await passwords.matches(password, account and account["password_hash"])
+    stored = account and account["password_hash"]
+    matched = stored if await passwords.matches(password, stored) else None
     if account is None:
         raise SignInRefused
     person = replace(system, user_id=account["id"])
-    session: Session | None = await db.run(person, lambda tx: attempt(tx, email, is_right=is_right, now=now))
+    session: Session | None = await db.run(person, lambda tx: attempt(tx, email, matched=matched, now=now))
     if session is None:
         raise SignInRefused
     return session
 
 
 @operation("session.open")
-async def attempt(tx: Tx, email: str, *, is_right: bool, now: datetime) -> Session | None:
-    """Open a session, or count a failure and lock the account when they are too many; None: refused."""
+async def attempt(tx: Tx, email: str, *, matched: str | None, now: datetime) -> Session | None:
+    """Open a session, or count a failure and lock the account when they are too many; None: refused.
+
+    `matched`: the hash that the password was found to match (None: it did not); by now it may be another one.
+    """
     account = await tx.fetchrow(f"{ACCOUNT} for update", tx.actor.tenant_id, email)
     if account is None:
         tx.unchanged()
         return None
-    locked = account["locked_until"] is not None and account["locked_until"] > now
-    if locked or not account["is_active"]:
-        await _note(tx, account["id"], "user.sign_in_refused", now, reason="locked" if locked else "inactive")
-        return None
-    if not is_right:
-        await _count_failure(tx, account["id"], 0 if account["locked_until"] else account["failed_logins"], now)
+    if not await admits(tx, account, matched=matched, now=now):
         return None
     await tx.execute(
         "update crm.user_account set failed_logins = 0, locked_until = null, last_login_at = $3::timestamptz"
         " where tenant_id = $1::uuid and id = $2::uuid",
         tx.actor.tenant_id, account["id"], now,
     )  # fmt: skip
-    await _note(tx, account["id"], "user.signed_in", now)
+    await note(tx, "user", account["id"], "user.signed_in", now)
     return await _open(tx, account["id"], account["team_id"], account["roles"], family=ids.new(), now=now)
+
+
+async def admits(tx: Tx, account: asyncpg.Record, *, matched: str | None, now: datetime) -> bool:
+    """Tell whether somebody has proved to be the holder of an account that was locked for it (`ACCOUNT`).
+
+    A wrong password is counted, and locks the account when it is one too many, within the operation that asks.
+    """
+    locked = account["locked_until"] is not None and account["locked_until"] > now
+    if locked or not account["is_active"]:
+        await note(tx, "user", account["id"], "user.sign_in_refused", now, reason="locked" if locked else "inactive")
+        return False
+    if matched is None or matched != account["password_hash"]:
+        await _count_failure(tx, account["id"], 0 if account["locked_until"] else account["failed_logins"], now)
+        return False
+    return True
 
 
 async def _count_failure(tx: Tx, user_id: UUID, failures_before: int, now: datetime) -> None:
@@ -95,15 +112,9 @@ async def _count_failure(tx: Tx, user_id: UUID, failures_before: int, now: datet
         " where tenant_id = $1::uuid and id = $2::uuid",
         tx.actor.tenant_id, user_id, failures, locked_until,
     )  # fmt: skip
-    await _note(tx, user_id, "user.sign_in_refused", now, reason="password", failures=failures)
+    await note(tx, "user", user_id, "user.sign_in_refused", now, reason="password", failures=failures)
     if locked_until:
-        await _note(tx, user_id, "user.locked", now, until=locked_until)
-
-
-async def _note(tx: Tx, user_id: UUID, what: str, now: datetime, **detail: object) -> None:
-    """Write the event and the audit row of one thing that happened to an account."""
-    await events.record(tx, "user", user_id, what, detail, at=now)
-    await audit.record(tx, what, "user", user_id, detail, at=now)
+        await note(tx, "user", user_id, "user.locked", now, until=locked_until)
 
 
 async def _open(
@@ -117,7 +128,9 @@ async def _open(
         tx.actor.tenant_id, ids.new(), family, user_id, secrets.kept(refresh_token),
         now, now + timedelta(days=rules.REFRESH_DAYS),
     )  # fmt: skip
-    access = tokens.issue(tenant=tx.actor.tenant_id, user=user_id, team=team_id, roles=roles, now=now)
+    access = tokens.issue(
+        tenant=tx.actor.tenant_id, user=user_id, team=team_id, roles=roles, session=family, now=now
+    )  # fmt: skip
     return Session(user_id, access, refresh_token)
 
 
@@ -163,7 +176,7 @@ async def rotate(tx: Tx, refresh_hash: bytes, *, now: datetime) -> Session | Non
         "update crm.user_session set used_at = $3::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
         tx.actor.tenant_id, found["id"], now,
     )  # fmt: skip
-    await _note(tx, found["user_id"], "session.refreshed", now)
+    await note(tx, "user", found["user_id"], "session.refreshed", now)
     return await _open(tx, found["user_id"], found["team_id"], found["roles"], family=found["family_id"], now=now)
 
 
@@ -186,15 +199,18 @@ async def end(tx: Tx, refresh_hash: bytes, *, now: datetime) -> None:
     await _revoke(tx, found["user_id"], found["family_id"], "signed_out", now)
 
 
-async def revoke_all(tx: Tx, user_id: UUID, reason: str, *, now: datetime) -> None:
-    """End every session of a user, within the operation that takes their access away."""
-    await _revoke(tx, user_id, None, reason, now)
+async def revoke_all(tx: Tx, user_id: UUID, reason: str, *, but: UUID | None = None, now: datetime) -> None:
+    """End every session of a user, save one if named, within the operation that takes their access away."""
+    await _revoke(tx, user_id, None, reason, now, but=but)
 
 
-async def _revoke(tx: Tx, user_id: UUID, family: UUID | None, reason: str, now: datetime) -> None:
+async def _revoke(
+    tx: Tx, user_id: UUID, family: UUID | None, reason: str, now: datetime, *, but: UUID | None = None
+) -> None:
     await tx.execute(
         "update crm.user_session set revoked_at = $4::timestamptz where tenant_id = $1::uuid and user_id = $2::uuid"
-        " and ($3::uuid is null or family_id = $3::uuid) and revoked_at is null",
-        tx.actor.tenant_id, user_id, family, now,
+        " and ($3::uuid is null or family_id = $3::uuid) and revoked_at is null"
+        " and family_id is distinct from $5::uuid",
+        tx.actor.tenant_id, user_id, family, now, but,
     )  # fmt: skip
-    await _note(tx, user_id, "session.revoked", now, reason=reason)
+    await note(tx, "user", user_id, "session.revoked", now, reason=reason)

@@ -9,10 +9,11 @@ from zoneinfo import available_timezones
 
 import asyncpg
 
-from crm import audit, errors, events, ids
+from crm import errors, ids
 from crm.db import Tx
 from crm.operation import operation
 from crm.users import queries
+from crm.users.notes import note
 
 
 class NameTaken(errors.Conflict):
@@ -69,7 +70,7 @@ async def create(
         raise NameTaken(fields={"name": "in use"})
     dated = {"timezone": timezone, "region": region, "lead_user_id": lead_user_id, "capacity": capacity}
     await _remember(tx, team_id, dated, begins=now, by_whom=tx.actor.user_id)
-    await _note(tx, team_id, "team.created", now)
+    await note(tx, "team", team_id, "team.created", now)
     return team_id
 
 
@@ -111,7 +112,7 @@ async def update(
         await _remember_first(tx, team_id, before)
         await _remember(tx, team_id, after, begins=now, by_whom=tx.actor.user_id)
     told = {field: after[field] for field in altered if field in ("lead_user_id", "capacity")}
-    await _note(tx, team_id, "team.updated", now, changed=altered, **told)
+    await note(tx, "team", team_id, "team.updated", now, changed=altered, **told)
 
 
 async def _locked(tx: Tx, team_id: UUID) -> asyncpg.Record:
@@ -206,7 +207,7 @@ async def delete(tx: Tx, team_id: UUID, *, now: datetime) -> None:
         await tx.execute(
             f"delete from crm.{table} where tenant_id = $1::uuid and {column} = $2::uuid", tx.actor.tenant_id, team_id
         )
-    await _note(tx, team_id, "team.deleted", now)
+    await note(tx, "team", team_id, "team.deleted", now)
 
 
 @cache
@@ -219,8 +220,3 @@ def _require_zone(timezone: str) -> None:
         raise errors.Invalid(
             f"{timezone!r} is not a time zone", fields={"timezone": "an IANA name, as Europe/Istanbul"}
         )
-
-
-async def _note(tx: Tx, team_id: UUID, what: str, now: datetime, **detail: object) -> None:
-    await events.record(tx, "team", team_id, what, detail, at=now)
-    await audit.record(tx, what, "team", team_id, detail, at=now)

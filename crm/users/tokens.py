@@ -24,19 +24,28 @@ class InvalidToken(errors.NotAuthenticated):
     code = "token.invalid"
 
 
+class EndedSession(errors.NotAuthenticated):
+    """This session was ended; sign in again."""
+
+    code = "token.session_ended"
+
+
 class ExpiredToken(errors.NotAuthenticated):
     """This access token has expired; refresh it."""
 
     code = "token.expired"
 
 
-def issue(*, tenant: UUID, user: UUID, team: UUID | None, roles: list[str], now: datetime) -> str:
-    """Return an access token for a user, good for `rules.ACCESS_MINUTES`."""
+def issue(
+    *, tenant: UUID, user: UUID, team: UUID | None, roles: list[str], session: UUID | None = None, now: datetime
+) -> str:
+    """Return an access token for a user, good for `rules.ACCESS_MINUTES`, or until its session is ended."""
     claims = {
         "iss": ISSUER,
         "sub": str(user),
         "tenant": str(tenant),
         "team": str(team) if team else None,
+        "sid": str(session) if session else None,
         "roles": roles,
         "iat": int(now.timestamp()),
         "exp": int((now + timedelta(minutes=rules.ACCESS_MINUTES)).timestamp()),
@@ -64,7 +73,10 @@ def read(token: str, *, now: datetime, trace_id: UUID) -> Actor:
     if now.timestamp() >= expires_at:
         known.pop(token, None)
         raise ExpiredToken
-    return Actor(actor.tenant_id, actor.user_id, actor.team_id, actor.roles, actor.permissions, trace_id)
+    return Actor(
+        actor.tenant_id, actor.user_id, actor.team_id, actor.roles, actor.permissions, trace_id,
+        session_id=actor.session_id,
+    )  # fmt: skip
 
 
 def expires_at(token: str) -> datetime:
@@ -97,7 +109,9 @@ def _verified(token: str) -> tuple[Actor, int]:
         )
         roles = frozenset(claims["roles"])
         team = UUID(claims["team"]) if claims["team"] else None
-        actor = Actor(UUID(claims["tenant"]), UUID(claims["sub"]), team, roles, rules.permissions_of(roles))
+        session = UUID(claims["sid"]) if claims["sid"] else None
+        held = rules.permissions_of(roles)
+        actor = Actor(UUID(claims["tenant"]), UUID(claims["sub"]), team, roles, held, session_id=session)
         return actor, int(claims["exp"])
     except (jwt.InvalidTokenError, KeyError, ValueError, TypeError) as error:
         raise InvalidToken from error

@@ -134,7 +134,44 @@ class TestRegister:
         assert (response.status_code, list(response.json()["field_errors"])) == (422, ["password"])
 
 
+class TestChangePassword:
+    async def test_is_for_everybody_who_is_signed_in(self, person: Actor, nobody: Client) -> None:
+        session = (await nobody.post("/auth/login", json=credentials())).json()
+        mine = {"Authorization": f"Bearer {session['access_token']}"}
+        body = {"old_password": PASSWORD, "new_password": "sarı-köpek-17-koşar"}
+
+        wrong = await nobody.post("/auth/me/password", json={**body, "old_password": "not this one"}, headers=mine)
+        easy = await nobody.post("/auth/me/password", json={**body, "new_password": "ayse-ayse-1"}, headers=mine)
+        changed = await nobody.post("/auth/me/password", json=body, headers=mine)
+        still = await nobody.get("/auth/me", headers=mine)
+        stranger = await nobody.post("/auth/me/password", json=body)
+
+        assert (wrong.status_code, wrong.json()["code"]) == (403, "password.old_refused")
+        assert (easy.status_code, list(easy.json()["field_errors"])) == (422, ["new_password"])
+        assert (changed.status_code, still.status_code, stranger.status_code) == (204, 200, 401)
+        assert (await nobody.post("/auth/login", json=credentials())).status_code == 401
+        assert (await nobody.post("/auth/login", json=credentials(body["new_password"]))).status_code == 200
+
+
 class TestAccessToken:
+    @pytest.mark.parametrize("ended", ["closed", "signed out"])
+    async def test_is_refused_when_its_session_has_ended(
+        self, person: Actor, admin: Client, nobody: Client, monkeypatch: pytest.MonkeyPatch, ended: str
+    ) -> None:
+        monkeypatch.setattr("crm.users.revocations.EVERY", 0.0)
+        session = (await nobody.post("/auth/login", json=credentials())).json()
+        mine = {"Authorization": f"Bearer {session['access_token']}"}
+        before = await nobody.get("/teams", headers=mine)
+
+        if ended == "closed":
+            await admin.patch(f"/users/{person.user_id}", json={"is_active": False})
+        else:
+            await nobody.post("/auth/logout", json={"refresh_token": session["refresh_token"]})
+        after = await nobody.get("/teams", headers=mine)
+
+        assert before.status_code == 200
+        assert (after.status_code, after.json()["code"]) == (401, "token.session_ended")
+
     async def test_is_refused_when_expired_or_altered(self, tenant: Tenant, nobody: Client) -> None:
         person = tenant.sales_agent
         old = tokens.issue(

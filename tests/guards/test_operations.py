@@ -37,6 +37,10 @@ PLUMBING = {
     "crm.leads.closing.undo_sale": "cancels the sale within the operation that loses the lead",
     "crm.leads.quotes._decide": "closes a quote within the operation that answers, supersedes or sells on it",
     "crm.users.sessions._revoke": "ends sessions within the operation that takes the access away",
+    "crm.users.availability.accept": "follows from the account, within the operation that changes it",
+    "crm.users.availability.join": "follows from the account, within the operation that makes or moves it",
+    "crm.users.operations.insert": "stores the account within the operation that creates it or accepts an invitation",
+    "crm.users.sessions._count_failure": "counts a wrong password within the operation that asked for it",
     "crm.users.memberships.move": "notes who is in which team within the operation that changes it",
     "crm.imports.runs.reject": "keeps rejected rows for the operation that takes their chunk",
     "crm.imports.runs.insert": "stores the run within the operation that starts or queues it",
@@ -189,6 +193,7 @@ def test_the_scan_sees_writers(source, writers):
 
 OF_THE_SYSTEM = {
     "session.open": "signing in and out: nobody has a permission before",
+    "password.change": "one's own: the old password is the permission",
     "user.register": "by invitation: the token is the permission",
     "tenant.create": "the command of whoever runs the installation",
     "inbox.receive": "the sender's signature is the permission",

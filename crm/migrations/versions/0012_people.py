@@ -6,7 +6,7 @@ Revision ID: 0012
 from alembic import op
 
 from crm.migrations.tables import drop_tables, run_script, tenant_tables
-from crm.settings import PIPELINE_ROLE
+from crm.settings import APP_ROLE, PIPELINE_ROLE
 
 revision = "0012"
 down_revision = "0011"
@@ -72,6 +72,7 @@ create index team_membership_user on crm.team_membership (tenant_id, user_id, st
 create unique index team_membership_open on crm.team_membership (tenant_id, user_id) where ended_at is null;
 create index team_membership_team on crm.team_membership (tenant_id, team_id, started_at);
 create index team_version_team on crm.team_version (tenant_id, team_id, valid_from desc, id desc);
+create index user_session_ended on crm.user_session (revoked_at) where revoked_at is not null;
 """
 APPEND_ONLY: tuple[str, ...] = ("user_profile", "team_version")
 PII_COLUMNS: dict[str, tuple[str, ...] | None] = {}
@@ -84,13 +85,24 @@ alter table crm.team add constraint team_lead_user
 grant select (lead_user_id, capacity) on crm.team to {PIPELINE_ROLE};
 """
 
+SESSIONS_ENDED = f"""
+create function crm.sessions_ended_since(since timestamptz) returns setof uuid language sql stable security definer
+  set search_path = crm, pg_temp as $$
+  select distinct s.family_id from crm.user_session s where s.revoked_at > $1 $$;
+revoke all on function crm.sessions_ended_since from public;
+grant execute on function crm.sessions_ended_since to {APP_ROLE};
+"""
+"""Asked outside any firm: it answers with ids of sessions, which open nothing."""
+
 
 def upgrade() -> None:
     run_script(LEAD_OF_TEAM)
     tenant_tables(TABLES, hidden=PII_COLUMNS, append_only=APPEND_ONLY)
     run_script(INDEXES)
+    run_script(SESSIONS_ENDED)
 
 
 def downgrade() -> None:
+    op.execute("drop function crm.sessions_ended_since; drop index crm.user_session_ended")
     drop_tables(TABLES)
     op.execute("alter table crm.team drop column capacity, drop column lead_user_id")

@@ -4,14 +4,14 @@ import asyncio
 
 from crm import clock, db
 from crm.events import bell
-from crm.users import operations
+from crm.users import availability
 from tests.conftest import Tenant
 
 
 async def set_accepting(tenant: Tenant, accepting: bool) -> None:
     """Commit one event."""
     await db.run(
-        tenant.sales_agent, lambda tx: operations.set_availability(tx, accepting=accepting, now=clock.utc_now())
+        tenant.sales_agent, lambda tx: availability.set_availability(tx, accepting=accepting, now=clock.utc_now())
     )
 
 

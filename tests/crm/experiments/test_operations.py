@@ -19,7 +19,7 @@ from crm.leads import intake, statuses
 from crm.leads.intake import NewLead
 from crm.leads.rows import LeadNotFound
 from crm.leads.rules import Status as LeadStatus
-from tests.conftest import Tenant
+from tests.conftest import Tenant, settled
 
 DAY = timedelta(days=1)
 SCRIPTS = Design(
@@ -229,6 +229,8 @@ class TestCount:
         await self.tell(tenant, other, "long", now + DAY)
         await expose(tenant, [ours], now)
 
+        await settled()
+
         for _ in range(2):
             await counting.catch_up(now + 3 * DAY)
 
@@ -251,6 +253,7 @@ class TestCount:
         await self.tell(tenant, leads[2], "none", now)
         await self.tell(tenant, leads[3], "short", now, key="unknown")
         await self.tell(other_tenant, theirs, "short", now)
+        await settled()
         await counting.catch_up(now)
 
         assert await counts(tenant, experiment_id, now + 3 * DAY) == [(0, 0, 0, 0)] * 2
