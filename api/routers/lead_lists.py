@@ -30,6 +30,8 @@ router = Router("/leads", tags=["leads"])
 def asked(wanted: LeadQuery | LeadSearch) -> lists.Wanted:
     """Return a question as the business takes it; names and addresses are taken from bodies only."""
     clauses = filtering.parse_all(wanted.filter, FIELDS, personal=isinstance(wanted, LeadSearch))
+    if isinstance(wanted, LeadQuery):
+        clauses += tuple(wanted.clauses())
     return lists.Wanted(clauses, wanted.sort, tuple(wanted.fields), wanted.limit, wanted.cursor, wanted.count)
 
 

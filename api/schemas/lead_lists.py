@@ -1,12 +1,12 @@
 """Lists of leads as they travel: the question, the page, what a screen needs to know about columns."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 
 from api.pages import CursorText, Limit
 from api.schemas import Body, Read, without_nul
+from api.schemas.lead_short_forms import ShortForms, split
 from api.schemas.leads import LeadRead
 from crm import paging
 from crm.filtering import MOST_FILTERS
@@ -25,26 +25,17 @@ Sort = Literal[tuple(f"{way}{name}" for name in SORTS for way in ("", "-"))]  # 
 FieldName = Literal[tuple(COLUMNS)]  # type: ignore[valid-type]
 
 
-def _split(value: Any) -> Any:
-    """Take `a,b` for `a` and `b`, beside the repeated parameter."""
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, Iterable):
-        return [part for each in value for part in (each.split(",") if isinstance(each, str) else [each])]
-    return value
+Fields = Annotated[list[FieldName], BeforeValidator(split), Field(max_length=50)]
 
 
-Fields = Annotated[list[FieldName], BeforeValidator(_split), Field(max_length=50)]
-
-
-class LeadQuery(BaseModel):
+class LeadQuery(ShortForms):
     """Which leads, in which order, with which columns. Names, numbers and addresses do not go here: search."""
 
     model_config = ConfigDict(extra="forbid")
 
-    filter: Filters = []
+    filter: Filters = Field(default_factory=list)
     sort: Sort = DEFAULT_SORT
-    fields: Fields = []
+    fields: Fields = Field(default_factory=list)
     limit: Limit = 50
     cursor: CursorText = None
     count: bool = Field(False, description="Whether to count: exactly up to 10,000, estimated beyond.")

@@ -1,12 +1,10 @@
 """What leads can be filtered by, each with its type and the operators it takes (LEAD-6)."""
 
-from crm import filtering, names, phone, vault
-from crm.filtering import FLAG, ID, INSTANT, NUMBER, TEXT, Clause, Field, Kind, Operator, Scene
+from crm import filtering, names, phone, search, vault
+from crm.filtering import FLAG, ID, INSTANT, NUMBER, TEXT, BadFilter, Clause, Field, Kind, Operator, Scene
 from crm.leads.rules import Status
 from crm.sql import Args
 
-LAST = "\U0010ffff"
-"""Sorts behind every letter: a name begins with `x` when it lies between `x` and `x` + this."""
 CLOCK_STATES = ("running", "paused", "met", "breached", "cancelled")
 
 IN = (Operator.in_, Operator.not_in)
@@ -49,14 +47,10 @@ def _reached_by(clause: Clause, args: Args, scene: Scene) -> str:
 
 
 def _called(clause: Clause, args: Args, scene: Scene) -> str:
-    """Find people by the begin of the name, or of any word in it, folded: `çağ` finds Çağla, `inci` Çağla İnci.
-
-    `like` may not use an index under row-level security (it could leak); the operators of `starts` may.
-    """
+    """Find people by the begin of the name, or of any word in it, folded: `çağ` finds Çağla, `inci` Çağla İnci."""
     folded = clause.values[0]
     if clause.operator is Operator.starts:
-        low, high = args.add(folded, "text"), args.add(folded + LAST, "text")
-        found = f"n.name_search ~>=~ {low} and n.name_search ~<~ {high}"
+        found = search.begins_with("n.name_search", folded, args)
     else:
         found = f"strpos(' ' || n.name_search, {args.add(f' {folded}', 'text')}) > 0"
     return f"l.contact_id in (select n.id from crm.contact n where {found})"
@@ -125,3 +119,16 @@ FIELDS: dict[str, Field] = {
     ),
 }  # fmt: skip
 """Every filter of the list of leads by name; all of them are documented by `GET /leads/columns`."""
+
+
+def person(text: str, *, at: str) -> Clause:
+    """Return the filter that a search for a person means: a whole phone number or e-mail address, else a name's begin.
+
+    :raises BadFilter: when it is too short for a name; `at` names the place in the request.
+    """
+    if found := search.address(text):
+        return Clause(found[0], Operator.eq, (found[1],))
+    try:
+        return Clause("name", Operator.starts, (_name(text),))
+    except ValueError as error:
+        raise BadFilter(fields={at: f"expected {error}"}) from None

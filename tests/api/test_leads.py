@@ -162,6 +162,36 @@ class TestList:
                 assert set(answer.json()["items"][0]) == {"id", "status"}
         assert [each["name"] for each in answer.json()["columns"]] == ["id", "status"]
 
+    async def test_short_forms_say_the_same_as_filters(self, admin, tenant):
+        lead = await store(admin, name="Çağla İnci", phone="0532 123 45 67", tags=["vip"], campaign="Spring, early")
+        other = await store(admin, name="Can", email="can@mail.example", tags=["cold"], form="a", is_test=True)
+        await give(tenant, other, tenant.sales_agent)
+        later = (clock.utc_now() + timedelta(hours=1)).isoformat().replace("+", "%2B")
+        contact = (await admin.get(f"/leads/{other}")).json()["contact"]["id"]
+        questions = {
+            lead: ["status=new", "status=new,won", "status=new&status=won", "tag=vip&tag=x", "campaign=Spring,%20early",
+                   "q=cagla", "q=%C3%87A%C4%9E", "q=%2B90%20532%201234567", "q=05321234567", "is_test=false",
+                   f"received_to={later}&tag=vip", "status=new&received_from=2020-01-01T00:00:00Z&filter=tags:all:vip"],
+            other: [f"owner={tenant.sales_agent.user_id}", f"team={tenant.team_id}&status=assigned", "tag=cold",
+                    "q=can", "q=CAN@mail.example", "is_test=true", f"contact={contact}", "form=a&source=api,x"],
+        }  # fmt: skip
+        for wanted, asked in questions.items():
+            for each in asked:
+                answer = await admin.get(f"/leads?fields=id&{each}")
+
+                assert [item["id"] for item in answer.json()["items"]] == [wanted], each
+        for none in ("q=7654321", f"received_from={later}", "platform=odd", "status=new&tag=cold"):
+            assert (await admin.get(f"/leads?{none}")).json()["items"] == [], none
+
+    async def test_a_cursor_does_not_mind_which_form_its_filters_have(self, admin):
+        stored = [await store(admin) for _ in range(3)]
+
+        first = (await admin.get("/leads?status=new,won&limit=2")).json()
+        query = {"filter": "status:in:new,won", "limit": 2, "cursor": first["next_cursor"]}
+        rest = (await admin.get("/leads", params=query)).json()
+
+        assert [item["id"] for item in first["items"] + rest["items"]] == stored[::-1]
+
     async def test_finds_people_by_what_stays_out_of_addresses(self, admin):
         lead = await store(admin, name="Çağla İnci", phone="0532 123 45 67", email="Cagla@mail.example")
         await store(admin, name="Can")
@@ -188,7 +218,9 @@ class TestList:
 
     @pytest.mark.parametrize(
         "query",
-        ["wrong=1", "sort=name", "fields=id,secret", "limit=0", "limit=201", "cursor=abc", "q=ada", "count=perhaps",
+        ["wrong=1", "sort=name", "fields=id,secret", "limit=0", "limit=201", "cursor=abc", "count=perhaps",
+         "status=unknown", "owner=me", "received_from=yesterday", "is_test=perhaps", "campaign=%00", "q=%00%00", "q=a",
+         "q=%CC%81%CC%81", "platform=Meta,x%20y",
          "filter=", "filter=secret:in:1", "filter=status:in:unknown", "filter=owner:is:nobody", "filter=owner:in:me",
          "filter=received_at:gte:yesterday", "filter=is_test:is:perhaps", "filter=campaign:in:%00"],
     )  # fmt: skip

@@ -161,6 +161,7 @@ async def _walk(base: str, token: str | None, known: dict[str, UUID]) -> list[tu
             answers.append((path, f"{dict(answer.headers)} {answer.text}"))
         for query in (
             f"/leads?filter=email:eq:{EMAIL}",
+            f"/leads?q={EMAIL}",
             f"/contacts?q={PHONE[1:]}",
             f"/leads?cursor={PHONE}",
             f"/leads?{PHONE}=1",
