@@ -19,6 +19,7 @@ from crm.routing.floor import (
     Floor,
     Scope,
     Seat,
+    Stand,
 )
 from crm.routing.rulesets import Hold
 from crm.routing.targets import Plain, PoolTarget, SplitTarget, TeamTarget, key_of
@@ -104,9 +105,9 @@ def _ask(floor: Floor, target: Plain, wish: Wish) -> Found:
     stands = [_stand(floor, scope, wish) for scope in scopes]
     standings = [
         Standing(scope.seats, codes, scope.weights, scope.credits[:])
-        for scope, (codes, _) in zip(scopes, stands, strict=True)
+        for scope, (codes, _, _) in zip(scopes, stands, strict=True)
     ]
-    with_somebody = [n for n, (_, able) in enumerate(stands) if able]
+    with_somebody = [n for n, (_, able, _) in enumerate(stands) if able]
     if not with_somebody:
         return Found(None, tuple(standings))
     chosen, draws = with_somebody[0], []
@@ -114,7 +115,7 @@ def _ask(floor: Floor, target: Plain, wish: Wish) -> Found:
         chosen, draw = _team_of_pool(floor, target, with_somebody)
         draws.append(draw)
     scope, able = scopes[chosen], stands[chosen][1]
-    place, draw = floor.take_turn(scope.key, scope.weights, scope.credits, able, scope.lots)
+    place, draw = floor.take_turn(scope.key, scope.weights, scope.credits, able, scope.lots, stands[chosen][2])
     ordered = (standings[chosen], *standings[:chosen], *standings[chosen + 1 :])
     return Found(scope.seats[place], ordered, (draw, *draws))
 
@@ -125,11 +126,11 @@ def _team_of_pool(floor: Floor, target: PoolTarget, able: Sequence[int]) -> tupl
     return floor.take_turn(key, weights, floor.credits_of(key, teams), able, floor.lots_of(teams))
 
 
-def _stand(floor: Floor, scope: Scope, wish: Wish) -> tuple[bytes, list[int]]:
-    """Return a code for each seat of a scope, and the places of those able; worked out again when room ran out."""
+def _stand(floor: Floor, scope: Scope, wish: Wish) -> Stand:
+    """Return how a scope's seats stand; worked out again when somebody's room ran out."""
     stand = scope.stands.get(wish.key)
     if stand is not None and stand[0] == floor.changes:
-        return stand[1], stand[2]
+        return stand[1]
     known = scope.known.get(wish.key)
     if known is None:
         static = bytes(_lasting(floor, seat, wish) for seat in scope.seats)
@@ -143,8 +144,9 @@ def _stand(floor: Floor, scope: Scope, wish: Wish) -> tuple[bytes, list[int]]:
             codes[n] = code
         else:
             able.append(n)
-    scope.stands[wish.key] = (floor.changes, bytes(codes), able)
-    return bytes(codes), able
+    found = (bytes(codes), able, sum([scope.weights[n] for n in able]))
+    scope.stands[wish.key] = (floor.changes, found)
+    return found
 
 
 def _lasting(floor: Floor, seat: Seat, wish: Wish) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from crm import db
@@ -92,16 +92,26 @@ class Router(Chore):
 
     async def _move(self, tenant_id: UUID) -> list[UUID]:
         """Move leads to the administrators' queue; return which. A rule may give them to somebody at once."""
-        changed, moved = self._changed.pop(tenant_id, set()), []
-        actor = Actor.system(tenant_id)
-        if changed:
-            moved += await db.run(actor, lambda tx: moves.take_back(tx, changed, now=self.clock()))
+        moved = []
+        if changed := self._changed.pop(tenant_id, set()):
+            moved += await self._take_back(tenant_id, changed, None)
         if tenant_id in self._look:
             self._look.discard(tenant_id)
             since = self.clock() - MISSED if tenant_id in self._looked else None
-            moved += await db.run(actor, lambda tx: moves.take_back(tx, since=since, now=self.clock()))
+            moved += await self._take_back(tenant_id, None, since)
             self._looked.add(tenant_id)
         return moved
+
+    async def _take_back(self, tenant_id: UUID, among: set[UUID] | None, since: datetime | None) -> list[UUID]:
+        """Take back all there are to be taken back, a batch at a time."""
+        moved: list[UUID] = []
+        while True:
+            done = await db.run(
+                Actor.system(tenant_id), lambda tx: moves.take_back(tx, among, since=since, now=self.clock())
+            )
+            moved += done
+            if len(done) < moves.BATCH:
+                return moved
 
     async def _route(self, tenant_id: UUID, arrived: Sequence[UUID]) -> routing.Routed:
         done = await db.run(Actor.system(tenant_id), lambda tx: routing.route(tx, arrived, now=self.clock()))

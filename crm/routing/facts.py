@@ -131,13 +131,19 @@ async def _hours(tx: Tx, users: Collection[UUID], now: datetime) -> dict[UUID, C
     return {user: hours for user, hours in found.items() if len(hours.weeks) > 1}
 
 
-LEADS = """
+HANDED = """exists (select from crm.lead_assignment g where g.tenant_id = l.tenant_id and g.lead_id = l.id
+   and g.ended_at is null and g.user_id is null and g.team_id is not null and g.reason not like 'auto.%')"""
+"""Somebody gave the lead `l` to its team by hand."""
+ASKS_FOR_SOMEBODY = f"""l.status in ('new', 'assigned', 'recycled') or h.queue = l.status
+   or (l.status not in ('won', 'lost') and {HANDED})"""
+"""A lead `l`, perhaps with a hold `h`, that nobody has and somebody should: new, come back, queued, or handed on."""
+
+LEADS = f"""
 select l.id, coalesce(h.since, greatest(a.started_at, case when l.status in ('new', 'assigned') then l.received_at
                                                             else l.status_changed_at end)) as since,
        l.campaign, l.adset, l.keyword, l.geography, c.country, l.source, l.platform, l.form, c.language,
        case when a.reason like 'auto.%' then null else l.team_id end as team_id,
-       coalesce(a.user_id is null and a.team_id is not null and a.reason not like 'auto.%', false) as handed,
-       case when h.queue = l.status then h.queue end as queue,
+       {HANDED} as handed, case when h.queue = l.status and not {HANDED} then h.queue end as queue,
        exists (select from crm.lead_assignment p where p.tenant_id = $1::uuid and p.lead_id = l.id
                 and p.user_id is not null) as was_given,
        h.said, h.exposed, h.demand, h.next_at
@@ -146,8 +152,7 @@ select l.id, coalesce(h.since, greatest(a.started_at, case when l.status in ('ne
   join crm.contact c on c.tenant_id = l.tenant_id and c.id = l.contact_id
   left join crm.routing_hold h on h.tenant_id = l.tenant_id and h.lead_id = l.id
   left join crm.lead_assignment a on a.tenant_id = l.tenant_id and a.lead_id = l.id and a.ended_at is null
- where l.owner_id is null and l.status not in ('won', 'lost') and not l.is_test
-   and (l.status in ('new', 'assigned', 'recycled') or h.lead_id is not null)
+ where l.owner_id is null and not l.is_test and ({ASKS_FOR_SOMEBODY})
 """
 
 

@@ -51,6 +51,10 @@ class Seat:
     accepting: bool = True
 
 
+Stand = tuple[bytes, list[int], int]
+"""A code for each seat of a scope, the places of those able, and the sum of their weights."""
+
+
 class Scope:
     """The seats a plain target considers, laid out for speed: weights, credits and places in the floor."""
 
@@ -65,7 +69,7 @@ class Scope:
         self.credits = floor.credits_of(key, self.holders)
         self.lots = floor.lots_of(self.holders)
         self.known: dict[Any, tuple[bytes, list[int]]] = {}
-        self.stands: dict[Any, tuple[int, bytes, list[int]]] = {}
+        self.stands: dict[Any, tuple[int, Stand]] = {}
 
 
 class Floor:
@@ -95,6 +99,8 @@ class Floor:
         self.changes = 0
         """How often somebody's room ran out: what was worked out before still holds while this stands."""
         self.in_turn: dict[str, list[int]] = {}
+        self.taken: set[str] = set()
+        """Pools of which turns were taken."""
         self.holders: dict[str, list[UUID]] = {}
         self.scopes: dict[int, tuple[Any, list[Scope]]] = {}
         self.answered: dict[Any, Any] = {}
@@ -131,19 +137,29 @@ class Floor:
         return [self._lots[holder] for holder in holders]
 
     def take_turn(
-        self, key: str, weights: Sequence[int], credits: list[int], able: Sequence[int], lots: Sequence[int]
+        self,
+        key: str,
+        weights: Sequence[int],
+        credits: list[int],
+        able: Sequence[int],
+        lots: Sequence[int],
+        total: int | None = None,
     ) -> tuple[int, Draw]:
-        """Take a pool's next turn among those able."""
+        """Take a pool's next turn among those able, of `total` weight."""
         pool = self.pools[key]
-        chosen, draw = turns.take(key, pool.turn, weights, credits, able, lots)
+        chosen, draw = turns.take(key, pool.turn, weights, credits, able, lots, total)
         pool.turn += 1
+        self.taken.add(key)
         return chosen, draw
 
     def settled(self) -> dict[str, Pool]:
-        """Return the pools in which turns were taken, with credits as they stand now."""
-        for key, credits in self.in_turn.items():
-            self.pools[key].credits = dict(zip(self.holders[key], credits, strict=True))
-        return {key: self.pools[key] for key in self.in_turn}
+        """Return the pools of which turns were taken, with credits as they stand now; of who left none is kept.
+
+        A pool that was only asked stays as it was: what waits unsaid is not part of a run's record.
+        """
+        for key in self.taken:
+            self.pools[key].credits = dict(zip(self.holders[key], self.in_turn[key], strict=True))
+        return {key: self.pools[key] for key in sorted(self.taken)}
 
     def scopes_of(self, target: Plain) -> list[Scope]:
         """Return what a target considers: one scope, or one for each team of a pool of teams."""

@@ -71,10 +71,10 @@ async def sweep(tx: Tx, *, now: datetime) -> Routed:
     return await _run(tx, [], now)
 
 
-FORGET = """
+FORGET = f"""
 delete from crm.routing_hold h using crm.lead l
  where h.tenant_id = $1::uuid and l.tenant_id = $1::uuid and l.id = h.lead_id
-   and (l.owner_id is not null or l.status in ('won', 'lost') or l.is_test)
+   and not (l.owner_id is null and not l.is_test and ({facts.ASKS_FOR_SOMEBODY}))
 """
 
 LOCK = """
@@ -95,7 +95,16 @@ select r.id from (select l.id from crm.lead l where l.tenant_id = $1::uuid and l
                      and l.owner_id is null and not l.is_test
                      and not exists (select from crm.routing_hold h
                                       where h.tenant_id = $1::uuid and h.lead_id = l.id)
-                   limit {BATCH}) r
+                   order by l.received_at, l.id limit {BATCH}) r
+union
+select t.lead_id from (select a.lead_id from crm.lead_assignment a
+                         join crm.lead l on l.tenant_id = $1::uuid and l.id = a.lead_id
+                        where a.tenant_id = $1::uuid and a.user_id is null and a.ended_at is null
+                          and a.reason not like 'auto.%' and l.owner_id is null and l.status not in ('won', 'lost')
+                          and not l.is_test
+                          and not exists (select from crm.routing_hold h
+                                           where h.tenant_id = $1::uuid and h.lead_id = a.lead_id)
+                        order by a.started_at, a.lead_id limit {BATCH}) t
 union
 select d.lead_id from (select lead_id from crm.routing_hold
                         where tenant_id = $1::uuid and next_at <= $3::timestamptz
@@ -170,7 +179,8 @@ async def _decide(tx: Tx, run: Run, horizons: Collection[UUID]) -> tuple[list[De
         busy |= missed
 
 
-LOCK_LEADS = """
+LOCK_LEADS = f"""
 select l.id from unnest($2::uuid[]) as i(id) join crm.lead l on l.tenant_id = $1::uuid and l.id = i.id
- where l.owner_id is null and l.status not in ('won', 'lost') order by l.id for update of l skip locked
+  left join crm.routing_hold h on h.tenant_id = $1::uuid and h.lead_id = l.id
+ where l.owner_id is null and ({facts.ASKS_FOR_SOMEBODY}) order by l.id for update of l skip locked
 """

@@ -89,7 +89,7 @@ def decide(rules: Compiled, floor: Floor, lead: Enquiry, at: datetime) -> Decisi
 
 def wanted(rules: Compiled, floor: Floor, lead: Enquiry) -> Demand | str:
     """Return what is asked for a lead: by a rule, by the team it came for, by default; or the name of what asks not."""
-    if lead.handed and lead.team_id is not None and not lead.queue:
+    if lead.handed and lead.team_id is not None:
         return of_team("handed_to_team", lead.team_id, rules.hold)
     if rules.rules and (demand := rules.first(values_of(lead))):
         return demand

@@ -89,12 +89,11 @@ async def keep(tx: Tx, run: Run, decisions: Sequence[Decision], floor: Floor) ->
     await tx.execute(KEEP_ROSTER, tenant, digest, body, run.at)
     await tx.execute(KEEP_RUN, tenant, run.no, run.at, run.rule_set_id, digest, packed, has_pools)
     await tx.execute("update crm.routing_state set run_no = $2::bigint where tenant_id = $1::uuid", tenant, run.no)
-    turned = [(key, pool) for key, pool in floor.settled().items() if pool != run.pools.get(key)]
     await tx.executemany(
         KEEP_POOL,
         [
             (tenant, key, pool.turn, list(pool.credits), list(pool.credits.values()), run.at)
-            for key, pool in sorted(turned)
+            for key, pool in floor.settled().items()
         ],
     )
     return await _store_decisions(tx, run, decisions, floor)

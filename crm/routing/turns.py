@@ -41,20 +41,26 @@ def lot(pool: str, turn: int) -> int:
 
 
 def take(
-    pool: str, turn: int, weights: Sequence[int], credits: list[int], able: Sequence[int], lots: Sequence[int]
+    pool: str,
+    turn: int,
+    weights: Sequence[int],
+    credits: list[int],
+    able: Sequence[int],
+    lots: Sequence[int],
+    total: int | None = None,
 ) -> tuple[int, Draw]:
     """Choose one of `able` (places in the lists), change `credits` accordingly, and return the place and the draw.
 
-    `lots` holds a fixed number of each place, mixed with the turn's own number when deadlines tie.
+    `lots` holds a fixed number of each place, mixed with the turn's own number when deadlines tie; `total` is the sum
+    of the weights of those able, where it is known already.
     """
-    unit = LEAD // sum([weights[place] for place in able])
+    total = total or sum([weights[place] for place in able])
+    unit = LEAD // total
     spare = LEAD // (2 * len(able) - 2) if len(able) > 1 else 0
-    bound, best, paid, tied = LEAD - spare, float("inf"), 0, []
+    bound, best, tied = LEAD - spare, float("inf"), []
     for place in able:
         weight = weights[place]
-        gain = unit * weight
-        paid += gain
-        credit = credits[place] = credits[place] + gain
+        credit = credits[place] = credits[place] + unit * weight
         if credit >= spare:
             deadline = (bound - credit) / weight
             if deadline < best:
@@ -68,7 +74,7 @@ def take(
     if len(tied) > 1:
         drawn = lot(pool, turn)
         chosen = min(tied, key=lambda place: lots[place] * drawn % MIX)
-    credits[chosen] -= paid
+    credits[chosen] -= unit * total
     return chosen, Draw(pool, turn, len(tied))
 
 

@@ -90,6 +90,8 @@ create index routing_run_decided on crm.routing_run (tenant_id, decided_at);
 create index routing_decision_run on crm.routing_decision (tenant_id, run_no) where run_no is not null;
 create index routing_hold_demand on crm.routing_hold (tenant_id, demand, since, lead_id);
 create index routing_hold_next on crm.routing_hold (tenant_id, next_at) where next_at is not null;
+create index lead_assignment_handed on crm.lead_assignment (tenant_id, started_at, lead_id)
+  where user_id is null and ended_at is null and reason not like 'auto.%';
 create index lead_assignment_user on crm.lead_assignment (tenant_id, user_id, started_at) where user_id is not null;
 """
 APPEND_ONLY: tuple[str, ...] = ("routing_roster", "routing_run", "routing_move")
@@ -120,7 +122,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("drop index crm.lead_assignment_user")
+    op.execute("drop index crm.lead_assignment_user, crm.lead_assignment_handed")
     drop_tables(TABLES)
     op.execute("drop function crm.refuse_published_rules")
     op.execute("alter table crm.routing_member add column credit int not null default 0")

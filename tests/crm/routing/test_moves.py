@@ -9,6 +9,7 @@ from crm import db, tenant_settings
 from crm.leads import operations as leads
 from crm.leads.rules import Status
 from crm.routing import moves, queries
+from crm.routing import operations as routing
 from crm.routing.chore import Router
 from tests.crm.routing import firm
 
@@ -21,6 +22,10 @@ async def status(tenant, lead, to, at, **more):
 
 async def take_back(tenant, at, among=None):
     return await db.run(tenant.system, lambda tx: moves.take_back(tx, among, now=at))
+
+
+async def hand_on(tenant, lead, team_id, at):
+    await db.run(tenant.admin, lambda tx: leads.assign(tx, lead, None, team_id=team_id, reason="manual", now=at))
 
 
 async def setting(tenant, key, value, at):
@@ -105,6 +110,44 @@ class TestTakeBack:
         assert told["waits"]["queue"] == "wrong_number"
         assert [move["status"] for move in told["moves"]] == ["wrong_number"]
 
+    async def test_an_administrator_hands_it_on_to_a_team(self, tenant, agent, given, now):
+        other = await firm.team(tenant, "Other", now)
+        helper = await firm.hire(tenant, now, team_id=other)
+        await status(tenant, given, Status.wrong_number, now)
+        await take_back(tenant, now)
+        await firm.route(tenant, [given], now)
+
+        await hand_on(tenant, given, other, now + HOUR)
+        done = await firm.route(tenant, [given], now + HOUR)
+
+        assert done.assigned == [given]
+        assert (await firm.owners(tenant))[given] == helper
+        assert await take_back(tenant, now + HOUR) == []
+
+    async def test_leaves_the_queue_with_its_status(self, tenant, agent, given, now):
+        await status(tenant, given, Status.wrong_number, now)
+        await firm.route(tenant, await take_back(tenant, now), now)
+
+        await status(tenant, given, Status.contacted, now + HOUR)
+        done = await firm.sweep(tenant, now + HOUR)
+
+        assert done.assigned == []
+        assert await firm.ask(tenant, "select count(*) from crm.routing_hold") == 0
+
+    async def test_more_than_one_batch_goes_in_one_turn(self, tenant, agent, now, monkeypatch):
+        monkeypatch.setattr(moves, "BATCH", 2)
+        monkeypatch.setattr(moves, "DUE", moves.DUE.replace("limit 200", "limit 2"))
+        arrived = await firm.arrive(tenant, 5, now)
+        await firm.route(tenant, arrived, now)
+        for lead in arrived:
+            await status(tenant, lead, Status.wrong_number, now)
+        router = Router(lambda: now)
+
+        router.look_everywhere(tenant.id)
+        await router.work(tenant.id)
+
+        assert await firm.ask(tenant, "select count(*) from crm.routing_move") == 5
+
     async def test_a_rule_that_names_the_queue_gives_it_to_somebody_else(self, tenant, agent, given, now):
         other = await firm.hire(tenant, now)
         target = {"kind": "team", "team_id": str(tenant.team_id)}
@@ -171,6 +214,37 @@ class TestComesBack:
         await status(tenant, lead, Status.recycled, now)
 
         assert (await firm.sweep(tenant, now)).assigned == [lead]
+
+
+class TestHandedOn:
+    async def test_a_lead_under_way_is_given_out_in_the_team_it_was_handed_to(self, tenant, agent, given, now):
+        other = await firm.team(tenant, "Other", now)
+        helper = await firm.hire(tenant, now, team_id=other)
+        await status(tenant, given, Status.contacted, now)
+        await hand_on(tenant, given, other, now + HOUR)
+
+        done = await firm.sweep(tenant, now + HOUR)
+
+        assert done.assigned == [given]
+        assert (await firm.owners(tenant))[given] == helper
+
+    async def test_a_waiting_lead_that_turns_out_a_wrong_number_is_given_to_nobody(self, tenant, agent, now):
+        await firm.seat(tenant, agent, now, capacity=0)
+        [lead] = await firm.arrive(tenant, 1, now)
+        await firm.route(tenant, [lead], now)
+        await status(tenant, lead, Status.wrong_number, now)
+        await firm.seat(tenant, agent, now, capacity=5)
+
+        done = await firm.route(tenant, [lead], now + HOUR)
+
+        assert (done.assigned, done.kept_waiting) == ([], [])
+
+    async def test_those_handed_on_are_found_by_their_own_index(self, tenant, now):
+        async with db.transaction(tenant.system) as tx:
+            await tx.execute("set local enable_seqscan = off")
+            plan = await tx.fetch(f"explain {routing.CANDIDATES}", tenant.id, [], now, None)
+
+        assert "lead_assignment_handed" in "\n".join(row[0] for row in plan)
 
 
 class TestRouter:
