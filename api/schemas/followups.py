@@ -189,12 +189,13 @@ class FollowUps(Read):
 
 
 class NextStep(Read):
-    """A suggestion: what (code, label), why (a code and its figures), when, and which fields it would need."""
+    """A suggestion: what (code, label), why (a code, in words, its figures), when, and which fields it would need."""
 
     code: str
     label: str
     labels: dict[str, str]
     reason: str
+    because: str
     figures: dict[str, Any]
     due_at: datetime | None
     needs: list[Needed]

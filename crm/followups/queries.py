@@ -1,5 +1,6 @@
 """Looking at follow-ups: a lead's procedure and check-ins, everybody's check-ins by when they are due, next steps."""
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,8 @@ import asyncpg
 from crm import consent, paging, visibility
 from crm.db import Tx
 from crm.followups import rules
-from crm.followups.rules import CheckIn, Facts, Quote, Step
+from crm.followups.rules import Ask, CheckIn, Facts, Quote
+from crm.followups.steps import Step
 from crm.leads import lifecycle
 from crm.leads.rules import TERMINAL, Status
 from crm.paging import Order, Page
@@ -86,13 +88,17 @@ async def pending(
 ENQUIRY, SERVICE = consent.Purpose.enquiry, consent.Purpose.service
 
 FACTS = """
-select l.contact_id, l.status, l.status_changed_at, l.received_at, l.owner_id, l.cycle_no, {setting} as lifecycle,
+select l.contact_id, l.status, l.status_changed_at, l.received_at, l.cycle_no, {setting} as lifecycle,
+       case when l.owner_id is null then coalesce(
+         (select max(a.ended_at) from crm.lead_assignment a
+           where a.tenant_id = l.tenant_id and a.lead_id = l.id and a.user_id is not null), l.received_at)
+       end as unowned_since,
        q.status as quote_status, coalesce(q.decided_at, q.created_at) as quote_since, q.valid_until,
        exists (select from crm.procedure p where p.tenant_id = l.tenant_id and p.lead_id = l.id
                   and p.cycle_no = l.cycle_no and p.takes_place_on is not null) as has_procedure_day,
        coalesce((select min(a.occurred_at) from crm.activity a
                   where a.tenant_id = l.tenant_id and a.lead_id = l.id and a.kind = 'lead.status_changed'
-                    and (a.detail ->> 'cycle_no')::int = l.cycle_no and l.cycle_no > 1), '-infinity') as cycle_since
+                    and (a.detail ->> 'cycle_no')::int = l.cycle_no and l.cycle_no > 1), l.received_at) as began_at
   from crm.lead l
   left join lateral (
     select * from crm.quote q where q.tenant_id = l.tenant_id and q.lead_id = l.id and q.cycle_no = l.cycle_no
@@ -101,10 +107,10 @@ select l.contact_id, l.status, l.status_changed_at, l.received_at, l.owner_id, l
 """
 
 TALKS = """
-select direction, outcome, occurred_at, actor_user_id, coalesce((detail ->> 'is_human')::boolean, true) as is_human
+select kind, channel, direction, outcome, occurred_at, coalesce((detail ->> 'is_human')::boolean, true) as is_human
   from crm.activity
  where tenant_id = $1::uuid and lead_id = $2::uuid and kind in ('call', 'message', 'meeting')
-   and occurred_at >= $3::timestamptz
+   and ($3::timestamptz is null or occurred_at >= $3::timestamptz)
  order by occurred_at desc, id desc limit 50
 """
 
@@ -116,14 +122,15 @@ async def next_steps(tx: Tx, lead_id: UUID, *, now: datetime) -> list[Step]:
     setting = lifecycle.SETTING.format(tenant="l.tenant_id", at=args.add(now, "timestamptz"))
     row = await tx.fetchrow(FACTS.format(setting=setting, **places), *args)
     assert row is not None, "the caller has just seen it"
-    talks = await tx.fetch(TALKS, tx.actor.tenant_id, lead_id, row["cycle_since"])
+    since = row["began_at"] if row["cycle_no"] > 1 else None  # a source may tell of calls before we heard of the lead
+    talks = await tx.fetch(TALKS, tx.actor.tenant_id, lead_id, since)
     due = [each for each in await check_ins(tx, lead_id) if each["status"] == "pending"]
     machine, status = lifecycle.read(row["lifecycle"]), Status(row["status"])
     facts = Facts(
         status=status,
         status_since=row["status_changed_at"],
-        received_at=row["received_at"],
-        is_owned=row["owner_id"] is not None,
+        began_at=row["began_at"],
+        unowned_since=row["unowned_since"],
         may_become=frozenset(machine.choices(status)),
         required=machine.required,
         channels={} if status in TERMINAL else await _channels(tx, row["contact_id"], ENQUIRY, now),
@@ -137,19 +144,39 @@ async def next_steps(tx: Tx, lead_id: UUID, *, now: datetime) -> list[Step]:
 
 
 def _attempts(talks: Sequence[asyncpg.Record]) -> dict[str, Any]:
-    """Return what the talks of a cycle, the latest first, tell of attempts."""
+    """Return what the talks of a cycle, the latest first, tell of attempts, of talking, and of who waits for whom."""
     ours = [each for each in talks if each["direction"] == "outbound" and each["is_human"]]
-    unanswered = 0
-    for each in talks:
-        if each["direction"] == "inbound" or each["outcome"] not in rules.UNANSWERED:
-            break
-        unanswered += each["is_human"]
+    spoken = [each for each in talks if _has_met(each)]
     return {
         "attempts": len(ours),
-        "unanswered": unanswered,
+        "unanswered": sum(each["is_human"] for each in itertools.takewhile(_is_in_vain, talks)),
         "last_attempt_at": ours[0]["occurred_at"] if ours else None,
         "last_outcome": ours[0]["outcome"] if ours else None,
+        "spoke_at": spoken[0]["occurred_at"] if spoken else None,
+        "ask": _ask(talks),
     }
+
+
+def _is_in_vain(talk: asyncpg.Record) -> bool:
+    """Tell whether we tried and nobody answered."""
+    return talk["direction"] == "outbound" and talk["outcome"] in rules.UNANSWERED
+
+
+def _has_met(talk: asyncpg.Record) -> bool:
+    """Tell whether people spoke: a meeting, or a call or message that reached somebody."""
+    return talk["kind"] == "meeting" or (talk["outcome"] is not None and talk["outcome"] not in rules.UNANSWERED)
+
+
+def _ask(talks: Sequence[asyncpg.Record]) -> Ask | None:
+    """Return the oldest of what the customer wrote, or called in vain, since somebody of ours last spoke to them."""
+    found = None
+    for talk in talks:
+        wants = talk["direction"] == "inbound" and (talk["kind"] == "message" or not _has_met(talk))
+        if not wants and (talk["is_human"] or talk["direction"] == "inbound"):
+            break
+        if wants:
+            found = Ask(talk["channel"], talk["occurred_at"])
+    return found
 
 
 async def _channels(tx: Tx, contact_id: UUID, purpose: consent.Purpose, now: datetime) -> dict[str, datetime]:

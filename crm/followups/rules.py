@@ -7,9 +7,9 @@ step; the same facts give the same answer.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
+from crm.followups.steps import Code, Reason, Step
 from crm.leads.lifecycle import Needed
 from crm.leads.rules import TERMINAL, Status
 
@@ -26,44 +26,6 @@ WARN_BEFORE = timedelta(days=1)
 UNANSWERED = frozenset({"no_answer", "busy", "voicemail", "sent", "failed", "unreachable"})
 """Outcomes of attempts that reached nobody."""
 
-
-class Code(StrEnum):
-    """A step that can be suggested."""
-
-    check_in = "check_in"
-    assign = "assign"
-    call = "call"
-    whatsapp = "whatsapp"
-    email = "email"
-    find_address = "find_address"
-    make_quote = "make_quote"
-    renew_quote = "renew_quote"
-    follow_up_quote = "follow_up_quote"
-    record_sale = "record_sale"
-    plan_procedure = "plan_procedure"
-    qualify = "qualify"
-    close_lost = "close_lost"
-    reopen = "reopen"
-    review = "review"
-
-
-LABELS: dict[Code, dict[str, str]] = {
-    Code.check_in: {"tr": "Kontrol araması yap", "en": "Check in after the procedure"},
-    Code.assign: {"tr": "Bir sorumluya ver", "en": "Give it to somebody"},
-    Code.call: {"tr": "Ara", "en": "Call"},
-    Code.whatsapp: {"tr": "WhatsApp'tan yaz", "en": "Write on WhatsApp"},
-    Code.email: {"tr": "E-posta gönder", "en": "Send an e-mail"},
-    Code.find_address: {"tr": "Doğru numarayı bul", "en": "Find the right number"},
-    Code.make_quote: {"tr": "Teklif hazırla", "en": "Make a quote"},
-    Code.renew_quote: {"tr": "Teklifi yenile", "en": "Renew the quote"},
-    Code.follow_up_quote: {"tr": "Teklifi sor", "en": "Ask about the quote"},
-    Code.record_sale: {"tr": "Satışı kaydet", "en": "Record the sale"},
-    Code.plan_procedure: {"tr": "İşlem gününü belirle", "en": "Set the day of the procedure"},
-    Code.qualify: {"tr": "Nitelikli olarak işaretle", "en": "Mark as qualified"},
-    Code.close_lost: {"tr": "Kayıp olarak kapat", "en": "Close as lost"},
-    Code.reopen: {"tr": "Yeniden aç", "en": "Reopen"},
-    Code.review: {"tr": "Gözden geçir, not ekle", "en": "Look through it and add a note"},
-}
 
 MOVES: dict[Code, Status] = {
     Code.record_sale: Status.won,
@@ -99,19 +61,29 @@ class CheckIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """What the customer wrote or called about, and nobody of ours has answered: through which channel, since when."""
+
+    channel: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a lead at one instant. Instants are UTC.
 
+    `began_at`: when the enquiry came, or was reopened; `unowned_since`: None while somebody has it.
     `may_become`: what the machine allows a person from here; `required`: what `lost` and the others ask for.
     `channels`: ways in which the person may be contacted about the enquiry, each with the first instant at which it is
     allowed; `service_channels`: the same about what was sold.
     `attempts`: outbound calls and messages by people in this cycle; `unanswered`: those in a row, up to the last.
+    `spoke_at`: when we last met or spoke, whoever began it; `ask`: the oldest of what the customer waits for.
     """
 
     status: Status
     status_since: datetime
-    received_at: datetime
-    is_owned: bool = True
+    began_at: datetime
+    unowned_since: datetime | None = None
     may_become: frozenset[Status] = frozenset()
     required: Mapping[Status, frozenset[Needed]] = field(default_factory=dict)
     channels: Mapping[str, datetime] = field(default_factory=dict)
@@ -120,20 +92,11 @@ class Facts:
     unanswered: int = 0
     last_attempt_at: datetime | None = None
     last_outcome: str | None = None
+    spoke_at: datetime | None = None
+    ask: Ask | None = None
     quote: Quote | None = None
     check_ins: tuple[CheckIn, ...] = ()
     has_procedure_day: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One suggestion: what, why (a code with its figures), from when it is due (UTC, None: now), what it would need."""
-
-    code: Code
-    reason: str
-    figures: Mapping[str, object] = field(default_factory=dict)
-    due_at: datetime | None = None
-    needs: tuple[Needed, ...] = ()
 
 
 def suggest(facts: Facts, now: datetime) -> list[Step]:
@@ -143,7 +106,7 @@ def suggest(facts: Facts, now: datetime) -> list[Step]:
         if step.code not in found and _is_allowed(step, facts):
             found[step.code] = step
     if not found and facts.status not in TERMINAL:
-        found[Code.review] = Step(Code.review, "nothing_else", {"days": (now - facts.status_since).days})
+        found[Code.review] = Step(Code.review, Reason.nothing_else, {"days": (now - facts.status_since).days})
     steps = list(found.values())
     return [step for step in steps if _is_due(step, now)] + sorted(
         (step for step in steps if not _is_due(step, now)), key=lambda step: step.due_at or now
@@ -167,16 +130,16 @@ def _candidates(facts: Facts, now: datetime) -> Iterator[Step]:
     for check_in in sorted(facts.check_ins, key=lambda each: (each.due_at, each.day)):
         for channel, opens in _in_order(facts.service_channels):
             figures = {"check_in_id": check_in.id, "day": check_in.day, "channel": channel}
-            yield Step(Code.check_in, "check_in_scheduled", figures, max(check_in.due_at, opens))
+            yield Step(Code.check_in, Reason.check_in_scheduled, figures, max(check_in.due_at, opens))
     if facts.status is Status.won:
         if not facts.has_procedure_day:
-            yield Step(Code.plan_procedure, "sold_without_day", {"days": (now - facts.status_since).days})
+            yield Step(Code.plan_procedure, Reason.sold_without_day, {"days": (now - facts.status_since).days})
         return
     if facts.status is Status.lost:
-        yield _move(Code.reopen, "was_lost", {"days": (now - facts.status_since).days}, facts)
+        yield _move(Code.reopen, Reason.was_lost, {"days": (now - facts.status_since).days}, facts)
         return
-    if not facts.is_owned:
-        yield Step(Code.assign, "unowned", {"hours": _hours(now - facts.status_since)})
+    if facts.unowned_since is not None:
+        yield Step(Code.assign, Reason.unowned, {"hours": _hours(now - facts.unowned_since)})
     yield from _of_the_number(facts)
     yield from _of_the_quote(facts, now)
     yield from _of_attempts(facts, now)
@@ -185,58 +148,85 @@ def _candidates(facts: Facts, now: datetime) -> Iterator[Step]:
 def _of_the_number(facts: Facts) -> Iterator[Step]:
     if facts.status is Status.wrong_number:
         if "email" in facts.channels:
-            yield _contact(Code.email, "wrong_number", {}, None, facts)
-        yield Step(Code.find_address, "wrong_number")
-        yield _move(Code.close_lost, "wrong_number", {}, facts)
+            yield _contact(Code.email, Reason.wrong_number, {}, None, facts)
+        yield Step(Code.find_address, Reason.wrong_number)
+        yield _move(Code.close_lost, Reason.wrong_number, {}, facts)
     elif facts.status is Status.blocked:
-        yield _move(Code.close_lost, "blocked", {}, facts)
+        yield _move(Code.close_lost, Reason.blocked, {}, facts)
 
 
 def _of_the_quote(facts: Facts, now: datetime) -> Iterator[Step]:
     quote = facts.quote
-    if quote is None or quote.status in ("declined", "superseded", "withdrawn"):
+    is_declined = quote is not None and quote.status == "declined"
+    if quote is None or is_declined or quote.status in ("superseded", "withdrawn"):
         if facts.status in (Status.qualified, Status.proposal):
-            yield Step(Code.make_quote, "quote_declined" if quote and quote.status == "declined" else "no_quote")
+            yield Step(
+                Code.make_quote, Reason.quote_declined if quote and quote.status == "declined" else Reason.no_quote
+            )
         if quote and quote.status == "declined":
-            yield _move(Code.close_lost, "quote_declined", {}, facts)
+            yield _move(Code.close_lost, Reason.quote_declined, {}, facts)
     elif quote.status == "accepted":
-        yield _move(Code.record_sale, "quote_accepted", {"days": (now - quote.since).days}, facts)
+        yield _move(Code.record_sale, Reason.quote_accepted, {"days": (now - quote.since).days}, facts)
     elif quote.is_expired(now):
-        yield Step(Code.renew_quote, "quote_expired", {"valid_until": quote.valid_until})
+        yield Step(Code.renew_quote, Reason.quote_expired, {"valid_until": quote.valid_until})
     else:
         due = quote.since + QUOTE_RESTS
         if quote.valid_until is not None:
             due = max(quote.since, min(due, quote.valid_until - WARN_BEFORE))
         figures = {"days": (now - quote.since).days, "valid_until": quote.valid_until}
-        yield Step(Code.follow_up_quote, "quote_open", figures, due)
+        yield Step(Code.follow_up_quote, Reason.quote_open, figures, due)
 
 
 def _of_attempts(facts: Facts, now: datetime) -> Iterator[Step]:
-    """Suggest the next contact: at once when nobody tried, after a pause when nobody answered or when they spoke."""
+    """Suggest the next contact: at once when nobody tried or the customer waits, else after a pause."""
     if facts.status in (Status.wrong_number, Status.blocked):
         return
-    if facts.attempts == 0 or facts.last_attempt_at is None:
-        for code in CONTACTS:
-            yield _contact(
-                code, "not_tried", {"minutes": int((now - facts.received_at).total_seconds() // 60)}, None, facts
-            )
-        return
-    tried = {"attempts": facts.attempts, "unanswered": facts.unanswered, "outcome": facts.last_outcome}
-    if facts.unanswered >= PATIENCE:
-        yield _move(Code.close_lost, "not_reached", tried, facts)
-    elif facts.unanswered:
-        due = facts.last_attempt_at + BACK_OFF[min(facts.unanswered, len(BACK_OFF)) - 1]
-        # Who does not answer the telephone is written to as well, where that is allowed.
-        order = CONTACTS if facts.unanswered < 2 else (Code.whatsapp, Code.call, Code.email)
-        for code in order:
-            yield _contact(code, "not_reached", tried, due, facts)
-    elif facts.status is Status.not_interested:
-        yield _move(Code.close_lost, "not_interested", tried, facts)
+    if facts.ask is not None:
+        yield from _answers(facts, facts.ask, now)
+    elif facts.unanswered and facts.last_attempt_at is not None:
+        yield from _of_silence(facts, facts.last_attempt_at)
+    elif spoke_at := facts.spoke_at or facts.last_attempt_at:
+        yield from _of_talk(facts, spoke_at)
     else:
-        if facts.status is Status.interested:
-            yield _move(Code.qualify, "interested", tried, facts)
+        figures = {"minutes": _minutes(now - facts.began_at)}
         for code in CONTACTS:
-            yield _contact(code, "keep_talking", tried, facts.last_attempt_at + NURSE, facts)
+            yield _contact(code, Reason.not_tried, figures, None, facts)
+
+
+def _answers(facts: Facts, ask: Ask, now: datetime) -> Iterator[Step]:
+    """Answer the customer, rather through the channel they took."""
+    figures = {"minutes": _minutes(now - ask.since), "channel": ask.channel}
+    for code in sorted(CONTACTS, key=lambda code: code.value != ask.channel):
+        yield _contact(code, Reason.asked, figures, None, facts)
+
+
+def _of_silence(facts: Facts, last_attempt_at: datetime) -> Iterator[Step]:
+    """Try again after a pause that grows, or give up."""
+    tried = _tried(facts)
+    if facts.unanswered >= PATIENCE:
+        yield _move(Code.close_lost, Reason.not_reached, tried, facts)
+        return
+    due = last_attempt_at + BACK_OFF[min(facts.unanswered, len(BACK_OFF)) - 1]
+    # Who does not answer the telephone is written to as well, where that is allowed.
+    order = CONTACTS if facts.unanswered < 2 else (Code.whatsapp, Code.call, Code.email)
+    for code in order:
+        yield _contact(code, Reason.not_reached, tried, due, facts)
+
+
+def _of_talk(facts: Facts, spoke_at: datetime) -> Iterator[Step]:
+    """Go on where the last talk ended."""
+    tried = _tried(facts)
+    if facts.status is Status.not_interested:
+        yield _move(Code.close_lost, Reason.not_interested, tried, facts)
+        return
+    if facts.status is Status.interested:
+        yield _move(Code.qualify, Reason.interested, tried, facts)
+    for code in CONTACTS:
+        yield _contact(code, Reason.keep_talking, tried, spoke_at + NURSE, facts)
+
+
+def _tried(facts: Facts) -> dict[str, object]:
+    return {"attempts": facts.attempts, "unanswered": facts.unanswered, "outcome": facts.last_outcome}
 
 
 def _in_order(channels: Mapping[str, datetime]) -> list[tuple[str, datetime]]:
@@ -245,10 +235,14 @@ def _in_order(channels: Mapping[str, datetime]) -> list[tuple[str, datetime]]:
 
 
 def _hours(span: timedelta) -> int:
-    return int(span.total_seconds() // 3600)
+    return span // timedelta(hours=1)
 
 
-def _contact(code: Code, reason: str, figures: Mapping[str, object], due_at: datetime | None, facts: Facts) -> Step:
+def _minutes(span: timedelta) -> int:
+    return span // timedelta(minutes=1)
+
+
+def _contact(code: Code, reason: Reason, figures: Mapping[str, object], due_at: datetime | None, facts: Facts) -> Step:
     """Return a contact, not before it is allowed."""
     opens = facts.channels.get(code.value)
     if opens is not None:
@@ -256,6 +250,6 @@ def _contact(code: Code, reason: str, figures: Mapping[str, object], due_at: dat
     return Step(code, reason, figures, due_at)
 
 
-def _move(code: Code, reason: str, figures: Mapping[str, object], facts: Facts) -> Step:
+def _move(code: Code, reason: Reason, figures: Mapping[str, object], facts: Facts) -> Step:
     needs = facts.required.get(MOVES[code], frozenset())
     return Step(code, reason, figures, needs=tuple(each for each in Needed if each in needs))

@@ -9,7 +9,7 @@ from crm import db, errors, tenant_settings
 from crm.followups import check_ins, operations, queries
 from crm.followups.check_ins import CheckInStatus
 from crm.followups.chore import FollowUps
-from crm.followups.rules import Code
+from crm.followups.steps import Code
 from crm.leads import operations as leads
 from crm.leads import quotes
 from crm.leads.procedures import UnknownProcedure

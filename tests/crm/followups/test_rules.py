@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.followups import rules
-from crm.followups.rules import CONTACTS, LABELS, MOVES, CheckIn, Code, Facts, Quote, suggest
+from crm.followups.rules import CONTACTS, MOVES, Ask, CheckIn, Facts, Quote, suggest
+from crm.followups.steps import BECAUSE, LABELS, Code, Reason
 from crm.leads import lifecycle
 from crm.leads.lifecycle import Needed
 from crm.leads.quotes import QuoteStatus
@@ -23,7 +24,7 @@ ID = UUID(int=7)
 def facts(status, **fields):
     machine = lifecycle.DEFAULT
     usual = {
-        "status_since": AGO, "received_at": AGO, "may_become": frozenset(machine.choices(status)),
+        "status_since": AGO, "began_at": AGO, "may_become": frozenset(machine.choices(status)),
         "required": machine.required, "channels": EVERYWHERE, "service_channels": EVERYWHERE,
     }  # fmt: skip
     return Facts(status=status, **{**usual, **fields})
@@ -61,6 +62,19 @@ class TestSuggest:
 
         assert (step.code, step.needs) == (Code.close_lost, (Needed.reason,))
         assert step.figures == {"attempts": 5, "unanswered": 5, "outcome": "busy"}
+
+    def test_who_wrote_is_answered_at_once_and_where_they_wrote(self):
+        ask = Ask("whatsapp", NOW - timedelta(minutes=12))
+
+        step = first(Status.no_answer, attempts=3, last_attempt_at=AGO, ask=ask)
+
+        assert (step.code, step.reason, step.due_at) == (Code.whatsapp, Reason.asked, NOW)
+        assert step.because("en") == "Has waited for an answer for 12 minutes"
+
+    def test_who_called_us_is_not_called_untried(self):
+        (call, *_) = suggest(facts(Status.contacted, channels={"call": NOW}, spoke_at=AGO), NOW)
+
+        assert (call.reason, call.due_at) == (Reason.keep_talking, AGO + timedelta(days=1))
 
     def test_who_is_qualified_gets_a_quote(self):
         assert first(Status.qualified, attempts=2, last_attempt_at=AGO).code is Code.make_quote
@@ -113,27 +127,41 @@ class TestSuggest:
         assert suggest(facts(Status.lost, may_become=frozenset()), NOW) == []
 
     def test_a_lead_of_nobody_is_given_to_somebody(self):
-        assert first(Status.recycled, is_owned=False).code is Code.assign
+        assert first(Status.recycled, unowned_since=AGO).code is Code.assign
 
 
 moments = st.integers(-400_000, 400_000).map(lambda minutes: NOW + timedelta(minutes=minutes))
 past = st.integers(0, 400_000).map(lambda minutes: NOW - timedelta(minutes=minutes))
 channels = st.dictionaries(st.sampled_from([code.value for code in CONTACTS]), moments.map(lambda at: max(at, NOW)))
 quote_states = st.sampled_from([each.value for each in QuoteStatus])
+
+
+@st.composite
+def tries(draw):
+    """Return attempts that go together: so many in all, so many in vain at the end, the last one when there was one."""
+    attempts = draw(st.integers(0, 9))
+    return attempts, draw(st.integers(0, attempts)), draw(past) if attempts else None
+
+
+def _facts(tried, **fields):
+    attempts, unanswered, last_attempt_at = tried
+    return Facts(attempts=attempts, unanswered=unanswered, last_attempt_at=last_attempt_at, **fields)
+
+
 anything = st.builds(
-    Facts,
+    _facts,
+    tries(),
     status=st.sampled_from(Status),
     status_since=past,
-    received_at=past,
-    is_owned=st.booleans(),
+    began_at=past,
+    unowned_since=st.none() | past,
     may_become=st.frozensets(st.sampled_from(Status)),
     required=st.dictionaries(st.sampled_from(Status), st.frozensets(st.sampled_from(Needed))),
     channels=channels,
     service_channels=channels,
-    attempts=st.integers(0, 9),
-    unanswered=st.integers(0, 9),
-    last_attempt_at=st.none() | past,
     last_outcome=st.sampled_from([None, "answered", *sorted(rules.UNANSWERED)]),
+    spoke_at=st.none() | past,
+    ask=st.none() | st.builds(Ask, st.sampled_from(["call", "whatsapp", "sms", "email"]), past),
     quote=st.none() | st.builds(Quote, quote_states, past, st.none() | moments),
     check_ins=st.lists(st.builds(CheckIn, st.uuids(), st.integers(0, 400), moments), max_size=3).map(tuple),
     has_procedure_day=st.booleans(),
@@ -168,6 +196,41 @@ class TestEveryLead:
         later = [step.due_at for step in steps if step.due_at and step.due_at > NOW]
         assert [step.due_at for step in steps[len(steps) - len(later) :]] == sorted(later)
 
+    @given(anything)
+    def test_each_says_why_in_words_with_its_figures(self, given_facts):
+        for step in suggest(given_facts, NOW):
+            for language in ("tr", "en"):
+                assert step.because(language)
+                assert "{" not in step.because(language)
+
+    @given(anything)
+    def test_the_reasons_are_true(self, given_facts):
+        holds = {
+            Reason.not_tried: given_facts.attempts == 0,
+            Reason.asked: given_facts.ask is not None,
+            Reason.not_reached: given_facts.unanswered > 0,
+            Reason.keep_talking: given_facts.unanswered == 0 and given_facts.ask is None,
+            Reason.interested: given_facts.status is Status.interested,
+            Reason.not_interested: given_facts.status is Status.not_interested,
+            Reason.unowned: given_facts.unowned_since is not None,
+            Reason.wrong_number: given_facts.status is Status.wrong_number,
+            Reason.blocked: given_facts.status is Status.blocked,
+            Reason.was_lost: given_facts.status is Status.lost,
+            Reason.sold_without_day: given_facts.status is Status.won and not given_facts.has_procedure_day,
+            Reason.check_in_scheduled: bool(given_facts.check_ins),
+            Reason.no_quote: given_facts.quote is None or given_facts.quote.status in ("superseded", "withdrawn"),
+            Reason.nothing_else: True,
+        }
+        states = {"quote_declined": "declined", "quote_accepted": "accepted", "quote_open": "open"}
+        for step in suggest(given_facts, NOW):
+            if step.reason in holds:
+                assert holds[step.reason], step
+            elif step.reason is Reason.quote_expired:
+                assert given_facts.quote.is_expired(NOW)
+            else:
+                assert given_facts.quote.status == states[step.reason]
+
     def test_every_step_has_labels(self):
         assert set(LABELS) == set(Code)
-        assert all(set(label) == {"tr", "en"} for label in LABELS.values())
+        assert set(BECAUSE) == set(Reason)
+        assert all(set(label) == {"tr", "en"} for label in (*LABELS.values(), *BECAUSE.values()))
