@@ -19,13 +19,15 @@ EPOCH = datetime(1970, 1, 5, tzinfo=UTC)
 """A Monday; open time is worked out, and remembered, by weeks of UTC counted from here."""
 HORIZON = 160
 """Weeks without an opening (three years) after which a calendar counts as closed for good."""
+REACH = 1044
+"""Weeks (twenty years) beyond which nothing is looked for, however rarely it is open until then."""
 
 Span = tuple[datetime, datetime]
 """From an instant (included) to an instant (excluded), UTC."""
 
 
 class NeverOpens(ValueError):
-    """This calendar has no opening for three years: no instant lies so many open seconds away."""
+    """No instant lies so many open seconds away: no opening for three years, or too few of them in twenty."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -114,7 +116,8 @@ class Calendar:
 
     def open_seconds(self, since: datetime, until: datetime) -> float:
         """Return how many seconds are open from one instant to another, 0 when `until` is not after `since`."""
-        total = timedelta()
+        # Two times of one zone are compared and subtracted as wall clocks, whatever happened to the clocks between.
+        total, since, until = timedelta(), since.astimezone(UTC), until.astimezone(UTC)
         for week in range(_week(since), _week(until) + 1):
             for begins, ends in self._spans(week):
                 total += max(timedelta(), min(ends, until) - max(begins, since))
@@ -123,7 +126,7 @@ class Calendar:
     def after(self, since: datetime, seconds: float) -> datetime:
         """Return the first instant (UTC) by which so many open seconds have passed; `since` itself for none.
 
-        :raises NeverOpens: when there is no opening for three years.
+        :raises NeverOpens: when there is no opening for three years, or not so much open time in twenty.
         """
         left = timedelta(seconds=seconds)
         if left <= timedelta():
@@ -139,13 +142,14 @@ class Calendar:
         return next((begins for begins, _ in self._openings(at)), None)
 
     def _openings(self, since: datetime) -> Iterator[Span]:
-        """Return open spans from an instant on, in order; ends after a horizon without any."""
-        week, begin, empty = _week(since), since.astimezone(UTC), 0
-        while empty < HORIZON:
+        """Return open spans from an instant on, in order; ends after a horizon without any, and out of reach."""
+        first, begin, empty = _week(since), since.astimezone(UTC), 0
+        for week in range(first, first + REACH):
             spans = [(max(begins, begin), ends) for begins, ends in self._spans(week) if ends > begin]
             yield from spans
             empty = 0 if spans else empty + 1
-            week += 1
+            if empty == HORIZON:
+                return
 
     def _spans(self, week: int) -> tuple[Span, ...]:
         """Return what is open in one week of UTC."""

@@ -13,8 +13,8 @@ from uuid import UUID
 from crm.calendars.rules import ALWAYS, Calendar, NeverOpens
 from crm.sla.rules import Kind, Rule
 
-FAR = datetime.max.replace(tzinfo=UTC)
-"""No instant that comes: the calendar is closed for good."""
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+"""No instant that comes: the calendar is closed for good, or nearly (the driver takes `datetime.max` for infinity)."""
 BREACH = "breach"
 
 
@@ -32,7 +32,8 @@ class State(StrEnum):
 class Clock:
     """One promise about one lead. `counted`: the time that had run by `since`, in the clock's own time.
 
-    `due_at` is None while it is paused; `fired` are the steps that have come, with their instants.
+    `team_id`, whose promise it is, and `calendar` stay as they were when it ended or was breached. `due_at` is None
+    while it is paused; `fired` are the steps that have come, with their instants.
     """
 
     id: UUID
@@ -41,6 +42,7 @@ class Clock:
     version: int
     rule: Rule | None
     started_at: datetime
+    team_id: UUID | None
     calendar: Calendar
     state: State = State.running
     counted: timedelta = timedelta()

@@ -159,7 +159,7 @@ def as_row(lead: Lead, clock: Clock) -> tuple[Any, ...]:
         late = (clock.ended_at - clock.breached_at).total_seconds()
     return (
         clock.id, lead.id, clock.cycle_no, clock.kind.value, clock.version, clock.rule and clock.rule.code,
-        clock.state.value, lead.facts.team_id, clock.check_in_id, clock.status,
+        clock.state.value, clock.team_id, clock.check_in_id, clock.status,
         clock.rule.time if clock.rule else "calendar", clock.rule.target_s if clock.rule else 0, clock.started_at,
         clock.counted.total_seconds(), clock.since, clock.due_at, clock.breached_at, clock.ended_at, clock.end_reason,
         late, to_json(clock.pauses), clock.next_at,
@@ -229,9 +229,9 @@ async def _tell(tx: Tx, told: Sequence[Told]) -> None:
 
 async def _people(tx: Tx) -> list[asyncpg.Record]:
     return await tx.fetch(
-        "select u.id, u.roles, u.team_id, t.lead_user_id = u.id as leads from crm.user_account u"
-        " left join crm.team t on t.tenant_id = u.tenant_id and t.id = u.team_id"
-        " where u.tenant_id = $1::uuid and u.is_active order by u.id",
+        "select u.id, u.roles, u.team_id,"
+        " array(select t.id from crm.team t where t.tenant_id = u.tenant_id and t.lead_user_id = u.id) as leads"
+        " from crm.user_account u where u.tenant_id = $1::uuid and u.is_active order by u.id",
         tx.actor.tenant_id,
     )  # fmt: skip
 
@@ -241,13 +241,14 @@ def _addressed(lead: Lead, to: Recipient, people: Sequence[asyncpg.Record]) -> d
 
     A team is led by the person named for it, else by its sales managers; the firm's managers are its administrators.
     """
-    team = [row for row in people if row["team_id"] == lead.facts.team_id is not None]
+    team_id = lead.facts.team_id
+    team = [row for row in people if row["team_id"] == team_id is not None]
     levels: dict[Recipient, list[UUID]] = {
         Recipient.owner: [row["id"] for row in people if row["id"] == lead.owner_id],
-        Recipient.team_lead: [row["id"] for row in team if row["leads"]]
+        Recipient.team_lead: [row["id"] for row in people if team_id in row["leads"]]
         or [row["id"] for row in team if "sales_manager" in row["roles"]],
         Recipient.manager: [row["id"] for row in people if "admin" in row["roles"]],
     }
     order = list(Recipient)
     reached = next((level for level in order[order.index(to) :] if levels[level]), to)
-    return {"to": reached.value, "user_ids": levels[reached], "team_id": lead.facts.team_id}
+    return {"to": reached.value, "user_ids": levels[reached], "team_id": team_id}

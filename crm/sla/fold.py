@@ -116,7 +116,8 @@ class Lead:
         rules = in_force(self.sets, event.occurred_at)
         clock = Clock(
             uuid5(NAMES, f"{self.id}:{kind}:{began_by}"), kind, self.cycle_no, rules.version,
-            rules.choose(kind, self.facts), event.occurred_at, self.calendar_of(self.facts.team_id),
+            rules.choose(kind, self.facts), event.occurred_at, self.facts.team_id,
+            self.calendar_of(self.facts.team_id),
             since=event.occurred_at, status=self.facts.status,
         )  # fmt: skip
         clock.repeats_left = clock.rule.repeats if clock.rule else 0
@@ -150,7 +151,7 @@ class Lead:
             at_start = replace(self.facts, status=clock.status)
             rules = next(each for each in self.sets if each.version == clock.version)
             clock.rule = rules.choose(clock.kind, at_start) or clock.rule
-            clock.calendar = self.calendar_of(self.facts.team_id)
+            clock.team_id, clock.calendar = self.facts.team_id, self.calendar_of(self.facts.team_id)
             clock.plan(event.occurred_at)
 
     def _open(self) -> list[Clock]:

@@ -11,11 +11,12 @@ from crm.calendars import queries as calendars
 from crm.calendars.rules import ALWAYS
 from crm.db import Tx
 from crm.paging import Cursor
+from crm.sla.clock import FAR
 from crm.sql import Args
 
 CLOCK = """c.id, c.kind, c.cycle_no, c.state, c.status, c.rule_code, c.rule_version, c.time_basis, c.target_s,
-  c.team_id, c.check_in_id, c.started_at, c.consumed_s, c.counted_until, c.due_at, c.breached_at, c.ended_at,
-  c.end_reason, c.late_by_s, c.pauses"""
+  c.team_id as promised_by, c.check_in_id, c.started_at, c.consumed_s, c.counted_until, c.due_at, c.breached_at,
+  c.ended_at, c.end_reason, c.late_by_s, c.pauses"""
 
 
 async def clocks_of(tx: Tx, lead_id: UUID, now: datetime) -> list[dict[str, Any]]:
@@ -40,14 +41,18 @@ async def _as_it_stands(tx: Tx, row: dict[str, Any], now: datetime) -> dict[str,
         row |= {"state": "breached", "breached_at": row["due_at"]}
     rule = row.pop("rule_code")
     remaining = None if row["ended_at"] else await _remaining(tx, row, now)
+    if row["due_at"] == FAR:
+        row["due_at"] = None
     return {**row, "rule": rule, "is_paused": row["state"] == "paused", "remaining_s": remaining}
 
 
 async def _remaining(tx: Tx, row: dict[str, Any], now: datetime) -> float:
+    left: float = row["target_s"] - row["consumed_s"]
     if row["due_at"] is None:
-        left: float = row["target_s"] - row["consumed_s"]
         return left
-    calendar = ALWAYS if row["time_basis"] == "calendar" else await calendars.of_team(tx, row["team_id"], now)
+    calendar = ALWAYS if row["time_basis"] == "calendar" else await calendars.of_team(tx, row["promised_by"], now)
+    if row["due_at"] == FAR:
+        return left - calendar.open_seconds(row["counted_until"], now)
     return calendar.open_seconds(now, row["due_at"]) or -calendar.open_seconds(row["due_at"], now)
 
 
@@ -76,7 +81,7 @@ async def overdue(
         after = place.read(cursor, "timestamptz")
         wanted.append(f"(c.due_at, c.id) > ({args.add(after.value, 'timestamptz')}, {args.add(after.row_id, 'uuid')})")
     rows = await tx.fetch(
-        f"select {CLOCK}, c.lead_id, l.owner_id, l.status as lead_status"
+        f"select {CLOCK}, c.lead_id, l.owner_id, l.team_id, l.status as lead_status"
         " from crm.sla_clock c join crm.lead l on l.tenant_id = c.tenant_id and l.id = c.lead_id"
         f" where {' and '.join(wanted)} order by c.due_at, c.id limit {args.add(limit + 1, 'int')}",
         *args,

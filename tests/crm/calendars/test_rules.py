@@ -40,8 +40,14 @@ def calendars(draw, around: date):
     return Calendar(draw(zones), (first, later), days)
 
 
-AROUND = st.sampled_from([date(2026, 3, 8), date(2026, 3, 29), date(2026, 10, 25), date(2026, 11, 1), date(2026, 4, 5)])
-"""Dates on which clocks jump somewhere, and one on which they jump by half an hour."""
+AROUND = st.sampled_from(
+    [
+        *(date(2026, 3, 8), date(2026, 3, 29), date(2026, 10, 25), date(2026, 11, 1)),
+        date(2026, 4, 5),  # by half an hour
+        *(date(2015, 3, 29), date(2015, 11, 8), date(2016, 3, 27), date(2016, 9, 7)),  # Türkiye's last jumps, and none
+    ]
+)
+"""Dates on which clocks jump somewhere."""
 
 
 def counted(calendar: Calendar, since: datetime, until: datetime) -> list[datetime]:
@@ -112,6 +118,15 @@ class TestOpenSeconds:
 
         assert (spring, autumn) == (7 * 3600, 9 * 3600)
 
+    @pytest.mark.parametrize(
+        ("day", "hours"), [((2015, 3, 29), 23), ((2015, 11, 8), 25), ((2016, 10, 30), 24), ((2026, 3, 29), 24)]
+    )
+    def test_counts_days_in_turkiye_as_long_as_they_were(self, day, hours):
+        always = Calendar(ISTANBUL, (Week(date.min, weekly(range(7), 0, DAY)),))
+        first, following = datetime(*day, tzinfo=ISTANBUL), datetime(*day, tzinfo=ISTANBUL) + timedelta(days=1)
+
+        assert always.open_seconds(first, following) == hours * 3600
+
     def test_is_nothing_backwards_and_everything_around_the_clock(self):
         monday = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -155,6 +170,14 @@ class TestAfter:
         with pytest.raises(NeverOpens):
             shut.after(datetime(2026, 3, 6, tzinfo=UTC), 1)
         assert shut.next_opening(datetime(2026, 3, 6, tzinfo=UTC)) is None
+
+    def test_looks_no_further_than_twenty_years(self):
+        a_minute_a_week = Calendar(ISTANBUL, (Week(date.min, weekly([0], 540, 541)),))
+        monday = datetime(2026, 3, 2, tzinfo=UTC)
+
+        assert a_minute_a_week.after(monday, 60 * 1000) == monday + timedelta(weeks=999, hours=6, minutes=1)
+        with pytest.raises(NeverOpens):
+            a_minute_a_week.after(monday, 60 * 1100)
 
 
 class TestNextOpening:

@@ -15,7 +15,8 @@ from crm.leads.rules import Channel, Direction, Status
 from crm.sla import clocks
 from crm.sla import operations as sla
 from crm.sla.chore import Clocks
-from crm.sla.rules import Kind, Priority, Rule
+from crm.sla.rules import Escalation, Kind, Priority, Recipient, Rule
+from crm.users import teams
 from tests.conftest import Tenant, settled
 
 
@@ -193,6 +194,64 @@ class TestSettle:
 
         assert closed > saturday + timedelta(days=1), "the firm is closed on Sundays"
         assert (await kept(tenant, lead))[0]["due_at"] == saturday + minutes(75), "the team never is"
+
+
+class TestEscalation:
+    rules = (
+        Rule(
+            code="quick", kind=Kind.first_response, target_s=60, time="calendar", reminders=(-30, 120),
+            escalations=tuple(Escalation(to=to, after_s=60 * n) for n, to in enumerate(Recipient)),
+        ),
+    )  # fmt: skip
+
+    async def escalated(self, tenant: Tenant, lead, now):
+        """Return to which level each step went, and to whom, when all have come."""
+        await settle(tenant, [lead], now + minutes(10))
+        return [(said["step"], said["to"], said["user_ids"]) for *_, said in await told(tenant, lead)]
+
+    async def in_a_team_of_its_own(self, tenant: Tenant, now, lead_user_id=None):
+        """Return a lead of the agent in a team nobody belongs to, led by somebody of another team or by nobody."""
+        await db.run(tenant.admin, lambda tx: sla.publish(tx, self.rules, now=now))
+        team = await db.run(
+            tenant.admin,
+            lambda tx: teams.create(tx, name="Elsewhere", lead_user_id=lead_user_id, now=now),
+        )
+        lead, agent = await make_lead(tenant, now), tenant.sales_agent.user_id
+        await db.run(tenant.admin, lambda tx: leads.assign(tx, lead, agent, team_id=team, reason="manual", now=now))
+        return lead
+
+    async def test_goes_to_the_named_lead_of_the_team_wherever_they_work(self, tenant, now):
+        named = tenant.compliance_auditor.user_id
+        lead = await self.in_a_team_of_its_own(tenant, now, lead_user_id=named)
+
+        escalated = await self.escalated(tenant, lead, now)
+
+        assert ("escalation:team_lead", "team_lead", [str(named)]) in escalated
+
+    async def test_passes_over_a_team_that_nobody_leads(self, tenant, now):
+        lead = await self.in_a_team_of_its_own(tenant, now)
+
+        escalated = await self.escalated(tenant, lead, now)
+
+        agent, admin = ([str(each.user_id)] for each in (tenant.sales_agent, tenant.admin))
+        assert escalated == [
+            ("reminder:-30", "owner", agent), ("breach", "owner", agent), ("escalation:owner", "owner", agent),
+            ("escalation:team_lead", "manager", admin), ("escalation:manager", "manager", admin),
+            ("reminder:120", "owner", agent),
+        ]  # fmt: skip
+
+    async def test_tells_whoever_has_the_lead_when_its_moment_comes(self, tenant, now):
+        await db.run(tenant.admin, lambda tx: sla.publish(tx, self.rules, now=now))
+        lead, other = await make_lead(tenant, now), tenant.sales_manager.user_id
+        await give(tenant, lead, now)
+        await settle(tenant, [lead], now + minutes(1))
+        await db.run(tenant.admin, lambda tx: leads.assign(tx, lead, other, reason="manual", now=now + minutes(2)))
+
+        escalated = await self.escalated(tenant, lead, now)
+
+        owners = [user_ids for step, to, user_ids in escalated if to == "owner"]
+        first, second = [str(tenant.sales_agent.user_id)], [str(other)]
+        assert owners == [first, first, first, second]
 
 
 class TestPublish:

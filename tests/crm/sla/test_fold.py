@@ -371,6 +371,22 @@ def by_default(*events, until: float = 0):
     )  # fmt: skip
 
 
+class TestHandedOver:
+    def test_what_was_kept_or_broken_stays_with_the_team_that_had_it(self):
+        given = [
+            event(n, "lead.assigned", at, user_id=str(AGENT), team_id=str(team))
+            for n, at, team in ((2, NOW, TEAM), (8, minutes(60), OTHER))
+        ]
+        answered = event(4, "activity.recorded", minutes(5), **CALL)
+        interested = event(6, "lead.status_changed", minutes(6), to="interested", cycle_no=1)
+
+        met, running = by_default(*given, answered, interested, until=61)
+        (breached,) = by_default(*given, until=61)
+
+        assert [(each.state, each.team_id) for each in (met, running)] == [("met", TEAM), ("running", OTHER)]
+        assert (breached.state, breached.team_id) == ("breached", TEAM)
+
+
 class TestDefaults:
     def test_promise_an_answer_in_a_quarter_of_an_hour(self):
         (clock,) = by_default()
