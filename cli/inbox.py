@@ -14,8 +14,7 @@ from rich.table import Table
 from cli import postgres, tenant
 from crm import clock, db, vault
 from crm.db import Tx, to_json
-from crm.inbox import operations as inbox
-from crm.inbox import pulls, tokens
+from crm.inbox import dead_letters, pulls, queries, tokens
 
 T = TypeVar("T")
 
@@ -46,7 +45,7 @@ def list_messages(
     """List messages and why they were given up; what they say is never shown."""
     rows = _run(
         tenant_slug,
-        lambda tx: inbox.page(tx, status=status, reason=reason, connection_id=connection, limit=limit),
+        lambda tx: queries.page(tx, status=status, reason=reason, connection_id=connection, limit=limit),
     )
     _show(SHOWN, [dict(row) for row in rows], as_json=as_json)
 
@@ -83,11 +82,11 @@ def replay(
 
     async def named(tx: Tx) -> int:
         for message_id in messages or ():
-            await inbox.replay(tx, message_id, now=now)
+            await dead_letters.replay(tx, message_id, now=now)
         return len(messages or ())
 
     async def given_up(tx: Tx) -> int:
-        return await inbox.replay_failed(tx, reason=reason, connection_id=connection, now=now)
+        return await dead_letters.replay_failed(tx, reason=reason, connection_id=connection, now=now)
 
     found = more = _run(tenant_slug, named if messages else given_up)
     while more and not messages:

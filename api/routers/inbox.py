@@ -10,7 +10,7 @@ from api.schemas import Listing
 from api.schemas.inbox import MessagePage, MessageRead, MessageStatus, Reason, ReasonRead, Replayed, ReplayMany
 from crm import cursors, db
 from crm.db import Tx
-from crm.inbox import operations as inbox
+from crm.inbox import dead_letters, queries
 
 router = Router("/inbox")
 
@@ -31,7 +31,7 @@ async def list_messages(
     after = UUID(cursors.read(cursor, **here)) if cursor else None
     rows = await db.run(
         actor,
-        lambda tx: inbox.page(
+        lambda tx: queries.page(
             tx, status=status, reason=reason, connection_id=connection_id, after=after, limit=limit + 1
         ),
     )  # fmt: skip
@@ -44,7 +44,7 @@ async def list_messages(
 @permission("inbox.view")
 async def list_reasons(actor: CurrentActor) -> Listing[ReasonRead]:
     """List why messages were given up, and how many each."""
-    rows = await db.run(actor, inbox.reasons)
+    rows = await db.run(actor, queries.reasons)
     return Listing(items=[ReasonRead.model_validate(dict(row)) for row in rows])
 
 
@@ -54,7 +54,7 @@ async def replay_messages(body: ReplayMany, actor: CurrentActor, now: Now) -> Re
     """Have messages that were given up worked off again: of one reason or connection, or all; a thousand at most."""
     found = await db.run(
         actor,
-        lambda tx: inbox.replay_failed(tx, reason=body.reason, connection_id=body.connection_id, now=now),
+        lambda tx: dead_letters.replay_failed(tx, reason=body.reason, connection_id=body.connection_id, now=now),
     )
     return Replayed(messages=found)
 
@@ -63,7 +63,7 @@ async def replay_messages(body: ReplayMany, actor: CurrentActor, now: Now) -> Re
 @permission("inbox.view")
 async def read_message(message_id: UUID, actor: CurrentActor) -> MessageRead:
     """Return one message."""
-    return MessageRead.model_validate(dict(await db.run(actor, lambda tx: inbox.get(tx, message_id))))
+    return MessageRead.model_validate(dict(await db.run(actor, lambda tx: queries.get(tx, message_id))))
 
 
 @router.post("/{message_id}/replay", status_code=202)
@@ -72,7 +72,7 @@ async def replay_message(message_id: UUID, actor: CurrentActor, now: Now) -> Mes
     """Have a message worked off again; what it brought already changes nothing the second time."""
 
     async def work(tx: Tx) -> dict[str, object]:
-        await inbox.replay(tx, message_id, now=now)
-        return dict(await inbox.get(tx, message_id))
+        await dead_letters.replay(tx, message_id, now=now)
+        return dict(await queries.get(tx, message_id))
 
     return MessageRead.model_validate(await db.run(actor, work))

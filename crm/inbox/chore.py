@@ -12,7 +12,7 @@ from crm import db
 from crm.actor import Actor
 from crm.chores import Chore, Clock
 from crm.events.log import Event
-from crm.inbox import connections, health
+from crm.inbox import connections, health, versions
 from crm.inbox import operations as inbox
 from crm.inbox.connections import Connection, Source
 from crm.inbox.operations import Claimed
@@ -78,7 +78,7 @@ class Inbox(Chore):
         try:
             reading = await self._parse(actor, message, body)
             if reading.body is not None:
-                completed = await inbox.seal(tenant_id, message, reading.body)
+                completed = await versions.seal(tenant_id, message.key_id, reading.body)
             await db.run(
                 actor, lambda tx: inbox.settle(tx, message, reading, completed=completed, now=self.clock())
             )  # fmt: skip

@@ -7,11 +7,9 @@ from datetime import datetime, timedelta
 from random import uniform
 from uuid import UUID
 
-import asyncpg
-
-from crm import audit, campaigns, errors, events, ids, phone, vault
+from crm import campaigns, events, ids, phone, vault
 from crm.db import Tx
-from crm.inbox import clicks, health
+from crm.inbox import clicks, health, versions
 from crm.inbox.connections import ASKED, Connection, Source
 from crm.inbox.reading import Reading, Unusable
 from crm.leads import intake
@@ -23,24 +21,6 @@ LEASE = timedelta(seconds=15)
 MOST_ATTEMPTS = 20
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 """Seconds before the second attempt and between late ones; twenty attempts take about half a day."""
-
-
-class UnknownMessage(errors.NotFound):
-    """There is no such message."""
-
-    code = "inbox.not_found"
-
-
-class NotFailed(errors.Conflict):
-    """Only a message that was given up can be mended."""
-
-    code = "inbox.not_failed"
-
-
-class Erased(errors.Conflict):
-    """What the message said was erased."""
-
-    code = "inbox.erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +52,13 @@ async def receive(tx: Tx, connection: Connection, body: bytes, *, now: datetime)
 
 @operation("inbox.receive")
 async def receive_many(
-    tx: Tx, connection_id: UUID, source: Source, bodies: Sequence[bytes], *, now: datetime
+    tx: Tx, connection_id: UUID, source: Source, contents: Sequence[bytes], *, now: datetime
 ) -> list[UUID]:
     """Store several messages of one connection, as `receive` does one; return the ids of those that are new."""
     tenant_id = tx.actor.tenant_id
     sealed = [
-        (ids.new(), vault.blind_index(tenant_id, "inbox", hashlib.sha256(body).hexdigest()), key.id, key.seal(text))
-        for key, body, text in zip(await vault.take(tenant_id, len(bodies)), bodies, map(_as_text, bodies), strict=True)
+        (ids.new(), _fingerprint(tenant_id, body), key.id, key.seal(versions.as_text(body)))
+        for key, body in zip(await vault.take(tenant_id, len(contents)), contents, strict=True)
     ]
     rows = await tx.fetch(
         """insert into crm.inbox_message (tenant_id, id, connection_id, source, body_hash, key_id, sealed,
@@ -98,9 +78,9 @@ async def receive_many(
     return stored
 
 
-def _as_text(body: bytes) -> str:
-    """Return any bytes as text, one character each, which is what can be sealed."""
-    return body.decode("latin-1")
+def _fingerprint(tenant_id: UUID, body: bytes) -> bytes:
+    """Return what a body is recognised by; without our key it says nothing of what is in it."""
+    return vault.blind_index(tenant_id, "inbox", hashlib.sha256(body).hexdigest())
 
 
 async def claim(tx: Tx, *, at_most: int, now: datetime) -> list[Claimed]:
@@ -135,19 +115,7 @@ async def claim(tx: Tx, *, at_most: int, now: datetime) -> list[Claimed]:
 async def bodies(tenant_id: UUID, claimed: Sequence[Claimed]) -> dict[UUID, bytes]:
     """Return the bytes of messages as they came; one whose key was destroyed is not among them."""
     keys = await vault.find(tenant_id, {each.key_id for each in claimed})
-    return {
-        each.id: keys[each.key_id].open(each.sealed).encode("latin-1") for each in claimed if each.key_id in keys
-    }  # fmt: skip
-
-
-async def seal(tenant_id: UUID, message: Claimed, body: bytes) -> bytes | None:
-    """Return another body of a message sealed under its own key; None when that was destroyed."""
-    return await _seal(tenant_id, message.key_id, body)
-
-
-async def _seal(tenant_id: UUID, key_id: UUID, body: bytes) -> bytes | None:
-    keys = await vault.find(tenant_id, [key_id])
-    return keys[key_id].seal(_as_text(body)) if key_id in keys else None
+    return {each.id: versions.as_bytes(keys[each.key_id].open(each.sealed)) for each in claimed if each.key_id in keys}
 
 
 async def _is_still_ours(tx: Tx, message: Claimed) -> bool:
@@ -234,176 +202,9 @@ async def _finish(
     tx: Tx, message: Claimed, status: str, reason: str | None, *, completed: bytes | None, now: datetime
 ) -> None:
     if completed is not None:
-        await _replace_body(tx, message.id, completed, "fetched", now=now)
+        await versions.replace(tx, message.id, completed, "fetched", now=now)
     await tx.execute(
         """update crm.inbox_message set status = $3::text, last_error = $4::text, processed_at = $5::timestamptz
             where tenant_id = $1::uuid and id = $2::uuid""",
         tx.actor.tenant_id, message.id, status, reason, now,
     )  # fmt: skip
-
-
-async def _replace_body(tx: Tx, message_id: UUID, sealed: bytes, because: str, *, now: datetime) -> None:
-    """Put another body in the place of a message's own, which is kept. Its fingerprint stays that of what came."""
-    await tx.execute(
-        """insert into crm.inbox_version (tenant_id, message_id, version_no, key_id, sealed, replaced_because,
-                                          replaced_at, replaced_by)
-           select $1::uuid, $2::uuid, (select count(*) + 1 from crm.inbox_version
-                                        where tenant_id = $1::uuid and message_id = $2::uuid),
-                  key_id, sealed, $3::text, $4::timestamptz, $5::uuid
-             from crm.inbox_message where tenant_id = $1::uuid and id = $2::uuid""",
-        tx.actor.tenant_id, message_id, because, now, tx.actor.user_id,
-    )  # fmt: skip
-    await tx.execute(
-        "update crm.inbox_message set sealed = $3::bytea where tenant_id = $1::uuid and id = $2::uuid",
-        tx.actor.tenant_id, message_id, sealed,
-    )  # fmt: skip
-
-
-@operation("inbox.replay")
-async def replay(tx: Tx, message_id: UUID, *, now: datetime) -> None:
-    """Have a message worked off again from the beginning; what it brought already changes nothing the second time.
-
-    :raises UnknownMessage: when there is none.
-    """
-    row = await _lock(tx, message_id)
-    await _again(tx, [message_id], now)
-    detail = {"was": row["status"]}
-    await events.record(tx, "inbox_message", message_id, "inbox.replayed", detail, at=now)
-    await audit.of_person(tx, "inbox.replayed", "inbox_message", message_id, detail, at=now)
-
-
-@operation("inbox.replay")
-async def replay_failed(
-    tx: Tx, *, reason: str | None = None, connection_id: UUID | None = None, at_most: int = 1000, now: datetime
-) -> int:
-    """Replay messages that were given up by now, oldest first, of one reason or connection if asked; return how many.
-
-    Called again with the same `now` it goes on with the rest, and comes to an end whatever fails again meanwhile.
-    """
-    rows = await tx.fetch(
-        """select id from crm.inbox_message
-            where tenant_id = $1::uuid and status = 'failed' and ($2::text is null or last_error = $2::text)
-              and ($3::uuid is null or connection_id = $3::uuid) and processed_at <= $5::timestamptz
-            order by id limit $4::int for update skip locked""",
-        tx.actor.tenant_id, reason, connection_id, at_most, now,
-    )  # fmt: skip
-    if not rows:
-        tx.unchanged()
-        return 0
-    found = [row["id"] for row in rows]
-    await _again(tx, found, now)
-    detail = {"was": "failed", "reason": reason}
-    await events.record_many(tx, [("inbox_message", each, "inbox.replayed", detail) for each in found], at=now)
-    await audit.of_person(
-        tx, "inbox.replayed", "connection", connection_id, {**detail, "messages": len(found)}, at=now
-    )  # fmt: skip
-    return len(found)
-
-
-@operation("inbox.replay")
-async def resubmit(tx: Tx, message_id: UUID, body: bytes, *, now: datetime) -> None:
-    """Put a mended body in the place of a failed message's own and have it worked off; the earlier body is kept.
-
-    The same message delivered again by its source is still recognised as the one that came first.
-
-    :raises UnknownMessage: when there is none.
-    :raises NotFailed: when it was not given up: it may be being worked off, or has brought its leads.
-    :raises Erased: when what it said was erased.
-    """
-    row = await _lock(tx, message_id)
-    if row["status"] != "failed":
-        raise NotFailed
-    sealed = await _seal(tx.actor.tenant_id, row["key_id"], body)
-    if sealed is None:
-        raise Erased
-    await _replace_body(tx, message_id, sealed, "mended", now=now)
-    await _again(tx, [message_id], now)
-    detail = {"was": row["status"], "mended": True, "reason": row["last_error"]}
-    await events.record(tx, "inbox_message", message_id, "inbox.replayed", detail, at=now)
-    await audit.of_person(tx, "inbox.resubmitted", "inbox_message", message_id, detail, at=now)
-
-
-async def _lock(tx: Tx, message_id: UUID) -> asyncpg.Record:
-    row = await tx.fetchrow(
-        "select status, key_id, last_error from crm.inbox_message"
-        " where tenant_id = $1::uuid and id = $2::uuid for update",
-        tx.actor.tenant_id, message_id,
-    )  # fmt: skip
-    if row is None:
-        raise UnknownMessage
-    return row
-
-
-async def _again(tx: Tx, message_ids: Sequence[UUID], now: datetime) -> None:
-    await tx.execute(
-        """update crm.inbox_message m set status = 'pending', attempts = 0, next_attempt_at = $3::timestamptz,
-                  processed_at = null
-             from unnest($2::uuid[]) as wanted(id)
-            where m.tenant_id = $1::uuid and m.id = wanted.id""",
-        tx.actor.tenant_id, list(message_ids), now,
-    )  # fmt: skip
-
-
-async def content(tx: Tx, message_id: UUID) -> bytes:
-    """Return what a message says now, completed or mended. It holds personal data: whoever calls checks and audits.
-
-    :raises UnknownMessage: when there is none.
-    :raises Erased: when it was erased.
-    """
-    row = await tx.fetchrow(
-        "select key_id, sealed from crm.inbox_message where tenant_id = $1::uuid and id = $2::uuid",
-        tx.actor.tenant_id, message_id,
-    )  # fmt: skip
-    if row is None:
-        raise UnknownMessage
-    keys = await vault.find(tx.actor.tenant_id, [row["key_id"]])
-    if row["key_id"] not in keys:
-        raise Erased
-    return keys[row["key_id"]].open(row["sealed"]).encode("latin-1")
-
-
-SHOWN = """id, connection_id, source, status, attempts, next_attempt_at, last_error, received_at, processed_at"""
-
-
-async def page(
-    tx: Tx,
-    *,
-    status: str | None = None,
-    reason: str | None = None,
-    connection_id: UUID | None = None,
-    after: UUID | None = None,
-    limit: int,
-) -> list[asyncpg.Record]:
-    """Return messages without what they say, latest first, after one in that order; failed ones are dead letters."""
-    return await tx.fetch(
-        f"""select {SHOWN} from crm.inbox_message
-             where tenant_id = $1::uuid and ($2::text is null or status = $2::text)
-               and ($3::text is null or last_error = $3::text) and ($4::uuid is null or connection_id = $4::uuid)
-               and ($5::uuid is null or id < $5::uuid)
-             order by id desc limit $6::int""",
-        tx.actor.tenant_id, status, reason, connection_id, after, limit,
-    )  # fmt: skip
-
-
-async def reasons(tx: Tx) -> list[asyncpg.Record]:
-    """Return why messages were given up, each reason with its source and how many, the most frequent first."""
-    return await tx.fetch(
-        """select last_error as reason, source, count(*)::int as messages, min(received_at) as oldest_received_at
-             from crm.inbox_message where tenant_id = $1::uuid and status = 'failed'
-            group by last_error, source order by count(*) desc, last_error""",
-        tx.actor.tenant_id,
-    )  # fmt: skip
-
-
-async def get(tx: Tx, message_id: UUID) -> asyncpg.Record:
-    """Return a message without what it says.
-
-    :raises UnknownMessage: when there is none.
-    """
-    row = await tx.fetchrow(
-        f"select {SHOWN} from crm.inbox_message where tenant_id = $1::uuid and id = $2::uuid",
-        tx.actor.tenant_id, message_id,
-    )  # fmt: skip
-    if row is None:
-        raise UnknownMessage
-    return row

@@ -12,7 +12,7 @@ from crm import audit, errors, events, ids, vault
 from crm.db import Tx
 from crm.duplicates import candidates
 from crm.duplicates import operations as duplicates
-from crm.inbox import operations as inbox
+from crm.inbox import dead_letters
 from crm.operation import operation
 from crm.review import rows, rules
 from crm.review.rules import Kind
@@ -124,7 +124,7 @@ async def mend(tx: Tx, kind: Kind, item_id: UUID, values: Mapping[str, str], *, 
         await _close_row(tx, item_id, now=now)
     elif kind is Kind.inbox_message:
         row = await _require_failed_message(tx, item_id)
-        await inbox.resubmit(tx, item_id, _mended(await body(tx, row), values), now=now)
+        await dead_letters.resubmit(tx, item_id, _mended(await body(tx, row), values), now=now)
         done = Outcome("replayed")
     else:
         raise NotMendable("two contacts are merged or dismissed")

@@ -8,7 +8,7 @@ import pytest
 from crm import db, ids
 from crm.actor import Actor
 from crm.duplicates import finding
-from crm.inbox import connections
+from crm.inbox import connections, dead_letters
 from crm.inbox import operations as inbox
 from crm.inbox.connections import Source
 from crm.leads import intake
@@ -240,7 +240,7 @@ class TestMessage:
         assert (await admin.post(f"{path}/dismiss", json={"reason": "spam"})).status_code == 409
 
         now = await _now(tenant)
-        await db.run(tenant.system, lambda tx: inbox.replay(tx, failed, now=now))
+        await db.run(tenant.system, lambda tx: dead_letters.replay(tx, failed, now=now))
         async with db.transaction(tenant.system) as tx:
             (claimed,) = await inbox.claim(tx, at_most=1, now=now)
         await db.run(Actor.system(tenant.id), lambda tx: inbox.put_off(tx, claimed, "defect", now=now, for_good=True))

@@ -2,59 +2,14 @@
 
 import asyncio
 import hashlib
-import json
 from datetime import timedelta
 
-import pytest
-
 from crm import db, vault
-from crm.actor import Forbidden
 from crm.inbox import connections
 from crm.inbox import operations as inbox
-from crm.inbox.chore import Inbox
-from crm.inbox.connections import Source
 from crm.inbox.reading import NotNow, Reading, Unusable
 from crm.leads.intake import NewLead
-
-BODY = json.dumps({"lead_id": "1", "phone": "+905321234567"}).encode() + b"\xff\x00"
-
-
-async def receive(tenant, connection, body, now):
-    return await db.run(tenant.system, lambda tx: inbox.receive(tx, connection, body, now=now))
-
-
-async def message(tenant):
-    async with db.transaction(tenant.system) as tx:
-        return dict(await tx.fetchrow("select * from crm.inbox_message"))
-
-
-async def count(tenant, table, where="true"):
-    async with db.transaction(tenant.system) as tx:
-        return await tx.fetchval(f"select count(*)::int from crm.{table} where {where}")
-
-
-async def work(tenant, parser, now, *, turns=1):
-    """Let the chore work as a worker would, with one parser for every source."""
-    chore = Inbox(lambda: now, dict.fromkeys(Source, parser))
-    for _ in range(turns):
-        await chore.work(tenant.id)
-
-
-def gives(*leads):
-    async def parse(body, connection):
-        return Reading(leads)
-
-    return parse
-
-
-def raises(error):
-    async def parse(body, connection):
-        raise error
-
-    return parse
-
-
-LEAD = NewLead(source="google", external_id="1", phone="+90 532 123 45 67")
+from tests.crm.inbox.conftest import BODY, LEAD, count, gives, message, raises, receive, says, work
 
 
 class TestReceive:
@@ -245,126 +200,6 @@ class TestTrouble:
         assert (await message(tenant))["status"] == "done"
 
 
-class TestReplay:
-    async def test_a_failed_message_has_another_chance(self, tenant, google, now):
-        await receive(tenant, google, BODY, now)
-        await work(tenant, raises(Unusable("google.malformed")), now)
-
-        message_id = (await message(tenant))["id"]
-        await db.run(tenant.admin, lambda tx: inbox.replay(tx, message_id, now=now))
-        await work(tenant, gives(LEAD), now)
-
-        assert (await message(tenant))["status"] == "done"
-        assert await count(tenant, "audit_log", "action = 'inbox.replayed'") == 1
-
-    async def test_one_that_is_done_brings_nothing_twice(self, tenant, google, now):
-        await receive(tenant, google, BODY, now)
-        await work(tenant, gives(LEAD), now)
-        message_id = (await message(tenant))["id"]
-
-        await db.run(tenant.admin, lambda tx: inbox.replay(tx, message_id, now=now))
-        await work(tenant, gives(LEAD), now)
-
-        assert await count(tenant, "lead") == 1
-        assert (await message(tenant))["status"] == "done"
-
-    async def test_another_firms_is_not_found(self, tenant, other_tenant, google, now):
-        message_id = await receive(tenant, google, BODY, now)
-
-        with pytest.raises(inbox.UnknownMessage):
-            await db.run(other_tenant.admin, lambda tx: inbox.replay(tx, message_id, now=now))
-
-
-class TestReplayFailed:
-    async def test_replays_those_of_a_reason(self, tenant, google, now):
-        for n in range(4):
-            await receive(tenant, google, str(n).encode(), now)
-        reasons = iter(["google.malformed", "lead.unreachable", "google.malformed", "lead.unreachable"])
-
-        async def parse(body, connection):
-            raise Unusable(next(reasons))
-
-        await work(tenant, parse, now)
-        async with db.transaction(tenant.admin) as tx:
-            why = {row["reason"]: row["messages"] for row in await inbox.reasons(tx)}
-            listed = await inbox.page(tx, status="failed", reason="lead.unreachable", limit=10)
-
-        replayed = await db.run(tenant.admin, lambda tx: inbox.replay_failed(tx, reason="lead.unreachable", now=now))
-
-        assert why == {"google.malformed": 2, "lead.unreachable": 2}
-        assert len(listed) == replayed == 2
-        assert await count(tenant, "inbox_message", "status = 'pending'") == 2
-        assert await count(tenant, "audit_log", "action = 'inbox.replayed'") == 1
-
-    async def test_needs_the_permission(self, tenant, google, now):
-        with pytest.raises(Forbidden):
-            await db.run(tenant.sales_manager, lambda tx: inbox.replay_failed(tx, now=now))
-
-
-class TestResubmit:
-    async def failed(self, tenant, google, now):
-        await receive(tenant, google, BODY, now)
-        await work(tenant, raises(Unusable("lead.unreachable")), now)
-        return (await message(tenant))["id"]
-
-    async def test_works_the_mended_body_off_and_keeps_the_one_before(self, tenant, google, now):
-        message_id = await self.failed(tenant, google, now)
-        seen = []
-
-        async def parse(body, connection):
-            seen.append(body)
-            return Reading([LEAD])
-
-        await db.run(tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"mended \xff", now=now))
-        await work(tenant, parse, now)
-
-        async with db.transaction(tenant.system) as tx:
-            kept = await tx.fetchrow("select * from crm.inbox_version")
-            assert await inbox.content(tx, message_id) == b"mended \xff"
-        keys = await vault.find(tenant.id, [kept["key_id"]])
-        assert seen == [b"mended \xff"]
-        assert (kept["version_no"], kept["replaced_because"], kept["replaced_by"]) == (
-            1,
-            "mended",
-            tenant.admin.user_id,
-        )
-        assert keys[kept["key_id"]].open(kept["sealed"]).encode("latin-1") == BODY
-        assert (await message(tenant))["status"] == "done"
-        assert await count(tenant, "audit_log", "action = 'inbox.resubmitted'") == 1
-
-    async def test_the_original_delivered_again_changes_nothing(self, tenant, google, now):
-        message_id = await self.failed(tenant, google, now)
-        await db.run(tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"mended", now=now))
-
-        assert await receive(tenant, google, BODY, now) is None
-
-    @pytest.mark.parametrize("turn", ["pending", "done"])
-    async def test_refuses_a_message_that_was_not_given_up(self, tenant, google, now, turn):
-        message_id = await receive(tenant, google, BODY, now)
-        if turn == "done":
-            await work(tenant, gives(LEAD), now)
-
-        with pytest.raises(inbox.NotFailed):
-            await db.run(tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"mended", now=now))
-
-        assert await count(tenant, "inbox_version") == 0
-
-    async def test_refuses_one_whose_key_was_destroyed(self, tenant, google, now):
-        message_id = await self.failed(tenant, google, now)
-        await vault.destroy(tenant.id, [(await message(tenant))["key_id"]], now=now)
-
-        with pytest.raises(inbox.Erased):
-            await db.run(tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"mended", now=now))
-
-    async def test_needs_the_permission_and_the_right_firm(self, tenant, other_tenant, google, now):
-        message_id = await self.failed(tenant, google, now)
-
-        with pytest.raises(Forbidden):
-            await db.run(tenant.sales_manager, lambda tx: inbox.resubmit(tx, message_id, b"", now=now))
-        with pytest.raises(inbox.UnknownMessage):
-            await db.run(other_tenant.admin, lambda tx: inbox.resubmit(tx, message_id, b"", now=now))
-
-
 class TestReading:
     async def test_what_was_fetched_takes_the_place_of_what_came(self, tenant, meta, now):
         message_id = await receive(tenant, meta, BODY, now)
@@ -374,8 +209,8 @@ class TestReading:
 
         await work(tenant, parse, now)
 
+        assert await says(tenant, message_id) == b"fetched, and nobody can be reached"
         async with db.transaction(tenant.system) as tx:
-            assert await inbox.content(tx, message_id) == b"fetched, and nobody can be reached"
             assert await tx.fetchval("select replaced_because from crm.inbox_version") == "fetched"
         assert (await message(tenant))["last_error"] == "lead.unreachable"
 

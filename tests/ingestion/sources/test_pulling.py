@@ -11,6 +11,7 @@ from crm.inbox import operations as inbox
 from crm.inbox.chore import Inbox
 from crm.inbox.pulls import CannotPull
 from ingestion.sources import parsers, pulling
+from tests.crm.inbox.conftest import says
 
 FORM = "900800700600500"
 HOUR = timedelta(hours=1)
@@ -328,8 +329,7 @@ class TestCheckpoint:
 
         [reached] = await rows(tenant, "select position from crm.pull_checkpoint")
         [dead] = await rows(tenant, "select id, last_error from crm.inbox_message where status = 'failed'")
-        async with db.transaction(tenant.system) as tx:
-            kept = await inbox.content(tx, dead["id"])
+        kept = await says(tenant, dead["id"])
         assert reached["position"] == now - timedelta(hours=10)
         assert (dead["last_error"], b"No Address" in kept) == ("lead.unreachable", True)
         assert await external_ids(tenant) == {"sub-0", "sub-1"}
