@@ -124,6 +124,23 @@ def compile_sql(
     return PLACEHOLDER.sub(r"$\1", sql)
 
 
+@lru_cache(maxsize=16)
+def compile_cycles_sql(metric: str) -> str:
+    """Return the SELECT for a metric of single lead cycles: `lead`, `lead_cycle`, the metric, `latest_received` (when
+    the cycle began, seconds since 1970). `$1` wants the ids of the leads.
+    """
+    from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
+
+    request = MetricFlowQueryRequest.create(
+        metric_names=[metric, "latest_received"],
+        group_by_names=["lead", "lead_cycle"],
+        where_constraints=["{{ Entity('lead') }} = any('__value_1__'::uuid[])"],
+    )
+    with _one_at_a_time:
+        sql: str = _engine().explain(request).sql_statement.sql
+    return PLACEHOLDER.sub(r"$\1", sql)
+
+
 def _template(condition: Condition) -> str:
     entity, _, name = condition.dimension.rpartition("__")
     column = f"{{{{ Dimension('{entity}__{name}') }}}}"

@@ -230,3 +230,11 @@ async def _as_of(tx: Tx) -> datetime:
     if as_of is None:
         raise NotPublished
     return as_of
+
+
+async def published_at(tx: Tx) -> datetime | None:
+    """Return up to when the published marts hold everything (UTC); None: the pipeline has not run yet."""
+    if await tx.fetchval("select to_regclass('ops.publication') is null"):
+        return None
+    as_of: datetime | None = await tx.fetchval("select as_of from ops.publication")
+    return as_of

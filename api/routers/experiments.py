@@ -20,9 +20,11 @@ from api.schemas.experiments import (
 )
 from crm import db
 from crm.db import Tx
-from crm.experiments import operations, queries, readout
+from crm.experiments import operations, queries
 from crm.experiments.queries import Experiment
+from crm.experiments.readout import Readout
 from crm.experiments.rules import Design, Outcome, Variant
+from kpis import experiments as reading
 
 router = Router(tags=["experiments"])
 
@@ -117,8 +119,8 @@ async def read_out(
 ) -> ReadoutRead:
     """Say what an experiment shows; its bounds hold however often one looks."""
 
-    async def work(tx: Tx) -> readout.Readout:
-        return await readout.read_out(tx, await queries.one(tx, experiment_id), as_of=as_of or now)
+    async def work(tx: Tx) -> Readout:
+        return await reading.read_out(tx, await queries.one(tx, experiment_id), as_of=as_of or now)
 
     return ReadoutRead.model_validate(await db.run(actor, work))
 

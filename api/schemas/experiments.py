@@ -37,10 +37,17 @@ class DesignBody(Body):
 
     hypothesis: Hypothesis
     split: Split = Split.script
-    unit: Unit = Field(Unit.lead, description="Each lead for itself, or a person with all their leads.")
+    unit: Unit = Field(
+        Unit.lead, description="Each lead for itself, or a person with all their leads (by an event, not by a KPI)."
+    )
     metric: Literal["conversion_rate", "event"] = Field("conversion_rate", description="A KPI, or a named event.")
     event: EventBody | None = None
-    window_days: int = Field(90, ge=1, le=LONGEST_WINDOW, description="Days after the exposure that count.")
+    window_days: int = Field(
+        90,
+        ge=1,
+        le=LONGEST_WINDOW,
+        description="Days after the exposure within which the event counts; of a KPI its own, and no others.",
+    )
     alpha: float = Field(
         0.05, ge=0.0001, le=0.5, description="How often, at most, it may show a difference where none is."
     )
@@ -103,7 +110,7 @@ class VariantReading(Read):
     key: str
     share: int
     exposures: int
-    conversions: int = Field(description="Converted so far, final or not.")
+    conversions: int = Field(description="Converted so far, final or not; by a KPI: as it stands now.")
     decided: int = Field(description="Units whose outcome is final: their window is over.")
     decided_conversions: int
     rate: float | None = Field(description="decided_conversions / decided; null: nothing is decided.")
@@ -117,6 +124,7 @@ class ReadoutRead(Read):
     """What an experiment says at an instant."""
 
     as_of: datetime
+    outcomes_as_of: datetime | None = Field(description="Up to when outcomes are known; null: no KPI is published yet.")
     alpha: float = Field(description="The level of each comparison.")
     variants: list[VariantReading]
     ratio_p_value: float | None

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from crm import errors, visibility
 from crm.db import Tx, to_json
+from crm.experiments.counts import Counts, Exposure
 from crm.experiments.rules import Design, Outcome, Split, Status, Unit, Variant
 from crm.leads.rows import LeadNotFound
 from crm.sql import Args
@@ -94,27 +94,21 @@ def _experiment(row: asyncpg.Record) -> Experiment:
 # A unit's leads are itself, or all of a person's. What is looked for hangs on the lead in the log of events.
 COUNTS = """
 with exposed as (
-  select e.position, e.exposed_at + ($5::int + $6::int) * interval '24 hours' <= $3::timestamptz as is_decided,
+  select e.position, e.exposed_at + $5::int * interval '24 hours' <= $3::timestamptz as is_decided,
          exists (
            select from (select e.unit_id as id where $4::text = 'lead'
                         union all
                         select o.id from crm.lead o
                          where $4::text = 'contact' and o.tenant_id = $1::uuid and o.contact_id = e.unit_id) u
              join crm.event_log c on c.tenant_id = $1::uuid and c.aggregate_type = 'lead' and c.aggregate_id = u.id
-            where c.event_type = $7::text and c.payload_json @> $8::jsonb and c.occurred_at <= $3::timestamptz
+            where c.event_type = $6::text and c.payload_json @> $7::jsonb and c.occurred_at <= $3::timestamptz
               and c.occurred_at >= e.exposed_at and c.occurred_at < e.exposed_at + $5::int * interval '24 hours'
-              and not exists (
-                select from crm.event_log z
-                 where $6::int > 0 and z.tenant_id = $1::uuid and z.aggregate_type = 'lead'
-                   and z.aggregate_id = c.aggregate_id and z.event_type = c.event_type and z.id > c.id
-                   and z.occurred_at <= $3::timestamptz
-                   and z.occurred_at <= c.occurred_at + $6::int * interval '24 hours')
          ) as is_converted
     from crm.experiment_exposure e
     join crm.lead l on l.tenant_id = e.tenant_id and l.id = e.lead_id and not l.is_test
    where e.tenant_id = $1::uuid and e.experiment_id = $2::uuid and e.exposed_at <= $3::timestamptz
 )
-select v.position, count(x.position)::int as exposures,
+select count(x.position)::int as exposures,
        count(*) filter (where x.is_decided)::int as decided,
        count(*) filter (where x.is_decided and x.is_converted)::int as decided_conversions,
        count(*) filter (where x.is_converted)::int as conversions
@@ -124,19 +118,29 @@ select v.position, count(x.position)::int as exposures,
 """
 
 
-async def counts(tx: Tx, experiment: Experiment, *, as_of: datetime) -> list[dict[str, Any]]:
-    """Return what became of each variant's units until an instant (UTC), in the variants' order, in one statement.
+async def counts(tx: Tx, experiment: Experiment, *, as_of: datetime) -> list[Counts]:
+    """Return what became of each variant's units by the experiment's event, until an instant (UTC), in one statement.
 
-    `exposures`: units that were exposed. `conversions`: those that have converted so far. `decided`: those whose
-    outcome cannot change any more; `decided_conversions` of them converted. Test leads are left out.
+    Test leads are left out.
     """
     design = experiment.design
-    outcome = design.outcome
+    assert design.event is not None, "what a KPI counts is asked of the KPI"
     rows = await tx.fetch(
-        COUNTS, tx.actor.tenant_id, experiment.id, as_of, design.unit.value, design.window_days, outcome.undone_days,
-        outcome.event_type, to_json(dict(outcome.match)),
+        COUNTS, tx.actor.tenant_id, experiment.id, as_of, design.unit.value, design.window_days,
+        design.event.event_type, to_json(dict(design.event.match)),
     )  # fmt: skip
-    return [dict(row) for row in rows]
+    return [Counts(**row) for row in rows]
+
+
+async def exposures(tx: Tx, experiment: Experiment, *, as_of: datetime) -> list[Exposure]:
+    """Return who was exposed until an instant (UTC), test leads left out."""
+    rows = await tx.fetch(
+        "select e.lead_id, e.position, e.exposed_at from crm.experiment_exposure e"
+        " join crm.lead l on l.tenant_id = e.tenant_id and l.id = e.lead_id and not l.is_test"
+        " where e.tenant_id = $1::uuid and e.experiment_id = $2::uuid and e.exposed_at <= $3::timestamptz",
+        tx.actor.tenant_id, experiment.id, as_of,
+    )  # fmt: skip
+    return [Exposure(**row) for row in rows]
 
 
 async def of_lead(tx: Tx, lead_id: UUID) -> list[asyncpg.Record]:

@@ -1,12 +1,12 @@
 """What an experiment says so far: rates, differences with bounds that hold at every look, and words for them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from crm.db import Tx
-from crm.experiments import queries, statistics
+from crm.experiments import statistics
+from crm.experiments.counts import Counts
 from crm.experiments.queries import Experiment
 from crm.experiments.statistics import Arm, Bounds
 
@@ -65,9 +65,13 @@ class VariantReading:
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """What an experiment says at an instant (UTC). `alpha`: the level of each comparison's bounds."""
+    """What an experiment says at an instant (UTC). `alpha`: the level of each comparison's bounds.
+
+    `outcomes_as_of`: up to when outcomes are known (a KPI's: its last publication); None: none is published yet.
+    """
 
     as_of: datetime
+    outcomes_as_of: datetime | None
     alpha: float
     variants: list[VariantReading]
     ratio_p_value: float | None
@@ -75,24 +79,24 @@ class Readout:
     ratio_sentence: Words
 
 
-async def read_out(tx: Tx, experiment: Experiment, *, as_of: datetime) -> Readout:
-    """Return what an experiment says at an instant; looking as often as one likes does not make it say too much."""
-    return reading(experiment, await queries.counts(tx, experiment, as_of=as_of), as_of=as_of)
+def reading(
+    experiment: Experiment, counts: Sequence[Counts], *, as_of: datetime, outcomes_as_of: datetime | None
+) -> Readout:
+    """Return what the counts of an experiment's variants, in their order, say.
 
-
-def reading(experiment: Experiment, counts: Sequence[Mapping[str, Any]], *, as_of: datetime) -> Readout:
-    """Return what counts (those of `queries.counts`) say."""
+    Looking as often as one likes does not make it say too much.
+    """
     variants = experiment.design.variants
     alpha = experiment.design.alpha / (len(variants) - 1)
-    arms = [Arm(row["decided"], row["decided_conversions"]) for row in counts]
+    arms = [Arm(each.decided, each.decided_conversions) for each in counts]
     readings: list[VariantReading] = []
-    for variant, arm, row in zip(variants, arms, counts, strict=True):
+    for variant, arm, each in zip(variants, arms, counts, strict=True):
         compared = _compare(variants[0].key, variant.key, arms[0], arm, alpha) if readings else (None,) * 4
-        counted = {name: row[name] for name in ("exposures", "conversions", "decided", "decided_conversions")}
+        counted = asdict(each)
         readings.append(VariantReading(variant.key, variant.share, **counted, rate=arm.rate, **_named(compared)))
-    p_value = statistics.sample_ratio([row["exposures"] for row in counts], [each.share for each in variants])
+    p_value = statistics.sample_ratio([each.exposures for each in counts], [each.share for each in variants])
     ratio = "no_units" if p_value is None else "broken" if p_value < statistics.RATIO_ALPHA else "kept"
-    return Readout(as_of, alpha, readings, p_value, ratio, RATIO[ratio])
+    return Readout(as_of, outcomes_as_of, alpha, readings, p_value, ratio, RATIO[ratio])
 
 
 def _named(compared: tuple[Any, ...]) -> dict[str, Any]:

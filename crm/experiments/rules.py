@@ -42,23 +42,17 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What counts as a conversion: an event of a unit's leads whose payload holds `match`, within the window.
-
-    `undone_days`: a status that is left again within so many days of reaching it does not count.
-    """
+    """What counts as a conversion: an event of a unit's leads whose payload holds `match`, within the window."""
 
     event_type: str
     match: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    undone_days: int = 0
 
 
 EVENT = "event"
-"""The metric of an experiment that names its own event."""
-METRICS: dict[str, Outcome] = {
-    "conversion_rate": Outcome("lead.status_changed", MappingProxyType({"to": "won"}), undone_days=14),
-}
-"""KPIs that are a share of units, by what counts towards them, as the KPI counts it. Its window starts at the exposure:
-what came before is no effect of the variant."""
+"""The metric of an experiment that names its own event; its window starts at the exposure."""
+KPIS: Mapping[str, int] = MappingProxyType({"conversion_rate": 90})
+"""KPIs that are a share of lead cycles, each with the days it looks ahead. What a cycle counts is the KPI's own word,
+asked where the KPI is defined: here is no second definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,8 @@ class Variant:
 class Design:
     """What an experiment is to find out, and how. `alpha`: how often, at most, it may see a difference where none is.
 
-    Compared with the control, each of several variants gets its part of alpha (Bonferroni).
+    Compared with the control, each of several variants gets its part of alpha (Bonferroni). `window_days`: days after
+    an exposure within which an event counts, or those that the KPI looks ahead.
     """
 
     hypothesis: str
@@ -86,16 +81,6 @@ class Design:
     event: Outcome | None = None
     window_days: int = 90
     alpha: float = 0.05
-
-    @property
-    def outcome(self) -> Outcome:
-        """What counts as a conversion."""
-        return self.event or METRICS[self.metric]
-
-    @property
-    def decided_after_days(self) -> int:
-        """Days after an exposure after which its outcome cannot change any more."""
-        return self.window_days + self.outcome.undone_days
 
 
 def wrong_with(design: Design) -> dict[str, str]:
@@ -113,8 +98,13 @@ def _wrong_numbers(design: Design) -> Iterator[tuple[str, str]]:
 
 
 def _wrong_metric(design: Design) -> Iterator[tuple[str, str]]:
-    if design.metric != EVENT and design.metric not in METRICS:
-        yield "metric", f"any of {', '.join((*METRICS, EVENT))}"
+    if design.metric in KPIS:
+        if design.window_days != KPIS[design.metric]:
+            yield "window_days", f"{design.metric} looks {KPIS[design.metric]} days ahead; name an event for another"
+        if design.unit is not Unit.lead:
+            yield "unit", f"lead: {design.metric} counts leads; name an event to count people"
+    elif design.metric != EVENT:
+        yield "metric", f"any of {', '.join((*KPIS, EVENT))}"
     if (design.metric == EVENT) != (design.event is not None):
         yield "event", f"with the metric {EVENT}, and only with it"
     if design.event is not None:

@@ -25,7 +25,7 @@ class TestExperiments:
         again = await admin.post("/experiments", json=DESIGN, headers={"Idempotency-Key": "x-1"})
         path = f"/experiments/{made.json()['id']}"
         early = await admin.put(f"/leads/{lead.lead_id}/experiments/opening")
-        redesigned = await admin.put(path, json={**without(DESIGN, "key"), "window_days": 30})
+        redesigned = await admin.put(path, json={**without(DESIGN, "key"), "alpha": 0.01})
         started = await admin.post(f"{path}/start")
         late = await admin.put(path, json=without(DESIGN, "key"))
         got = [await admin.put(f"/leads/{lead.lead_id}/experiments/opening") for _ in range(2)]
@@ -36,12 +36,13 @@ class TestExperiments:
         assert (made.status_code, made.content == again.content) == (201, True)
         assert "@" not in made.json()["hypothesis"]
         assert (early.status_code, early.json()["code"]) == (409, "experiment.not_running")
-        assert (redesigned.json()["window_days"], started.json()["status"]) == (30, "running")
+        assert (redesigned.json()["alpha"], started.json()["status"]) == (0.01, "running")
         assert (late.status_code, late.json()["code"]) == (409, "experiment.not_draft")
         assert got[0].json() == got[1].json()
         assert [(row["key"], row["variant"]) for row in of_lead] == [("opening", got[0].json()["key"])]
         assert sorted(row["exposures"] for row in said["variants"]) == [0, 1]
         assert said["variants"][1]["sentence"].keys() == {"tr", "en"}
+        assert (said["variants"][1]["verdict"], said["outcomes_as_of"]) == ("nothing_decided", None)
         assert stopped.json()["status"] == "stopped"
 
     async def test_name_the_field_at_fault(self, admin: Client) -> None:

@@ -1,0 +1,61 @@
+"""Reading experiments: what a KPI says of the lead cycles that were exposed, or what an event of theirs says."""
+
+import asyncio
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from crm.db import Tx
+from crm.experiments import counts, queries, readout
+from crm.experiments.counts import Counts, Cycle
+from crm.experiments.queries import Experiment
+from crm.experiments.readout import Readout
+from kpis import compiler, query
+
+
+async def read_out(tx: Tx, experiment: Experiment, *, as_of: datetime) -> Readout:
+    """Return what an experiment says at an instant (UTC).
+
+    A KPI's outcomes are those it has published: before the first run of the pipeline nothing is decided. Outcomes that
+    were final at an earlier instant are what they were; `conversions`, which are not, are as the KPI has them now.
+    """
+    if experiment.design.event is not None:
+        found, known = await queries.counts(tx, experiment, as_of=as_of), as_of
+        return readout.reading(experiment, found, as_of=as_of, outcomes_as_of=known)
+    found, published = await _counts(tx, experiment, as_of=as_of)
+    return readout.reading(experiment, found, as_of=as_of, outcomes_as_of=published)
+
+
+async def _counts(tx: Tx, experiment: Experiment, *, as_of: datetime) -> tuple[list[Counts], datetime | None]:
+    design = experiment.design
+    exposed = await queries.exposures(tx, experiment, as_of=as_of)
+    published = await query.published_at(tx)
+    if published is None:
+        cycles, final = [], timedelta()
+    else:
+        cycles = await cycles_of(tx, design.metric, {each.lead_id for each in exposed})
+        final = await final_after(design.metric)
+    known = min(as_of, published or as_of)
+    return counts.tally(
+        exposed, cycles, variants=len(design.variants), final_after=final, known_until=known
+    ), published  # fmt: skip
+
+
+async def final_after(metric: str) -> timedelta:
+    """Return how long after a cycle began a metric cannot change for it any more."""
+    known = await asyncio.to_thread(compiler.definitions)
+    return timedelta(days=known[metric].meta["final_days"])
+
+
+async def cycles_of(tx: Tx, metric: str, leads: Collection[UUID]) -> list[Cycle]:
+    """Return every cycle of some leads with what a metric, which is a share of cycles, says of it alone."""
+    sql = await asyncio.to_thread(compiler.compile_cycles_sql, metric)
+    return [_cycle(row, metric) for row in await tx.fetch(sql, list(leads))]
+
+
+def _cycle(row: asyncpg.Record, metric: str) -> Cycle:
+    """Return a cycle of the answer. A share of one is nothing or all."""
+    began = datetime.fromtimestamp(float(row["latest_received"]), UTC)
+    return Cycle(row["lead"], began, row[metric] == 1)
