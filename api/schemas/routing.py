@@ -119,6 +119,22 @@ class Moved(Read):
     replayed: UUID | None
 
 
+class RulePortion(Read):
+    """How many leads were given by a rule, and would have been."""
+
+    rule: str
+    live: int
+    replayed: int
+
+
+class Flow(Read):
+    """How many leads would have gone from one agent to another; null: to nobody."""
+
+    live: UUID | None
+    replayed: UUID | None
+    leads: int
+
+
 class SimulationRead(Read):
     """What other rules would have done with the leads that came; `changes` names the first hundred."""
 
@@ -127,9 +143,12 @@ class SimulationRead(Read):
     other_agent: int
     given_only_in_history: int
     given_only_in_replay: int
+    given_in_neither: int
     unlike_record: int
     waiting_seconds: BothWaits
     agents: list[Portion]
+    rules: list[RulePortion]
+    flows: list[Flow]
     changes: list[Moved]
 
 

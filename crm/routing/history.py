@@ -10,7 +10,7 @@ from crm import errors
 from crm.db import Tx
 from crm.routing import cascade, facts, sets
 from crm.routing.cascade import Compiled
-from crm.routing.replay import Change, Recorded, Replay
+from crm.routing.replay import Change, Kept, Recorded, Replay
 
 AT_ONCE = 200
 """Runs read at once."""
@@ -34,15 +34,15 @@ select coalesce((select max(no) from crm.routing_run
 
 RUNS = """
 select r.no, r.decided_at, r.rule_set_id, r.facts, r.roster, o.body,
-       (select jsonb_object_agg(d.lead_id, jsonb_build_array(d.user_id, d.reasons -> 0 -> 'draws'))
-          from crm.routing_decision d
-         where d.tenant_id = $1::uuid and d.run_no = r.no and d.user_id is not null
-           and d.decided_at = r.decided_at) as given
+       (select jsonb_object_agg(d.lead_id, jsonb_build_array(d.user_id, d.rule, d.reasons))
+          from crm.routing_decision d where d.tenant_id = $1::uuid and d.run_no = r.no) as decided
   from crm.routing_run r
   join crm.routing_roster o on o.tenant_id = r.tenant_id and o.digest = r.roster
- where r.tenant_id = $1::uuid and r.no >= $2::bigint and r.decided_at < $3::timestamptz
- order by r.no limit $4::int
+ where r.tenant_id = $1::uuid and r.no >= $2::bigint and r.no <= $3::bigint order by r.no limit $4::int
 """
+
+LAST = "select max(no) from crm.routing_run where tenant_id = $1::uuid and decided_at < $2::timestamptz"
+"""The last run of a window. Routers' clocks differ: runs are taken by their order, so that no turn is left out."""
 
 ENDS = """
 select a.lead_id, a.started_at,
@@ -95,7 +95,7 @@ async def find(tx: Tx, wanted: str) -> UUID | None:
 
 
 async def replay(tx: Tx, rule_set_id: UUID | None, *, since: datetime, until: datetime) -> dict[str, Any]:
-    """Replay a window (UTC, `until` excluded) by a rule set, or by the rules of the day (None); see `Replay.result`.
+    """Replay a window (UTC, `until` excluded) by a rule set, or by the rules of the day (None); see `outcome.outcome`.
 
     :raises BadWindow: when the window is none, or too long.
     :raises crm.routing.sets.UnknownRuleSet: when there is no such rule set.
@@ -118,7 +118,7 @@ async def replay(tx: Tx, rule_set_id: UUID | None, *, since: datetime, until: da
         withdrawn.setdefault(row["lead_id"], []).append(row["at"])
     by_id: dict[UUID | None, Compiled] = {None: cascade.NOTHING}
     whole = Replay(by_id, draft, since=since, until=until, ends=ends, changes=changes, withdrawn=withdrawn)
-    async for run in _runs(tx, first, until):
+    async for run in _runs(tx, first, await tx.fetchval(LAST, tenant, until) or 0):
         if run.rule_set_id not in by_id:
             by_id[run.rule_set_id] = await sets.compiled(tx, run.rule_set_id)
         whole.take(run)
@@ -127,9 +127,9 @@ async def replay(tx: Tx, rule_set_id: UUID | None, *, since: datetime, until: da
     return whole.result()
 
 
-async def _runs(tx: Tx, first: int, until: datetime) -> AsyncIterator[Recorded]:
+async def _runs(tx: Tx, first: int, last: int) -> AsyncIterator[Recorded]:
     no = first
-    while rows := await tx.fetch(RUNS, tx.actor.tenant_id, no, until, AT_ONCE):
+    while rows := await tx.fetch(RUNS, tx.actor.tenant_id, no, last, AT_ONCE):
         for row in rows:
             yield _recorded(row)
         no = rows[-1]["no"] + 1
@@ -137,8 +137,11 @@ async def _runs(tx: Tx, first: int, until: datetime) -> AsyncIterator[Recorded]:
 
 def _recorded(row: Any) -> Recorded:
     known, leads, pools = facts.unpack(row["body"], row["facts"])
-    given = {UUID(lead): (UUID(user), draws) for lead, (user, draws) in (row["given"] or {}).items()}
-    return Recorded(row["no"], row["decided_at"], row["rule_set_id"], known, leads, given, pools)
+    decided = {
+        UUID(lead): Kept(UUID(user) if user else None, rule, reasons)
+        for lead, (user, rule, reasons) in row["decided"].items()
+    }
+    return Recorded(row["no"], row["decided_at"], row["rule_set_id"], known, leads, decided, pools)
 
 
 def _change(row: Any) -> Change:
