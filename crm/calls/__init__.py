@@ -1,0 +1,1 @@
+"""Calls: what an exchange tells of them, and what follows from it."""
