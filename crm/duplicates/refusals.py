@@ -48,6 +48,10 @@ select id, channel, purpose, status <> 'granted' as is_denied from crm.consent
  where tenant_id = $1::uuid and contact_id = $2::uuid and source <> '{MERGED}' and not (id::text = any($3::text[]))
  order by recorded_at, id
 """
+WHOSE = """
+select id, contact_id from crm.consent where tenant_id = $1::uuid and id in (select unnest($2::uuid[]))
+ order by recorded_at, id
+"""
 LISTED = """
 select distinct p.kind from crm.contact_point p
   join crm.dnc_entry d on d.tenant_id = p.tenant_id and d.kind = p.kind and d.blind_index = p.blind_index
@@ -112,11 +116,13 @@ async def touched(tx: Tx, merge: Merge, pair: Pair, said: Iterable[Word]) -> set
 
 
 async def part(tx: Tx, merge: Merge, said: Iterable[Word], *, now: datetime) -> None:
-    """Have what was refused since a merge hold for both: nobody knows which of the two said it."""
-    for word in said:
-        if word.is_denied:
-            evidence = {"merge_id": merge.id, "consent_id": word.id}
-            await _say_no(tx, merge.loser_id, word.channel, word.purpose, UNMERGED, evidence, at=now)
+    """Have what was refused since a merge hold for both, once its rows are back: nobody knows which of the two said it,
+    and what was said of a lead went with the lead."""
+    refused = {word.id: word for word in said if word.is_denied}
+    for fact_id, contact_id in await tx.fetch(WHOSE, tx.actor.tenant_id, list(refused)):
+        other_id = merge.winner_id if contact_id == merge.loser_id else merge.loser_id
+        no, evidence = refused[fact_id], {"merge_id": merge.id, "consent_id": fact_id}
+        await _say_no(tx, other_id, no.channel, no.purpose, UNMERGED, evidence, at=now)
 
 
 async def hints(

@@ -9,6 +9,11 @@ from uuid import UUID
 
 from crm.db import Tx
 
+BESIDE = (
+    "exists (select from crm.activity a where a.tenant_id = t.tenant_id and a.id = t.activity_id"
+    " and a.contact_id = $3::uuid)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -18,6 +23,8 @@ class Table:
     key: str = "t.id::text"
     of_leads: bool = True
     """Whether a row may belong to a lead, with which it goes back."""
+    of_activities: bool = False
+    """Whether a row may belong to an activity, with which it goes back."""
 
     @property
     def move(self) -> str:
@@ -31,9 +38,10 @@ class Table:
     def move_back(self) -> str:
         """The statement that moves the rows of these keys ($4) and leads ($5) from one contact ($2) to another ($3)."""
         of_leads = " or t.lead_id = any($5::uuid[])" if self.of_leads else " or $5::uuid[] is null"
+        of_activities = f" or {BESIDE}" if self.of_activities else ""
         return (
             f"update crm.{self.name} t set contact_id = $3::uuid where t.tenant_id = $1::uuid"
-            f" and t.contact_id = $2::uuid and ({self.key} = any($4::text[]){of_leads})"
+            f" and t.contact_id = $2::uuid and ({self.key} = any($4::text[]){of_leads}{of_activities})"
         )
 
     @property
@@ -48,7 +56,7 @@ MOVED = (
     LEADS,  # first: who works on a lead holds its row, and what they write is seen by the statements that follow
     POINTS,
     Table("activity"),
-    Table("attachment"),
+    Table("attachment", of_activities=True),  # after the activities, which are back then
     Table("consent"),
     Table("consent_check"),
 )

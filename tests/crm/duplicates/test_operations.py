@@ -1,6 +1,7 @@
 """Merging two contacts and taking it back: nothing is lost, and undone it is as if it had never been."""
 
 import asyncio
+import io
 import json
 from datetime import timedelta
 
@@ -9,18 +10,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crm import db, ids
+from crm import consent, db, ids
 from crm.actor import Forbidden
+from crm.consent import dnc
 from crm.contacts import operations as contacts
 from crm.contacts import queries
 from crm.contacts.operations import NewContact
 from crm.duplicates import operations
 from crm.duplicates.tables import MOVED, STAY
+from crm.files import operations as files
+from crm.files.operations import Where
+from crm.files.rules import Class
 from crm.leads import intake
 from crm.leads import operations as leads
 from crm.leads.intake import Consent, NewLead
 from crm.leads.rules import Channel, Direction
 from tests.conftest import make_tenant
+from tests.crm.files.conftest import PDF
 
 PHONES = ("0532 123 45 67", "0533 765 43 21", "0541 222 33 44", "0542 987 65 43")
 
@@ -59,7 +65,7 @@ TRACES = ("event_log", "audit_log", "contact_merge", "duplicate_candidate", "req
 """What merging and undoing leave behind by duty; beside the timeline entries and repeated refusals left out below."""
 LEFT_OUT = {
     "activity": "kind not in ('contact.merged', 'contact.unmerged')",
-    "consent": "source <> 'merge'",
+    "consent": "source not in ('merge', 'unmerge')",
 }
 
 
@@ -305,57 +311,122 @@ class TestUndo:
             with pytest.raises(operations.MergeNotFound):
                 await do(other_tenant.admin, operations.undo, nowhere, now=now)
 
+    async def test_what_a_later_merge_repeated_is_nobodys_new_word(self, tenant, now):
+        one = await enquiry(tenant, now, phone=PHONES[0], consents=[Consent("sms", "denied")])
+        other = await enquiry(tenant, now, email="b@b.com")
+        third = await enquiry(tenant, now, email="c@c.com", consents=[Consent("sms", "granted")])
+        first = await do(tenant.admin, operations.merge, one.contact_id, other.contact_id, now=now)
+        later = now + timedelta(hours=1)
+        granted = consent.Statement(
+            consent.Channel.sms, consent.Purpose.marketing, consent.Status.granted, "phone", {"heard": "yes"}
+        )
+        await do(tenant.admin, consent.record, third.contact_id, granted, now=later)
+        second = await do(tenant.admin, operations.merge, one.contact_id, third.contact_id, now=later)
 
-SAID = st.tuples(st.sampled_from(["sms", "email", "call"]), st.sampled_from(["granted", "denied"]))
-PEOPLE = st.lists(
+        await do(tenant.admin, operations.undo, second, now=later)
+        await do(tenant.admin, operations.undo, first, now=later)
+
+        assert (await contact(tenant, one.contact_id))["opted_out"] == ["sms"]
+        assert (await contact(tenant, other.contact_id))["opted_out"] == []
+        assert (await contact(tenant, third.contact_id))["consented"] == ["sms"]
+
+    async def test_an_address_listed_since_shows_on_whose_it_is(self, tenant, now):
+        one, other = await ayse_twice(tenant, now)
+        merge = await do(tenant.admin, operations.merge, one.contact_id, other.contact_id, now=now)
+        await do(tenant.admin, dnc.add, "ayse@example.com", reason="asked", now=now + timedelta(hours=1))
+        assert (await contact(tenant, one.contact_id))["opted_out"] == ["email", "sms"]
+
+        await do(tenant.admin, operations.undo, merge, now=now + timedelta(hours=2))
+
+        winner, loser = await contact(tenant, one.contact_id), await contact(tenant, other.contact_id)
+        assert (winner["consented"], winner["opted_out"]) == (["sms"], [])
+        assert (loser["consented"], loser["opted_out"]) == ([], ["email", "sms"])
+
+    async def test_a_refusal_about_a_lead_that_goes_back_holds_for_both(self, tenant, now):
+        one, other = await ayse_twice(tenant, now)
+        merge = await do(tenant.admin, operations.merge, one.contact_id, other.contact_id, now=now)
+        no = consent.Statement(
+            consent.Channel.call, consent.Purpose.marketing, consent.Status.denied, "phone", lead_id=other.lead_id
+        )
+        await do(tenant.admin, consent.record, one.contact_id, no, now=now + timedelta(hours=1))
+
+        await do(tenant.admin, operations.undo, merge, now=now + timedelta(hours=2))
+
+        said = await rows(tenant, "select contact_id, lead_id from crm.consent where channel = 'call' order by 2")
+        assert [tuple(each) for each in said] == [(other.contact_id, other.lead_id), (one.contact_id, None)]
+        for each in (one, other):
+            assert "call" in (await contact(tenant, each.contact_id))["opted_out"]
+
+    async def test_a_file_hung_since_on_an_entry_goes_back_with_it(self, tenant, now):
+        one, other = await ayse_twice(tenant, now)
+        no = consent.Statement(consent.Channel.call, consent.Purpose.marketing, consent.Status.denied, "phone")
+        await do(tenant.admin, consent.record, other.contact_id, no, now=now)
+        (entry,) = await rows(tenant, "select id from crm.activity where kind = 'contact.consent_denied'")
+        merge = await do(tenant.admin, operations.merge, one.contact_id, other.contact_id, now=now)
+        for activity_id in (entry["id"], None):
+            where = Where(contact_id=one.contact_id, activity_id=activity_id)
+            async with files.putting_away(tenant.admin, io.BytesIO(PDF), "x.pdf", now=now) as stored:
+                await do(tenant.admin, files.attach, stored, where, Class.general, now=now)
+                stored.is_attached = True
+
+        await do(tenant.admin, operations.undo, merge, now=now)
+
+        whose = dict(await rows(tenant, "select activity_id, contact_id from crm.attachment"))
+        assert whose.pop(entry["id"]) == other.contact_id
+        assert list(whose.values()) == [one.contact_id]
+
+
+NO_BY_NOW = {consent.Reason.opted_out, consent.Reason.dnc}
+FACTS = st.lists(
     st.tuples(
-        st.sampled_from(["", "Ayşe", "Ayşe Yılmaz", "Yılmaz Ayşe Nur"]),
-        st.sampled_from(["", *PHONES]),
-        st.sampled_from(["", "a@b.com", "c@d.com"]),
-        st.sampled_from([None, "tr", "en"]),
-        st.lists(SAID, max_size=2),
-    ),
-    min_size=3, max_size=7,
-)  # fmt: skip
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("merge"), st.integers(0, 9), st.integers(0, 9)),
-        st.tuples(st.just("undo"), st.integers(0, 9), st.just(0)),
+        st.sampled_from([0, 1]),
+        st.sampled_from(consent.Channel),
+        st.sampled_from(consent.Purpose),
+        st.sampled_from(consent.Status),
+        st.integers(0, 5),
+        st.booleans(),
     ),
     min_size=1, max_size=8,
 )  # fmt: skip
 
 
-class TestRandomMerges:
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(people=PEOPLE, steps=STEPS, archived=st.integers(0, 9))
-    async def test_all_undone_nothing_has_changed(self, database, now, people, steps, archived):
-        tenant, met = await make_tenant(ids.new().hex), []
-        for hours, (name, phone, email, language, said) in enumerate(people):
-            at, consents = now + timedelta(hours=hours), [Consent(*each) for each in dict(said).items()]
-            stored = await enquiry(
-                tenant, at, name=name, phone=phone, email=email, language=language, consents=consents
-            )
-            met.append(stored.contact_id)
-        people_there = sorted(set(met))
-        await do(tenant.admin, contacts.archive, people_there[archived % len(people_there)], now=now)
-        before, at, done = await dump(database, tenant), now + timedelta(days=1), []
+class TestRefusals:
+    """After a merge the one person is not contacted where either of the two had refused."""
 
-        for what, first, second in steps:
-            at += timedelta(minutes=1)
-            if what == "merge":
-                pair = people_there[first % len(people_there)], people_there[second % len(people_there)]
-                try:
-                    merge = await do(tenant.admin, operations.merge, *pair, now=at)
-                    done += [merge] if merge not in done else []
-                except (operations.SameContact, queries.ContactMerged):
-                    continue
-            elif done:
-                try:
-                    await do(tenant.admin, operations.undo, done[first % len(done)], now=at)
-                except operations.UndoLaterFirst:
-                    continue
-        for merge in reversed(done):
-            await do(tenant.admin, operations.undo, merge, now=at)
+    async def answers(self, tenant, contact_id, at):
+        async with db.transaction(tenant.system) as tx:
+            return {
+                (channel, purpose): await consent.may_contact(tx, contact_id, channel, purpose, at=at)
+                for channel in consent.Channel
+                for purpose in consent.Purpose
+            }
 
-        assert await dump(database, tenant) == before
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(facts=FACTS, listed=st.sampled_from([None, 0, 1]), winner=st.sampled_from([0, 1]))
+    async def test_of_either_survive_both_merging_and_undoing(self, database, now, facts, listed, winner):
+        tenant, at = await make_tenant(ids.new().hex), now + timedelta(days=1)
+        people = [
+            (await enquiry(tenant, now, phone=PHONES[n], email=f"{n}@example.com")).contact_id for n in (0, 1)
+        ]  # fmt: skip
+        for who, channel, purpose, status, hour, lapses in facts:
+            said_at = now + timedelta(hours=hour)
+            said = consent.Statement(
+                channel, purpose, status, "phone", {"heard": "yes"}, valid_from=said_at,
+                valid_until=said_at + timedelta(hours=8) if lapses and status == 'granted' else None,
+            )  # fmt: skip
+            await do(tenant.admin, consent.record, people[who], said, now=at - timedelta(hours=1))
+        if listed is not None:
+            await do(tenant.admin, dnc.add_contact, people[listed], ["phone"], reason="asked", now=at)
+        before = [await self.answers(tenant, each, at) for each in people]
+
+        merge = await do(tenant.admin, operations.merge, people[winner], people[1 - winner], now=at)
+        merged = await self.answers(tenant, people[winner], at)
+        await do(tenant.admin, operations.undo, merge, now=at)
+        after = [await self.answers(tenant, each, at) for each in people]
+
+        for asked, answer in merged.items():
+            if any(each[asked].reason in NO_BY_NOW for each in before):
+                assert answer.reason in NO_BY_NOW, asked
+        assert [{asked: each.reason for asked, each in of.items()} for of in after] == [
+            {asked: each.reason for asked, each in of.items()} for of in before
+        ]
