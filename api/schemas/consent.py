@@ -26,7 +26,9 @@ class ConsentCreate(Body):
     )
     legal_basis: LegalBasis = LegalBasis.consent
     valid_from: Instant | None = Field(None, description="When they said it; now, when not given.")
-    valid_until: Instant | None = Field(None, description="When it lapses; never, when not given.")
+    valid_until: Instant | None = Field(
+        None, description="When a `granted` lapses; never, when not given. A no does not."
+    )
     lead_id: UUID | None = None
 
 

@@ -121,10 +121,31 @@ def opens_at(places: Sequence[Place], at: datetime) -> datetime | None:
 
 
 def _starts(place: Place, at: datetime) -> Iterable[datetime]:
-    """Yield when a place opens (UTC) in the days around and after an instant."""
+    """Yield when a place may open (UTC) in the days around and after an instant."""
     first = at.astimezone(place.zone).date()
     for ahead in range(AHEAD.days + 1):
         day = first + timedelta(days=ahead)
         midnight = datetime(day.year, day.month, day.day, tzinfo=place.zone)
         for window in _windows_of(place, day):
-            yield (midnight + timedelta(minutes=window.start)).astimezone(UTC)
+            starts = midnight + timedelta(minutes=window.start)
+            yield starts.astimezone(UTC)
+            yield starts.replace(fold=1).astimezone(UTC)
+        yield from _clock_changes(midnight)
+
+
+def _clock_changes(midnight: datetime) -> Iterable[datetime]:
+    """Yield when the clock of a zone changes (UTC, to the minute) in the day after a midnight: a place may open then.
+
+    Forward it leaps into a window, back it falls into one that was over.
+    """
+    before, after = midnight.astimezone(UTC), (midnight + timedelta(days=1)).astimezone(UTC)
+    zone, offset = midnight.tzinfo, midnight.utcoffset()
+    if after.astimezone(zone).utcoffset() == offset:
+        return
+    while after - before > timedelta(minutes=1):
+        middle = (before + (after - before) / 2).replace(second=0, microsecond=0)
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    yield after

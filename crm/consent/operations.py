@@ -10,11 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from crm import audit, codes, errors, events, ids, timeline, vault
-from crm.consent import queries, standing
+from crm.consent import facts, last_word, queries
+from crm.consent.facts import Fact
 from crm.consent.queries import UnknownLead
 from crm.consent.rules import Answer, Channel, LegalBasis, Purpose, Status
 from crm.contacts.queries import require_visible
-from crm.db import Tx, to_json
+from crm.db import Tx
 from crm.operation import operation
 from crm.phone import Phone
 
@@ -26,7 +27,7 @@ class EvidenceMissing(errors.Invalid):
 
 
 class BadValidity(errors.Invalid):
-    """A word is valid from when it was said, which has been, until later."""
+    """A word is valid from when it was said, which has been; a yes may lapse later, a no does not."""
 
     code = "consent.validity"
 
@@ -36,7 +37,7 @@ class Statement:
     """What a person said about one channel and purpose, and how we know.
 
     `source` is a code (`phone`, `web_form`, `paper`, `manual` …); `evidence` is kept scrubbed of numbers and addresses.
-    `valid_from` (UTC) is when they said it (None: now), `valid_until` when it lapses (None: never).
+    `valid_from` (UTC) is when they said it (None: now), `valid_until` when a yes lapses (None: never; a no never does).
     """
 
     channel: Channel
@@ -50,18 +51,11 @@ class Statement:
     lead_id: UUID | None = None
 
 
-LAST_YES = """
-select id, status from crm.consent
- where tenant_id = $1::uuid and contact_id = $2::uuid and channel = $3::text and purpose = $4::text
-   and coalesce(valid_from, recorded_at) <= $5::timestamptz
- order by coalesce(valid_from, recorded_at) desc, status = 'granted', recorded_at desc, id desc limit 1
-"""
-
-WRITE = """
-insert into crm.consent (tenant_id, id, contact_id, channel, purpose, status, source, evidence, legal_basis, valid_from,
-                         valid_until, withdraws, lead_id, recorded_by, recorded_at)
-values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::text, $8::jsonb, $9::text, $10::timestamptz,
-        $11::timestamptz, $12::uuid, $13::uuid, $14::uuid, $15::timestamptz)
+LAST = f"""
+select f.id, f.status from crm.consent f
+ where f.tenant_id = $1::uuid and f.contact_id = $2::uuid and f.channel = $3::text and f.purpose = $4::text
+   and {last_word.holds("$5::timestamptz")}
+ order by {last_word.ORDER} limit 1
 """
 
 
@@ -72,21 +66,21 @@ async def record(tx: Tx, contact_id: UUID, statement: Statement, *, now: datetim
     :raises crm.contacts.queries.ContactNotFound: when there is no such contact for the actor.
     :raises UnknownLead: when the lead is not one of theirs.
     :raises EvidenceMissing: when a consent comes without evidence.
-    :raises BadValidity: when it was said in the future, or lapses before it begins.
+    :raises BadValidity: when it was said in the future, lapses before it begins, or is a no that would lapse.
     :raises crm.codes.NotACode: when the source is none.
     """
     _require_sense(statement, now=now)
     await _lock(tx, contact_id, statement.lead_id)
-    fact_id, said_at = ids.new(), statement.valid_from or now
     channel, purpose, status = statement.channel.value, statement.purpose.value, statement.status.value
-    last = await tx.fetchrow(LAST_YES, tx.actor.tenant_id, contact_id, channel, purpose, said_at)
+    said_at = statement.valid_from or now
+    last = await tx.fetchrow(LAST, tx.actor.tenant_id, contact_id, channel, purpose, said_at)
     takes_back = last["id"] if last and last["status"] == Status.granted and status != Status.granted else None
-    await tx.execute(
-        WRITE, tx.actor.tenant_id, fact_id, contact_id, channel, purpose, status, statement.source,
-        to_json(vault.scrub_all(statement.evidence)), statement.legal_basis.value, statement.valid_from,
-        statement.valid_until, takes_back, statement.lead_id, tx.actor.user_id, now,
+    fact = Fact(
+        contact_id, statement.channel, statement.purpose, statement.status, statement.source,
+        vault.scrub_all(statement.evidence), statement.legal_basis, statement.valid_from, statement.valid_until,
+        takes_back, statement.lead_id,
     )  # fmt: skip
-    await standing.refresh(tx, [contact_id], now=now)
+    [fact_id] = await facts.write(tx, [fact], now=now)
     told = {
         "consent_id": fact_id, "channel": channel, "purpose": purpose, "source": statement.source,
         "legal_basis": statement.legal_basis.value, "withdraws": takes_back,
@@ -107,6 +101,8 @@ def _require_sense(statement: Statement, *, now: datetime) -> None:
     said_at = statement.valid_from or now
     if said_at > now:
         raise BadValidity(fields={"valid_from": "lies in the future"})
+    if statement.valid_until is not None and statement.status is not Status.granted:
+        raise BadValidity(fields={"valid_until": "a refusal holds until the person says otherwise"})
     if statement.valid_until is not None and statement.valid_until <= said_at:
         raise BadValidity(fields={"valid_until": "later than valid_from"})
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from crm import audit, errors, events, ids
-from crm.consent import hours
+from crm.consent import hours, places
 from crm.consent.hours import Hours, Window
 from crm.db import Tx, to_json
 from crm.operation import operation
@@ -50,10 +50,10 @@ async def change(
 ) -> UUID:
     """Set a country's hours from a day on and return the id; what held before stays as it was. No windows: never.
 
-    :raises BadHours: when the windows are none, or the day has gone by.
+    :raises BadHours: when the windows are none, or the day has gone by everywhere in the country.
     """
     _check(windows)
-    if valid_from < now.date():
+    if valid_from < _today(country, now):
         raise BadHours(fields={"valid_from": "what held in the past stays as it was"})
     row_id = ids.new()
     stored = [{"days": sorted(each.days), "start": each.start, "end": each.end} for each in windows]
@@ -66,6 +66,11 @@ async def change(
     await events.record(tx, "tenant", tx.actor.tenant_id, "calling_hours.changed", told, at=now)
     await audit.of_person(tx, "calling_hours.change", "tenant", tx.actor.tenant_id, told, at=now)
     return row_id
+
+
+def _today(country: str, now: datetime) -> date:
+    """Return the earliest date it is now in a country; by UTC where its zones are not known."""
+    return min((now.astimezone(places.zone(name)).date() for name in places.zones_of(country)), default=now.date())
 
 
 async def of(tx: Tx, countries: Iterable[str]) -> dict[str, tuple[Hours, ...]]:

@@ -5,7 +5,7 @@ Countries and their zones are the CLDR's (through Babel), numbers and theirs lib
 """
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -31,6 +31,7 @@ def countries_of_mask(masked: str) -> tuple[str, ...]:
     return tuple(region for region in regions if region != "001")
 
 
+@lru_cache(maxsize=4096)
 def of_contact(country: str | None, masked: str | None, number: Phone | None, *, home: str) -> frozenset[Where]:
     """Return everywhere a person may be; `home` is the zone that counts where nothing else is known.
 

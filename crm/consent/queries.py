@@ -13,7 +13,7 @@ import asyncpg
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from crm import errors, paging, tenant_settings
-from crm.consent import hours, own_hours, places, rules
+from crm.consent import hours, last_word, own_hours, places, rules
 from crm.consent.hours import Place
 from crm.consent.rules import ADDRESS, COVERED_BY, HAS_HOURS, Answer, Channel, Facts, Purpose, Said, Status
 from crm.contacts.queries import ContactNotFound
@@ -73,9 +73,8 @@ class UnknownLead(errors.NotFound):
     code = "consent.lead_not_found"
 
 
-# Who counts as having spoken last: by when the person said it, of two words of one instant the no.
 # `offset 0` keeps the look-ups on the person: on young tables the planner takes the whole tenant for as good.
-FACTS = """
+FACTS = f"""
 select c.id, c.country, c.phone_masked, c.erased_at, c.archived_at, t.timezone,
        (case $4::text when 'email' then c.email_masked else c.phone_masked end) is not null as has_address,
        exists (select from (select kind, blind_index from crm.contact_point
@@ -83,27 +82,21 @@ select c.id, c.country, c.phone_masked, c.erased_at, c.archived_at, t.timezone,
                  join crm.dnc_entry d on d.tenant_id = $1::uuid and d.kind = p.kind
                                      and d.blind_index = p.blind_index and d.removed_at is null
                 where p.kind = $4::text) as is_listed,
-       s.id as consent_id, s.status, s.valid_until,
+       s.id as consent_id, s.status,
        (select l.id from (select id, received_at, is_test from crm.lead
                            where tenant_id = $1::uuid and contact_id = c.id offset 0) l
          where not l.is_test and l.received_at > $6::timestamptz - make_interval(days => $7::int)
            and l.received_at <= $6::timestamptz
          order by l.received_at desc, l.id desc limit 1) as lead_id,
-       array(select t.at from (
-               select a.occurred_at as at from crm.activity a
-                where a.tenant_id = $1::uuid and a.contact_id = c.id and a.direction = 'outbound'
-                  and a.kind in ('call', 'message') and a.channel = $3::text
-                  and a.occurred_at > $6::timestamptz - interval '7 days' and a.occurred_at <= $6::timestamptz
-               union all
-               select k.checked_at from crm.consent_check k
-                where k.tenant_id = $1::uuid and k.contact_id = c.id and k.channel = $3::text and k.is_allowed
-                  and k.checked_at > $6::timestamptz - $10::interval and k.checked_at <= $6::timestamptz
-                  and not exists (
-                    select from crm.activity a
-                     where a.tenant_id = $1::uuid and a.contact_id = c.id and a.direction = 'outbound'
-                       and a.kind in ('call', 'message') and a.channel = $3::text
-                       and a.occurred_at >= k.checked_at)) t
-              order by t.at desc limit 100) as attempts,
+       array(select a.occurred_at from crm.activity a
+              where a.tenant_id = $1::uuid and a.contact_id = c.id and a.direction = 'outbound'
+                and a.kind in ('call', 'message') and a.channel = $3::text
+                and a.occurred_at > $6::timestamptz - interval '7 days' and a.occurred_at <= $6::timestamptz
+              order by a.occurred_at desc limit 100) as made,
+       array(select k.checked_at from crm.consent_check k
+              where k.tenant_id = $1::uuid and k.contact_id = c.id and k.channel = $3::text and k.is_allowed
+                and k.checked_at > $6::timestamptz - $10::interval and k.checked_at <= $6::timestamptz
+              order by k.checked_at desc limit 100) as allowed,
        (select max(a.occurred_at + make_interval(hours => o.hours))
           from unnest($8::text[], $9::int[]) as o(outcome, hours)
           join crm.activity a on a.tenant_id = $1::uuid and a.contact_id = c.id and a.outcome = o.outcome
@@ -114,11 +107,10 @@ select c.id, c.country, c.phone_masked, c.erased_at, c.archived_at, t.timezone,
   join crm.contact c on c.tenant_id = $1::uuid and c.id = wanted.id
   join crm.tenant t on t.tenant_id = $1::uuid
   left join lateral (
-    select f.id, f.status, f.valid_until from crm.consent f
+    select f.id, f.status from crm.consent f
      where f.tenant_id = $1::uuid and f.contact_id = c.id and f.channel = $3::text
-       and f.purpose in (select unnest($5::text[])) and coalesce(f.valid_from, f.recorded_at) <= $6::timestamptz
-     order by coalesce(f.valid_from, f.recorded_at) desc, f.status = 'granted', f.recorded_at desc, f.id desc
-     limit 1) s on true
+       and f.purpose in (select unnest($5::text[])) and {last_word.holds("$6::timestamptz")}
+     order by {last_word.ORDER} limit 1) s on true
 """
 
 
@@ -181,11 +173,9 @@ async def _opens(
 
 
 def _facts(row: asyncpg.Record, cap: Cap, opens_at: datetime | None) -> Facts:
-    said = Said(row["consent_id"], Status(row["status"]), row["valid_until"]) if row["consent_id"] else None
-    ends = [
-        rules.capped_until(row["attempts"], cap.per_day, DAY),
-        rules.capped_until(row["attempts"], cap.per_week, WEEK),
-    ]
+    said = Said(row["consent_id"], Status(row["status"])) if row["consent_id"] else None
+    attempts = rules.attempts(row["made"], row["allowed"])
+    ends = [rules.capped_until(attempts, cap.per_day, DAY), rules.capped_until(attempts, cap.per_week, WEEK)]
     return Facts(
         is_erased=row["erased_at"] is not None,
         is_archived=row["archived_at"] is not None,
@@ -213,7 +203,7 @@ async def ledger(tx: Tx, contact_id: UUID) -> list[str]:
         f"select {LEDGER_ITEM} as item from crm.consent f"
         " left join crm.user_account u on u.tenant_id = f.tenant_id and u.id = f.recorded_by"
         " where f.tenant_id = $1::uuid and f.contact_id = $2::uuid"
-        " order by coalesce(f.valid_from, f.recorded_at) desc, f.recorded_at desc, f.id desc",
+        f" order by {last_word.ORDER}",
         tx.actor.tenant_id, contact_id,
     )  # fmt: skip
     return [row["item"] for row in rows]

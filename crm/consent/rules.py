@@ -5,7 +5,8 @@ reason is first is a matter of law, not of taste: who was erased is not looked a
 contacted is not asked for consent, and only who may be contacted at all has hours.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -109,11 +110,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The last word of a person about a channel and purpose. `valid_until` None: until they say otherwise."""
+    """The last word of a person about a channel and purpose, of those that hold; a yes that has lapsed does not."""
 
     consent_id: UUID
     status: Status
-    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def answer(facts: Facts, purpose: Purpose, at: datetime) -> Answer:
         return Answer(Reason.no_address)
     if facts.is_listed:
         return Answer(Reason.dnc)
-    ground = ground_of(facts.said, facts.lead_id, purpose, at)
+    ground = ground_of(facts.said, facts.lead_id, purpose)
     if isinstance(ground, Reason):
         return Answer(ground)
     if facts.opens_at != at:
@@ -171,15 +171,28 @@ def answer(facts: Facts, purpose: Purpose, at: datetime) -> Answer:
     return Answer(evidence=ground)
 
 
-def ground_of(said: Said | None, lead_id: UUID | None, purpose: Purpose, at: datetime) -> Evidence | Reason:
+def ground_of(said: Said | None, lead_id: UUID | None, purpose: Purpose) -> Evidence | Reason:
     """Return what allows a purpose, or why nothing does: `opted_out` for a no, `no_consent` for no word that holds."""
     if said is not None and said.status is not Status.granted:
         return Reason.opted_out
-    if said is not None and (said.valid_until is None or said.valid_until > at):
+    if said is not None:
         return Evidence("consent", said.consent_id)
     if purpose not in NEEDS_CONSENT and lead_id is not None:
         return Evidence("lead", lead_id)
     return Reason.no_consent
+
+
+def attempts(made: Iterable[datetime], allowed: Iterable[datetime]) -> list[datetime]:
+    """Return what counts for the cap, the latest first: contacts made, and contacts allowed that are still to be made.
+
+    Each contact made settles the earliest allowed one before it that nothing settled yet.
+    """
+    contacts = sorted(made)
+    pending = deque(sorted(allowed))
+    for contact in contacts:
+        if pending and pending[0] <= contact:
+            pending.popleft()
+    return sorted([*contacts, *pending], reverse=True)
 
 
 def capped_until(attempts: Sequence[datetime], most: int | None, within: timedelta) -> datetime | None:

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from crm.consent import last_word
 from crm.db import Tx
 
-REFRESH = """
+REFRESH = f"""
 with word as (
-  select distinct on (f.contact_id, f.channel, f.purpose) f.contact_id, f.channel, f.purpose, f.status, f.valid_until
+  select distinct on (f.contact_id, f.channel, f.purpose) f.contact_id, f.channel, f.purpose, f.status
     from unnest($2::uuid[]) as w(id)
    cross join lateral (select * from crm.consent
                         where tenant_id = $1::uuid and contact_id = w.id offset 0) f
-   where coalesce(f.valid_from, f.recorded_at) <= $3::timestamptz
-   order by f.contact_id, f.channel, f.purpose, coalesce(f.valid_from, f.recorded_at) desc, f.status = 'granted',
-            f.recorded_at desc, f.id desc
+   where {last_word.holds("$3::timestamptz")}
+   order by f.contact_id, f.channel, f.purpose, {last_word.ORDER}
 ), refused as (
   select contact_id, channel from word where purpose in ('marketing', 'enquiry') and status <> 'granted'
   union
@@ -35,7 +35,6 @@ update crm.contact c
    set opted_out = array(select r.channel from refused r where r.contact_id = c.id order by 1),
        consented = array(select w.channel from word w
                           where w.contact_id = c.id and w.purpose = 'marketing' and w.status = 'granted'
-                            and (w.valid_until is null or w.valid_until > $3::timestamptz)
                          except select r.channel from refused r where r.contact_id = c.id order by 1),
        updated_at = $3::timestamptz
  where c.tenant_id = $1::uuid and c.id in (select unnest($2::uuid[]))

@@ -6,7 +6,11 @@ from uuid import UUID
 
 import asyncpg
 
-from crm import audit, events, ids, timeline, vault
+from crm import audit, events, timeline, vault
+from crm.consent import facts
+from crm.consent.facts import Fact
+from crm.consent.rules import Channel, Purpose
+from crm.consent.rules import Status as Said
 from crm.db import Tx, to_json
 from crm.leads import lifecycle, operations
 from crm.leads.intake import POSITION, Consent, NewLead, Prepared
@@ -34,14 +38,6 @@ insert into crm.contact_point (tenant_id, id, contact_id, kind, key_id, sealed, 
 select $1::uuid, $2::uuid, $3::uuid, $4::text, $5::uuid, $6::bytea, $7::bytea, $8::text, $9::timestamptz
  where not exists (select from crm.contact_point
                     where tenant_id = $1::uuid and kind = $4::text and blind_index = $7::bytea)
-"""
-
-SAY = """
-update crm.contact
-   set consented = array(select unnest(consented || $3::text[]) except select unnest($4::text[]) order by 1),
-       opted_out = array(select unnest(opted_out || $4::text[]) except select unnest($3::text[]) order by 1),
-       updated_at = $5::timestamptz
- where tenant_id = $1::uuid and id = $2::uuid
 """
 
 
@@ -114,15 +110,9 @@ async def _say(tx: Tx, contact_id: UUID, row: asyncpg.Record, lead: NewLead, *, 
     news: list[Consent] = [each for each in lead.consents if each.channel not in before[each.status]]
     if not news:
         return []
-    await tx.executemany(
-        "insert into crm.consent (tenant_id, id, contact_id, channel, status, source, evidence, recorded_at) values"
-        " ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::jsonb, $8::timestamptz)",
-        [
-            (tx.actor.tenant_id, ids.new(), contact_id, each.channel, each.status, lead.source,
-             to_json(each.shown), now)
-            for each in news
-        ],
-    )  # fmt: skip
-    said = [[each.channel for each in news if each.status == status] for status in ("granted", "denied")]
-    await tx.execute(SAY, tx.actor.tenant_id, contact_id, *said, now)
+    said = [
+        Fact(contact_id, Channel(each.channel), Purpose.marketing, Said(each.status), lead.source, each.shown)
+        for each in news
+    ]
+    await facts.write(tx, said, now=now)
     return [f"consent.{each.channel}" for each in news]

@@ -53,8 +53,10 @@ select $1::uuid, a.id, a.contact_id, a.lead_id, a.kind, a.detail::jsonb, $7::uui
 """
 
 
-async def record_many(tx: Tx, activities: Iterable[tuple[UUID, UUID, str, Mapping[str, Any]]], *, at: datetime) -> None:
-    """Write several activities (lead, contact, kind, detail) of one instant in one statement, in their order."""
+async def record_many(
+    tx: Tx, activities: Iterable[tuple[UUID | None, UUID, str, Mapping[str, Any]]], *, at: datetime
+) -> None:
+    """Write several activities (lead or None, contact, kind, detail) of one instant in one statement, in order."""
     rows = [
         (ids.new(), contact_id, lead_id, kind, to_json(detail)) for lead_id, contact_id, kind, detail in activities
     ]  # fmt: skip

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from crm import clock
+from crm import clock, db
 from tests.conftest import Tenant
 
 NUMBER = "+905321234567"
@@ -90,6 +90,23 @@ class TestContactChecks:
         assert [(each["id"], each["reason"]) for each in denied] == [(made.json()["id"], "no_consent")]
         assert allowed == []
         assert timeline[0]["kind"] == "contact.contact_denied"
+
+    async def test_the_same_key_asks_once(self, admin, contact, tenant):
+        address, body = f"/contacts/{contact}/contact-checks", {"channel": "call", "purpose": "marketing"}
+
+        answers = [await admin.post(address, json=body, headers={"Idempotency-Key": "k1"}) for _ in range(3)]
+        other = await admin.post(address, json={"channel": "sms"}, headers={"Idempotency-Key": "k1"})
+
+        assert [each.json() for each in answers] == [answers[0].json()] * 3
+        assert other.status_code == 409
+        async with db.transaction(tenant.system) as tx:
+            counts = await tx.fetchrow(
+                "select (select count(*) from crm.consent_check) as checks,"
+                " (select count(*) from crm.event_log where event_type = 'contact.contact_denied') as events,"
+                " (select count(*) from crm.activity where kind = 'contact.contact_denied') as shown,"
+                " (select count(*) from crm.audit_log where action = 'consent.check') as audited"
+            )
+        assert tuple(counts) == (1, 1, 1, 1)
 
     async def test_pages_go_on_where_the_one_before_ended(self, admin, contact):
         for _ in range(5):

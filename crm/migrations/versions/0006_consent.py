@@ -24,7 +24,8 @@ alter table crm.consent
   add column recorded_by uuid,
   drop constraint consent_status_check,
   add constraint consent_status_check check (status in ('granted', 'denied', 'withdrawn')),
-  add constraint consent_validity_check check (valid_until > coalesce(valid_from, recorded_at));
+  add constraint consent_validity_check check (valid_until > coalesce(valid_from, recorded_at)),
+  add constraint consent_lapse_check check (valid_until is null or status = 'granted');
 comment on column crm.consent.valid_from is 'When the person said it, where that is known; else when it was recorded.';
 grant select (legal_basis, valid_from, valid_until, withdraws, lead_id, recorded_by) on crm.consent
    to {PIPELINE_ROLE};
@@ -36,6 +37,7 @@ FACTS_BACK = """
 alter table crm.contact drop column erased_at;
 update crm.consent set status = 'denied' where status = 'withdrawn';
 alter table crm.consent
+  drop constraint consent_lapse_check,
   drop constraint consent_validity_check,
   drop constraint consent_status_check,
   add constraint consent_status_check check (status in ('granted', 'denied')),

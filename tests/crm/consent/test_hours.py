@@ -12,6 +12,12 @@ from crm.consent.hours import Hours, Place, Window
 from crm.phone import Phone
 
 ZONES = ("Europe/Istanbul", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
+CHANGES = (
+    ("America/New_York", "2026-03-08"), ("America/New_York", "2026-11-01"), ("Asia/Beirut", "2026-03-29"),
+    ("Asia/Beirut", "2026-10-25"), ("Australia/Lord_Howe", "2026-04-05"), ("Australia/Lord_Howe", "2026-10-04"),
+    ("America/Santiago", "2026-04-05"), ("Europe/Istanbul", "2026-03-29"),
+)  # fmt: skip
+"""Days on which clocks change: at two, at midnight, by half an hour, into the day before; and one without."""
 HALF = timedelta(minutes=30)
 
 
@@ -52,6 +58,23 @@ class TestOpensAt:
         seen = next((step for step in steps_ahead if all(hours.is_open(each, step) for each in where)), None)
         if seen is not None or (found is not None and found < asked + timedelta(days=13)):
             assert found == seen
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        some.sampled_from(CHANGES), some.integers(0, 1439), some.integers(1, 240), some.integers(0, 1500)
+    )  # fmt: skip
+    def test_is_the_first_minute_also_where_the_clock_leaps_or_falls_back(
+        self, change: tuple[str, str], start: int, length: int, before: int
+    ):
+        zone, day = change
+        nightly = Window(frozenset(hours.WEEK), start, min(start + length, 1440))
+        where = Place("", ZoneInfo(zone), (Hours(date.min, (nightly,), holidays=True),))
+        asked = at(f"{day}T12:00", zone) - timedelta(minutes=before)
+
+        found = hours.opens_at([where], asked)
+
+        minutes = (asked + timedelta(minutes=n) for n in range(3 * 1440))
+        assert found == next(minute for minute in minutes if hours.is_open(where, minute))
 
     def test_waits_for_the_last_of_the_zones(self):
         states = [place("US", "America/New_York"), place("US", "Pacific/Honolulu")]

@@ -8,7 +8,7 @@ import pytest
 
 from crm import consent, db, errors, ids, tenant_settings
 from crm.actor import Forbidden
-from crm.consent import Channel, Purpose, Reason, Status
+from crm.consent import Channel, Purpose, Reason, Status, dnc
 from crm.consent.operations import BadValidity, EvidenceMissing, UnknownLead
 from crm.contacts.queries import ContactNotFound
 from tests.crm.consent.conftest import attempt, do, may, rows, said
@@ -58,6 +58,14 @@ class TestRecord:
         assert await hints(tenant, person) == (["call"], [])
         assert (await may(tenant, person, now + HOUR)).is_allowed
 
+    async def test_a_yes_shows_nothing_of_a_number_that_is_listed(self, tenant, make_person, now):
+        person = await make_person()
+        await do(tenant.admin, dnc.add, "0532 123 45 67", reason="asked", now=now)
+
+        await do(tenant.admin, consent.record, person, said(), now=now + HOUR)
+
+        assert await hints(tenant, person) == ([], ["call", "sms", "whatsapp"])
+
     async def test_hides_numbers_in_the_evidence(self, tenant, make_person, now):
         person = await make_person()
         heard = {"said": "call me at +90 532 123 45 67"}
@@ -76,6 +84,8 @@ class TestRecord:
             await do(tenant.admin, consent.record, person, said(valid_from=now + HOUR), now=now)
         with pytest.raises(BadValidity):
             await do(tenant.admin, consent.record, person, said(valid_until=now), now=now)
+        with pytest.raises(BadValidity):
+            await do(tenant.admin, consent.record, person, said(Status.denied, valid_until=now + HOUR), now=now)
         with pytest.raises(UnknownLead):
             await do(tenant.admin, consent.record, person, said(lead_id=ids.new()), now=now)
         assert await rows(tenant, "select 1 from crm.consent") == []
@@ -144,6 +154,18 @@ class TestCheck:
         )
 
         assert sorted(str(found.reason) for _, found in asked) == ["None"] * 2 + ["frequency_cap"] * 6
+
+    async def test_one_that_was_made_frees_no_other_that_was_allowed(self, tenant, make_person, now):
+        person = await make_person(consents=[("sms", "granted")])
+        caps = {"sms": {"per_day": 2}}
+        await do(tenant.admin, tenant_settings.change, "consent.frequency_caps", caps, now=now)
+
+        for _ in range(2):
+            await do(tenant.admin, consent.check, person, Channel.sms, Purpose.marketing, now=now)
+        await attempt(tenant, person, now + timedelta(minutes=1), channel="sms")
+        third = await may(tenant, person, now + timedelta(minutes=2), channel=Channel.sms)
+
+        assert third.reason is Reason.frequency_cap
 
     async def test_what_was_allowed_counts_once_as_attempt_and_not_at_all_when_none_came(
         self, tenant, make_person, now

@@ -70,7 +70,16 @@ class TestMayContact:
 
         assert old_paper.reason is Reason.opted_out
         assert spoken.is_allowed
-        assert (await may(tenant, person, now + DAY + HOUR)).reason is Reason.no_consent
+        lapsed = now + DAY + HOUR
+        assert (await may(tenant, person, lapsed)).reason is Reason.opted_out  # the no before it stands again
+        assert (await may(tenant, person, lapsed, purpose=Purpose.enquiry)).reason is Reason.opted_out
+
+    async def test_a_yes_lapses_at_its_instant(self, tenant, make_person, now):
+        person = await make_person()
+        await do(tenant.admin, consent.record, person, said(valid_until=now + HOUR), now=now)
+
+        assert (await may(tenant, person, now + HOUR - timedelta(microseconds=1))).is_allowed
+        assert (await may(tenant, person, now + HOUR)).reason is Reason.no_consent
 
     async def test_needs_an_address_for_the_channel(self, tenant, make_person, now):
         person = await make_person(phone="", consents=[("call", "granted"), ("email", "granted")])

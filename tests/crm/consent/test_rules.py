@@ -1,6 +1,8 @@
 """The order of reasons, the ground of a contact, and the sliding cap."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from uuid import UUID
 
 import pytest
@@ -81,27 +83,42 @@ class TestGroundOf:
     @pytest.mark.parametrize("purpose", Purpose)
     @pytest.mark.parametrize("status", [Status.denied, Status.withdrawn])
     def test_no_enquiry_outweighs_a_no(self, purpose: Purpose, status: Status):
-        assert rules.ground_of(Said(CONSENT, status), LEAD, purpose, AT) is Reason.opted_out
+        assert rules.ground_of(Said(CONSENT, status), LEAD, purpose) is Reason.opted_out
 
     def test_marketing_needs_consent_whatever_was_asked(self):
-        assert rules.ground_of(None, LEAD, Purpose.marketing, AT) is Reason.no_consent
+        assert rules.ground_of(None, LEAD, Purpose.marketing) is Reason.no_consent
 
     @pytest.mark.parametrize("purpose", [Purpose.enquiry, Purpose.service])
     def test_a_persons_enquiry_allows_answering_it(self, purpose: Purpose):
-        assert rules.ground_of(None, LEAD, purpose, AT) == Evidence("lead", LEAD)
-        assert rules.ground_of(None, None, purpose, AT) is Reason.no_consent
+        assert rules.ground_of(None, LEAD, purpose) == Evidence("lead", LEAD)
+        assert rules.ground_of(None, None, purpose) is Reason.no_consent
 
     def test_a_consent_comes_before_the_enquiry_as_evidence(self):
-        assert rules.ground_of(YES, LEAD, Purpose.enquiry, AT) == Evidence("consent", CONSENT)
+        assert rules.ground_of(YES, LEAD, Purpose.enquiry) == Evidence("consent", CONSENT)
 
-    def test_a_consent_lapses_at_its_instant(self):
-        until = Said(CONSENT, Status.granted, AT)
 
-        assert rules.ground_of(until, None, Purpose.marketing, AT - timedelta(seconds=1)) == Evidence(
-            "consent", CONSENT
+class TestAttempts:
+    @given(some.lists(some.integers(0, 9), max_size=4), some.lists(some.integers(0, 9), max_size=3))
+    def test_counts_as_few_as_the_contacts_made_can_explain(self, made: list[int], allowed: list[int]):
+        def minutes(numbers: Iterable[int]) -> list[datetime]:
+            return [AT + timedelta(minutes=each) for each in numbers]
+
+        found = rules.attempts(minutes(made), minutes(allowed))
+
+        # Every way to say which contact came of which permission: the one that explains the most is right.
+        settled = max(
+            sum(contact >= permission for contact, permission in zip(order, allowed, strict=False))
+            for order in permutations(made + [-1] * len(allowed), len(allowed))
         )
-        assert rules.ground_of(until, None, Purpose.marketing, AT) is Reason.no_consent
-        assert rules.ground_of(until, LEAD, Purpose.enquiry, AT) == Evidence("lead", LEAD)
+        assert len(found) == len(made) + len(allowed) - settled
+        assert found == sorted(found, reverse=True)
+        assert set(minutes(made)) <= set(found) <= set(minutes(made + allowed))
+
+    def test_one_contact_settles_one_permission_and_no_more(self):
+        allowed = [AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2)]
+        contact = AT + timedelta(minutes=3)
+
+        assert rules.attempts([contact], allowed) == [contact, allowed[2], allowed[1]]
 
 
 class TestCappedUntil:
