@@ -366,7 +366,7 @@ class TestLive:
         santral = "from cli.main import main; main()"
         hurried = (
             "import sys; sys.argv = ['santral', 'demo', '--live'];"
-            "from cli.demo import live; live.BY_DAY = live.BY_NIGHT = 0.4; " + santral
+            "from cli.demo import visitors; visitors.BY_DAY = visitors.BY_NIGHT = 0.4; " + santral
         )
         api = ("-m", "api")
         with ExitStack() as stack:
