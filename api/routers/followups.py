@@ -16,6 +16,7 @@ from api.schemas.followups import (
     ProcedurePlan,
     QuoteAnswer,
     QuoteMake,
+    QuoteWithdraw,
     Reopen,
     SaleCancel,
     SaleMake,
@@ -87,6 +88,20 @@ async def answer_quote(lead_id: UUID, quote_id: UUID, body: QuoteAnswer, actor: 
     return await db.run(actor, work)
 
 
+@router.post("/{lead_id}/quotes/{quote_id}/withdraw")
+@permission("quote.edit")
+async def withdraw_quote(
+    lead_id: UUID, quote_id: UUID, body: QuoteWithdraw, actor: CurrentActor, now: Now
+) -> FollowUps:
+    """Take back an open quote."""
+
+    async def work(tx: Tx) -> FollowUps:
+        await quotes.withdraw(tx, lead_id, quote_id, reason=body.reason, now=now)
+        return await lead_detail.follow_ups(tx, lead_id, now=now)
+
+    return await db.run(actor, work)
+
+
 @router.post("/{lead_id}/sale", status_code=201, response_model=LeadDetail)
 @permission("lead.status")
 async def record_sale(
@@ -103,6 +118,7 @@ async def record_sale(
             quote_id=body.quote_id,
             procedure_type=body.procedure_type,
             takes_place_on=body.takes_place_on,
+            note=body.note,
             now=now,
         )
         return await lead_detail.parsed(tx, lead_id, language=language, now=now)

@@ -52,6 +52,12 @@ class QuoteAnswer(Body):
     reason: Code | None = None
 
 
+class QuoteWithdraw(Body):
+    """Why a quote is taken back."""
+
+    reason: Code
+
+
 class SaleMake(Body):
     """What was sold, on which quote (then the amount may be left out), and when the procedure takes place."""
 
@@ -60,6 +66,7 @@ class SaleMake(Body):
     quote_id: UUID | None = None
     procedure_type: Code | None = None
     takes_place_on: Day | None = Field(None, description="A day of the team's zone; check-ins follow it.")
+    note: Note | None = None
 
     @model_validator(mode="after")
     def _has_a_price(self) -> "SaleMake":

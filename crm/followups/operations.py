@@ -76,6 +76,7 @@ async def sell(
     quote_id: UUID | None = None,
     procedure_type: str | None = None,
     takes_place_on: date | None = None,
+    note: str | None = None,
     now: datetime,
 ) -> UUID:
     """Record a sale (`crm.leads.sales.record_sale`) and, where the day of the procedure is known, its check-ins.
@@ -83,7 +84,7 @@ async def sell(
     What was planned before stays where nothing else is said. Raises what `record_sale` and `plan_procedure` raise.
     """
     sale_id = await sales.record_sale(
-        tx, lead_id, money, quote_id=quote_id, procedure_type=procedure_type, now=now
+        tx, lead_id, money, quote_id=quote_id, procedure_type=procedure_type, note=note, now=now
     )  # fmt: skip
     row = await rows.lock(tx, lead_id)
     sold_type = await tx.fetchval(

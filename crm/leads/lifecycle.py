@@ -104,6 +104,8 @@ def _faults(wanted: Lifecycle) -> Iterable[str]:
         yield f"{end} cannot be reached"
     for status in {Status.new, BY_ASSIGNMENT} & wanted.required.keys():
         yield f"{status} can require nothing: nobody is asked when it begins"
+    if Needed.reason in wanted.required.get(Status.won, ()):
+        yield "won cannot require a reason: a sale has none"
     for status in (Status.lost, Status.recycled):
         if Needed.quote in wanted.required.get(status, ()):
             yield f"{status} cannot require a quote"

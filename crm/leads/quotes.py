@@ -183,6 +183,26 @@ async def answer(
     await audit.of_person(tx, f"quote.{said}", "lead", lead_id, {"quote_id": quote_id, "reason": reason}, at=now)
 
 
+@operation("quote.edit")
+async def withdraw(tx: Tx, lead_id: UUID, quote_id: UUID, *, reason: str, now: datetime) -> None:
+    """Take back an open quote, for a reason (a code). Again changes nothing.
+
+    :raises LeadNotFound: when there is no such lead for the actor.
+    :raises QuoteNotFound: when it is not one of this lead.
+    :raises QuoteClosed: when it was answered or superseded.
+    """
+    rows.require_code("reason", reason)
+    row = await rows.lock(tx, lead_id)
+    quote = await _find(tx, row, quote_id)
+    if quote["status"] == QuoteStatus.withdrawn:
+        tx.unchanged()
+        return
+    if quote["status"] != QuoteStatus.open:
+        raise QuoteClosed
+    await _decide(tx, row, quote_id, QuoteStatus.withdrawn, reason, now=now)
+    await audit.of_person(tx, "quote.withdraw", "lead", lead_id, {"quote_id": quote_id, "reason": reason}, at=now)
+
+
 async def of_lead(tx: Tx, lead_id: UUID, *, now: datetime) -> list[asyncpg.Record]:
     """Return the quotes of a lead one sees, the newest first; `is_expired`: open, and over by its own words."""
     return await tx.fetch(

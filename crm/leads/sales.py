@@ -36,6 +36,7 @@ async def record_sale(
     *,
     quote_id: UUID | None = None,
     procedure_type: str | None = None,
+    note: str | None = None,
     now: datetime,
 ) -> UUID:
     """Close a lead as won and record the sale; the money's minor units count in its currency's own exponent.
@@ -45,6 +46,7 @@ async def record_sale(
 
     :raises LeadNotFound: when there is no such lead for the actor.
     :raises BadTransition: when it is won already, or the machine has no way from where it stands.
+    :raises FieldsMissing: when the tenant asks for more.
     :raises crm.leads.quotes.QuoteNotFound: when the quote is not one of this lead.
     :raises crm.leads.quotes.QuoteClosed: when it is no longer to be had, or of an earlier cycle.
     :raises errors.Invalid: when the amount is not positive, or there is none.
@@ -57,9 +59,9 @@ async def record_sale(
         raise errors.Invalid("a sale has a positive amount", fields={"amount": "more than nothing"})
     await procedures.require_known(tx, procedure_type, at=now)
     sold = procedure_type or (quote and quote["procedure_type"])
-    given = {Needed.quote: quote, Needed.procedure_type: sold}
+    given = {Needed.quote: quote, Needed.procedure_type: sold, Needed.note: note}
     await statuses.require_fields(tx, machine, row, Status.won, given, now=now)
-    await statuses.move(tx, row, Status.won, now=now)
+    await statuses.move(tx, row, Status.won, note=note, now=now)
     return await _store(tx, row, price, quote_id, sold, now=now)
 
 

@@ -34,7 +34,8 @@ select q.quote, q.procedure_type or exists (
             and p.cycle_no = $3::int and p.type is not null) as procedure_type
   from (select count(*) > 0 as quote, count(procedure_type) > 0 as procedure_type from crm.quote
          where tenant_id = $1::uuid and lead_id = $2::uuid and cycle_no = $3::int
-           and status in ('open', 'accepted') and (valid_until is null or valid_until > $4::timestamptz)) q
+           and (status = 'accepted'
+                or status = 'open' and (valid_until is null or valid_until > $4::timestamptz))) q
 """
 """What a lead's cycle has of that which a status may ask for."""
 

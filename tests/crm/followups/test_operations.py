@@ -1,19 +1,17 @@
 """Check-ins schedule themselves with the sale, move with the procedure, and go with a cancelled sale."""
 
-import asyncio
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from crm import db, errors, tenant_settings
-from crm.followups import check_ins, operations, queries
+from crm import db, tenant_settings
+from crm.followups import check_ins, operations
 from crm.followups.check_ins import CheckInStatus
 from crm.followups.chore import FollowUps
-from crm.followups.steps import Code
 from crm.leads import operations as leads
 from crm.leads import quotes
 from crm.leads.procedures import UnknownProcedure
-from crm.leads.rules import Channel, Direction, Status
+from crm.leads.rules import Status
 from crm.money import Money
 from tests.crm.leads.test_operations import do, events_of, make_lead, row, rows
 
@@ -190,158 +188,3 @@ class TestCancel:
         await FollowUps(lambda: now).work(tenant.id)
 
         assert await pending(tenant) == DUE
-
-
-class TestClose:
-    async def test_is_kept_with_who_and_when(self, tenant, now):
-        lead = await sold(tenant, now, takes_place_on=DAY)
-        check_in = await one(tenant)
-
-        for _ in range(2):
-            await do(tenant.admin, check_ins.close, check_in, CheckInStatus.done, note="all well", now=now)
-
-        stored = await row(tenant, "select * from crm.check_in where id = $1::uuid", check_in)
-        assert (stored["status"], stored["closed_by"], stored["closed_at"]) == ("done", tenant.admin.user_id, now)
-        done = [detail for kind, detail in await events_of(tenant, lead) if kind == "check_in.done"]
-        assert [(each["check_in_id"], each["day"]) for each in done] == [(str(check_in), 1)]
-        assert (await row(tenant, "select note from crm.activity where kind = 'check_in.done'"))["note"] == "all well"
-
-    async def test_skipping_needs_a_reason_and_ends_it(self, tenant, now):
-        await sold(tenant, now, takes_place_on=DAY)
-        check_in = await one(tenant)
-
-        with pytest.raises(errors.Invalid, match="reason"):
-            await do(tenant.admin, check_ins.close, check_in, CheckInStatus.skipped, now=now)
-        await do(tenant.admin, check_ins.close, check_in, CheckInStatus.skipped, reason="abroad", now=now)
-        with pytest.raises(check_ins.CheckInClosed):
-            await do(tenant.admin, check_ins.close, check_in, CheckInStatus.done, now=now)
-
-    async def test_done_twice_at_once_is_done_once(self, tenant, now):
-        lead = await sold(tenant, now, takes_place_on=DAY)
-        check_in = await one(tenant)
-
-        await asyncio.gather(
-            *(do(tenant.admin, check_ins.close, check_in, CheckInStatus.done, now=now) for _ in range(4))
-        )
-
-        assert [kind for kind, _ in await events_of(tenant, lead)].count("check_in.done") == 1
-
-    async def test_anothers_is_not_found(self, tenant, other_tenant, now):
-        await sold(tenant, now, takes_place_on=DAY)
-        check_in = await one(tenant)
-
-        for stranger in (tenant.sales_agent, other_tenant.admin):
-            with pytest.raises(check_ins.CheckInNotFound):
-                await do(stranger, check_ins.close, check_in, CheckInStatus.done, now=now)
-
-
-class TestReschedule:
-    async def test_another_one_takes_its_place(self, tenant, now):
-        lead = await sold(tenant, now, takes_place_on=DAY)
-        check_in, agreed = await one(tenant), DUE[0] + timedelta(hours=5)
-
-        new = await do(tenant.admin, check_ins.reschedule, check_in, agreed, now=now)
-
-        stored = await row(tenant, "select * from crm.check_in where id = $1::uuid", new)
-        assert (stored["replaces"], stored["due_at"], stored["day"]) == (check_in, agreed, 1)
-        told = [
-            (kind, detail["check_in_id"])
-            for kind, detail in await events_of(tenant, lead)
-            if str(check_in) in (detail.get("check_in_id"), detail.get("replaces"))
-        ]
-        assert told == [
-            ("check_in.scheduled", str(check_in)), ("check_in.cancelled", str(check_in)),
-            ("check_in.scheduled", str(new)),
-        ]  # fmt: skip
-
-    async def test_refuses_the_past_and_what_is_over(self, tenant, now):
-        await sold(tenant, now, takes_place_on=DAY)
-        check_in = await one(tenant)
-
-        with pytest.raises(errors.Invalid, match="coming"):
-            await do(tenant.admin, check_ins.reschedule, check_in, now, now=now)
-        await do(tenant.admin, check_ins.close, check_in, CheckInStatus.done, now=now)
-        with pytest.raises(check_ins.CheckInClosed):
-            await do(tenant.admin, check_ins.reschedule, check_in, now + timedelta(days=1), now=now)
-
-
-class TestPending:
-    async def test_pages_by_when_they_are_due_for_who_sees_them(self, tenant, now):
-        mine, other = await sold(tenant, now, takes_place_on=DAY), await sold(tenant, now, takes_place_on=DAY)
-        await do(tenant.admin, leads.assign, mine, tenant.sales_agent.user_id, reason="manual", now=now)
-        seen, cursor = [], None
-
-        while True:
-            async with db.transaction(tenant.admin) as tx:
-                page = await queries.pending(tx, limit=3, cursor=cursor)
-            seen += page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        async with db.transaction(tenant.sales_agent) as tx:
-            own = await queries.pending(tx, due_to=DUE[2])
-
-        assert (len(seen), len(set(seen))) == (8, 8)
-        assert len(own.items) == 2
-        assert all(str(mine) in item and str(other) not in item for item in own.items)
-
-
-class TestNextSteps:
-    async def steps(self, tenant, lead, now):
-        async with db.transaction(tenant.admin) as tx:
-            return await queries.next_steps(tx, lead, now=now)
-
-    async def test_follow_the_life_of_a_lead(self, tenant, now):
-        lead = await make_lead(tenant, now, phone="0532 123 45 67")
-        assert (await self.steps(tenant, lead, now))[0].code is Code.assign
-        await do(tenant.admin, leads.assign, lead, tenant.admin.user_id, reason="manual", now=now)
-        assert (await self.steps(tenant, lead, now))[0].code is Code.call
-
-        await do(
-            tenant.admin, leads.record_activity, lead, Channel.call, Direction.outbound, "no_answer", now=now
-        )  # fmt: skip
-        (again,) = [step for step in await self.steps(tenant, lead, now) if step.code is Code.call]
-        assert again.due_at == now + timedelta(hours=2)
-        await do(
-            tenant.admin, leads.record_activity, lead, Channel.call, Direction.outbound, "answered", now=now
-        )  # fmt: skip
-        await do(tenant.admin, leads.change_status, lead, Status.qualified, now=now)
-        assert (await self.steps(tenant, lead, now))[0].code is Code.make_quote
-        quote = await do(tenant.admin, quotes.make, lead, PRICE, now=now)
-        await do(tenant.admin, quotes.answer, lead, quote, quotes.Answer.accepted, now=now)
-        assert (await self.steps(tenant, lead, now))[0].code is Code.record_sale
-
-        await do(tenant.admin, operations.sell, lead, None, quote_id=quote, now=now)
-        assert [step.code for step in await self.steps(tenant, lead, now)] == [Code.plan_procedure]
-        await do(
-            tenant.admin, operations.plan_procedure, lead, procedure_type=None, takes_place_on=DAY, now=now
-        )  # fmt: skip
-        assert [step.due_at for step in await self.steps(tenant, lead, now)] == [DUE[0]]
-
-    async def test_who_opted_out_is_not_called(self, tenant, now):
-        lead = await make_lead(tenant, now, phone="0532 123 45 67", consents=[_said("call"), _said("whatsapp")])
-        await do(tenant.admin, leads.assign, lead, tenant.admin.user_id, reason="manual", now=now)
-
-        codes = {step.code for step in await self.steps(tenant, lead, now)}
-
-        assert codes == {Code.email}
-
-    async def test_a_new_cycle_counts_its_own_attempts(self, tenant, now):
-        lead = await make_lead(tenant, now, phone="0532 123 45 67")
-        await do(tenant.admin, leads.assign, lead, tenant.admin.user_id, reason="manual", now=now)
-        for _ in range(6):
-            await do(
-                tenant.admin, leads.record_activity, lead, Channel.call, Direction.outbound, "busy", now=now
-            )  # fmt: skip
-        await do(tenant.admin, leads.change_status, lead, Status.lost, reason="unreachable", now=now)
-
-        later = now + timedelta(days=20)
-        await do(tenant.admin, leads.reopen, lead, reason="came_back", now=later)
-
-        assert {step.reason for step in await self.steps(tenant, lead, later)} == {"not_tried"}
-
-
-def _said(channel):
-    from crm.leads.intake import Consent
-
-    return Consent(channel, "denied")

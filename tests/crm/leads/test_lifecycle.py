@@ -76,6 +76,7 @@ class TestLifecycle:
             ({"follows": {status: ["lost"] for status in OPEN}}, "won cannot be reached"),
             ({"required": {"assigned": ["note"]}}, "can require nothing"),
             ({"required": {"lost": ["quote"]}}, "cannot require a quote"),
+            ({"required": {"won": ["reason"]}}, "a sale has none"),
             ({"follows": {"sold": ["lost"]}}, "Input should be"),
             ({"labels": {"hot": {"tr": "Sıcak", "en": "Hot"}}}, "Input should be"),
             ({"labels": {"won": {"tr": "Satış"}}}, "Field required"),

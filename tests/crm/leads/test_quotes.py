@@ -113,7 +113,44 @@ class TestAnswer:
             await do(tenant.admin, quotes.answer, lead, quote, Answer.accepted, now=now)
 
 
+class TestWithdraw:
+    async def test_takes_back_what_is_open_once_with_its_reason(self, tenant, now):
+        lead = await make_lead(tenant, now)
+        quote = await make(tenant, lead, now)
+
+        for _ in range(2):
+            await do(tenant.admin, quotes.withdraw, lead, quote, reason="wrong_price", now=now)
+
+        assert (await row(tenant, "select reason from crm.quote"))["reason"] == "wrong_price"
+        assert [kind for kind, _ in await events_of(tenant, lead)] == ["quote.made", "quote.withdrawn"]
+        with pytest.raises(quotes.QuoteClosed):
+            await do(tenant.admin, quotes.answer, lead, quote, Answer.accepted, now=now)
+
+    async def test_what_was_answered_stands(self, tenant, now):
+        lead = await make_lead(tenant, now)
+        quote = await make(tenant, lead, now)
+        await do(tenant.admin, quotes.answer, lead, quote, Answer.accepted, now=now)
+
+        with pytest.raises(quotes.QuoteClosed):
+            await do(tenant.admin, quotes.withdraw, lead, quote, reason="wrong_price", now=now)
+
+        assert await statuses(tenant) == ["accepted"]
+
+
 class TestRequired:
+    async def test_one_that_was_accepted_counts_after_its_time(self, tenant, now):
+        await do(
+            tenant.admin, tenant_settings.change, "lead.lifecycle", {"required": {"proposal": ["quote"]}}, now=now
+        )  # fmt: skip
+        lead = await make_lead(tenant, now)
+        quote = await make(tenant, lead, now, valid_until=now + timedelta(days=2))
+        await do(tenant.admin, quotes.answer, lead, quote, Answer.accepted, now=now)
+
+        later = now + timedelta(days=5)
+        await do(tenant.admin, operations.change_status, lead, Status.proposal, now=later)
+
+        assert (await row(tenant, "select status from crm.lead"))["status"] == "proposal"
+
     async def test_a_quote_of_this_cycle_opens_the_way(self, tenant, now):
         await do(
             tenant.admin, tenant_settings.change, "lead.lifecycle", {"required": {"proposal": ["quote"]}}, now=now
@@ -156,6 +193,30 @@ class TestSale:
         assert await statuses(tenant) == ["accepted"]
         kinds = [kind for kind, _ in await events_of(tenant, lead)]
         assert kinds == ["quote.made", "quote.accepted", "lead.status_changed", "lead.sold"]
+
+    async def test_gives_the_note_that_the_firm_asks_for(self, tenant, now):
+        await do(
+            tenant.admin, tenant_settings.change, "lead.lifecycle", {"required": {"won": ["note"]}}, now=now
+        )  # fmt: skip
+        lead = await make_lead(tenant, now)
+
+        with pytest.raises(operations.FieldsMissing):
+            await do(tenant.admin, sales.record_sale, lead, PRICE, now=now)
+        await do(tenant.admin, sales.record_sale, lead, PRICE, note="deposit paid", now=now)
+
+        shown = await row(tenant, "select note from crm.activity where kind = 'lead.status_changed'")
+        assert shown["note"] == "deposit paid"
+
+    async def test_on_an_accepted_quote_it_keeps_its_price_after_its_time(self, tenant, now):
+        lead = await make_lead(tenant, now)
+        quote = await make(tenant, lead, now, valid_until=now + timedelta(days=2))
+        await do(tenant.admin, quotes.answer, lead, quote, Answer.accepted, now=now)
+
+        later = now + timedelta(days=5)
+        await do(tenant.admin, sales.record_sale, lead, None, quote_id=quote, now=later)
+
+        sale = await row(tenant, "select amount_minor, currency, exponent from crm.sale")
+        assert tuple(sale.values()) == (249000, "EUR", 2)
 
     async def test_without_it_withdraws_what_is_open(self, tenant, now):
         lead = await make_lead(tenant, now)
