@@ -87,9 +87,12 @@ async def set_day(body: DaySet, actor: CurrentActor, now: Now) -> Listing[DayRea
 @router.put("/holidays")
 @permission("calendar.manage")
 async def seed_holidays(body: HolidaysSeed, actor: CurrentActor, now: Now) -> HolidaysSeeded:
-    """Take over a country's public holidays of some years: fixed and religious ones, half days where they are known."""
-    days = await db.run(actor, lambda tx: calendars.seed_holidays(tx, body.country, body.years, now=now))
-    return HolidaysSeeded(days=days)
+    """Take over a country's public holidays of some years: fixed and religious ones, half days where they are known.
+
+    The answer names the days whose dates are estimated, as religious holidays are ahead of the published years.
+    """
+    seeded = await db.run(actor, lambda tx: calendars.seed_holidays(tx, body.country, body.years, now=now))
+    return HolidaysSeeded.model_validate(seeded)
 
 
 @router.get("/open")

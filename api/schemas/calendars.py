@@ -104,6 +104,7 @@ class DayRead(Read):
     name: str
     labels: dict[str, str]
     source: str
+    is_estimated: bool = Field(description="A holiday ahead of the years whose dates are published: it may still move.")
     team_id: UUID | None
 
     @classmethod
@@ -127,9 +128,13 @@ class HolidaysSeed(Body):
 
 
 class HolidaysSeeded(Read):
-    """How many days are new."""
+    """How many days are new, and how many are holidays no more since their date was only estimated."""
 
     days: int
+    withdrawn: int
+    estimated: list[date] = Field(
+        description="New days whose dates are not published yet and may move: they are looked at again every month."
+    )
 
 
 class OpenRead(Read):

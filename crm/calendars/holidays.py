@@ -4,6 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holidays import HolidayBase
 
 HALF_DAYS_END = {"TR": 13 * 60}
 """The minute from which a country's half days are closed (Türkiye: Law 2429, from 13:00). Of others none are taken."""
@@ -12,11 +16,15 @@ LANGUAGES = {"tr": {"TR": "tr"}, "en": {"TR": "en_US"}}
 
 @dataclass(frozen=True, slots=True)
 class Holiday:
-    """One public holiday; `closed_from` is a minute of the day, 0 for all of it. Labels by language."""
+    """One public holiday; `closed_from` is a minute of the day, 0 for all of it. Labels by language.
+
+    `is_estimated`: a religious holiday worked out ahead of the dates its authority has published; it may still move.
+    """
 
     day: date
     closed_from: int
     labels: dict[str, str]
+    is_estimated: bool = False
 
 
 @cache
@@ -44,7 +52,18 @@ def _named(country: str, years: Collection[int], category: str, closed_from: int
         )
         for language, codes in LANGUAGES.items()
     }
+    english = by_language["en"]
     return {
-        day: Holiday(day, closed_from, {language: names[day] for language, names in by_language.items()})
-        for day in by_language["en"]
+        day: Holiday(
+            day,
+            closed_from,
+            {language: names[day] for language, names in by_language.items()},
+            is_estimated=_mark_of_estimates(english) in name,
+        )
+        for day, name in english.items()
     }
+
+
+def _mark_of_estimates(names: "HolidayBase") -> str:
+    """Return what the library puts behind the name of a holiday whose date it worked out itself."""
+    return str(names.tr(getattr(names, "estimated_label", "%s (estimated)"))).replace("%s", "").strip()

@@ -5,6 +5,7 @@ calendar's own zone.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Any
@@ -14,12 +15,37 @@ from zoneinfo import available_timezones
 from crm import audit, errors, events, ids
 from crm.calendars import holidays, queries
 from crm.calendars.queries import OWN
-from crm.calendars.rules import Calendar, Day, Hours
+from crm.calendars.rules import USUAL, Calendar, Day, Hours
 from crm.db import Tx, to_json
 from crm.operation import operation
 
 SEEDED_YEARS = (-1, 3)
 """Public holidays a firm knows: from last year to the year after next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said about a date: by the firm itself, or by a country's public holidays."""
+
+    day: date
+    what: Day
+    name: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    source: str = OWN
+    is_estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What taking over holidays changed: days that are new or said anew, days that are holidays no more.
+
+    `estimated`: those of them whose date was worked out ahead of its publication; look at them again before relying
+    on them.
+    """
+
+    days: int = 0
+    withdrawn: int = 0
+    estimated: tuple[date, ...] = ()
 
 
 class BadHours(errors.Invalid):
@@ -90,24 +116,27 @@ async def set_day(tx: Tx, day: date, what: Day, *, team_id: UUID | None = None, 
         check_hours(what.hours)
     calendar = await _owned(tx, team_id, None, now)
     _require_coming(calendar, day, "day", now)
-    if calendar.days.get(day) == what:
+    if await _own_word(tx, day, team_id) == what:
         tx.unchanged()
         return
-    await _insert_days(tx, [(day, what, name, {}, OWN)], team_id=team_id, now=now)
+    await _insert_days(tx, [Said(day, what, name)], team_id=team_id, now=now)
     await _note(tx, "calendar.day_set", {"team_id": team_id, "day": day}, now)
 
 
 @operation("calendar.manage")
-async def seed_holidays(tx: Tx, country: str, years: Collection[int], *, now: datetime) -> int:
-    """Take over a country's public holidays of some years, half days and religious ones too; return how many are new.
+async def seed_holidays(tx: Tx, country: str, years: Collection[int], *, now: datetime) -> Seeded:
+    """Take over a country's public holidays of some years, half days and religious ones too.
 
-    Days that have begun are left out, and so are those known already. What the firm says about a date itself wins.
+    Days that have begun are left out, and so are those known already. A day that was taken over and is no holiday any
+    more, since its date was only estimated, is withdrawn. What the firm says about a date itself wins.
 
     :raises UnknownCountry: when the country's holidays are not known.
     """
     calendar = await queries.of_tenant(tx, now)
     today = now.astimezone(calendar.zone).date()
-    return await _take_over(tx, country, (day for day in _found(country, years) if day.day > today), now=now)
+    coming = [each for each in _found(country, years) if each.day > today]
+    gone = await _no_more(tx, country, {each.day for each in coming}, years, today)
+    return await _take_over(tx, country, coming, gone, now=now)
 
 
 @operation("tenant.create")
@@ -116,7 +145,7 @@ async def begin(tx: Tx, country: str, *, now: datetime) -> None:
     years = range(*(now.year + n for n in SEEDED_YEARS))
     found = holidays.of(country, years) if holidays.knows(country) else []
     await _insert_week(tx, queries.DEFAULT_STORED, begins=date(years[0], 1, 1), now=now)
-    await _take_over(tx, country, found, now=now)
+    await _take_over(tx, country, found, [], now=now)
     await _note(tx, "calendar.hours_set", {"valid_from": date(years[0], 1, 1)}, now)
 
 
@@ -139,24 +168,42 @@ def _found(country: str, years: Collection[int]) -> list[holidays.Holiday]:
     return holidays.of(country, years)
 
 
-async def _take_over(tx: Tx, country: str, found: Iterable[holidays.Holiday], *, now: datetime) -> int:
+async def _take_over(
+    tx: Tx, country: str, found: Iterable[holidays.Holiday], gone: Collection[date], *, now: datetime
+) -> Seeded:
+    """Say what is new of a country's holidays, and that some days are none any more."""
     source = f"holidays:{country}"
     known = {
-        row["day"]: row["closed_from"]
+        row["day"]: (row["closed_from"], row["is_estimated"])
         for row in await tx.fetch(
-            "select day, closed_from from crm.calendar_day where tenant_id = $1::uuid and team_id is null"
-            " and source = $2::text order by created_at, id",
+            "select day, closed_from, is_estimated from crm.calendar_day where tenant_id = $1::uuid"
+            " and team_id is null and source = $2::text order by created_at, id",
             tx.actor.tenant_id, source,
         )
     }  # fmt: skip
-    fresh = [(each.day, Day(closed_from=each.closed_from), "", each.labels, source) for each in found
-             if known.get(each.day) != each.closed_from]  # fmt: skip
-    if not fresh:
+    fresh = [each for each in found if known.get(each.day) != (each.closed_from, each.is_estimated)]
+    if not (fresh or gone):
         tx.unchanged()
-        return 0
-    await _insert_days(tx, fresh, team_id=None, now=now)
-    await _note(tx, "calendar.holidays_seeded", {"country": country, "days": len(fresh)}, now)
-    return len(fresh)
+        return Seeded()
+    said = [Said(each.day, Day(closed_from=each.closed_from), "", each.labels, source, each.is_estimated)
+            for each in fresh]  # fmt: skip
+    withdrawn = [Said(day, USUAL, source=source) for day in gone]
+    await _insert_days(tx, [*said, *withdrawn], team_id=None, now=now)
+    told = {"country": country, "days": len(fresh), "withdrawn": len(gone)}
+    await _note(tx, "calendar.holidays_seeded", told, now)
+    return Seeded(len(fresh), len(gone), tuple(each.day for each in fresh if each.is_estimated))
+
+
+async def _no_more(tx: Tx, country: str, found: Collection[date], years: Collection[int], today: date) -> list[date]:
+    """Return the coming days of some years that a country, and no other one, was said to have off and has not."""
+    rows = await tx.fetch(
+        "select day from (select distinct on (day, source) day, source, kind from crm.calendar_day"
+        " where tenant_id = $1::uuid and team_id is null and source <> 'own' and day > $2::date"
+        " order by day, source, created_at desc, id desc) as last"
+        " where kind = 'closed' group by day having array_agg(source) = array[$3::text] order by day",
+        tx.actor.tenant_id, today, f"holidays:{country}",
+    )  # fmt: skip
+    return [row["day"] for row in rows if row["day"].year in years and row["day"] not in found]
 
 
 async def _owned(tx: Tx, team_id: UUID | None, user_id: UUID | None, now: datetime) -> Calendar:
@@ -179,6 +226,13 @@ def _require_coming(calendar: Calendar, day: date, field: str, now: datetime) ->
         raise PastDate(fields={field: "tomorrow at the earliest"})
 
 
+async def _own_word(tx: Tx, day: date, team_id: UUID | None) -> Day | None:
+    """Return what the firm said itself last about a date, for a team or for all."""
+    rows = await queries.days(tx, team_id, day, day)
+    own = [row for row in rows if row["source"] == OWN and row["team_id"] == team_id]
+    return queries.day_of(own[-1]["kind"], own[-1]["closed_from"], own[-1]["hours"]) if own else None
+
+
 async def _insert_week(
     tx: Tx,
     stored: list[list[int]],
@@ -197,19 +251,17 @@ async def _insert_week(
     )  # fmt: skip
 
 
-async def _insert_days(
-    tx: Tx, days: Iterable[tuple[date, Day, str, dict[str, str], str]], *, team_id: UUID | None, now: datetime
-) -> None:
+async def _insert_days(tx: Tx, said: Iterable[Said], *, team_id: UUID | None, now: datetime) -> None:
     await tx.executemany(
         "insert into crm.calendar_day (tenant_id, id, team_id, day, kind, closed_from, hours, name, labels, source,"
-        " set_by, created_at) values ($1::uuid, $2::uuid, $3::uuid, $4::date, $5::text, $6::int, $7::jsonb, $8::text,"
-        " $9::jsonb, $10::text, $11::uuid, $12::timestamptz)",
+        " is_estimated, set_by, created_at) values ($1::uuid, $2::uuid, $3::uuid, $4::date, $5::text, $6::int,"
+        " $7::jsonb, $8::text, $9::jsonb, $10::text, $11::boolean, $12::uuid, $13::timestamptz)",
         [
             (
-                tx.actor.tenant_id, ids.new(), team_id, day, *_columns(what), name, to_json(labels), source,
-                tx.actor.user_id, now,
+                tx.actor.tenant_id, ids.new(), team_id, each.day, *_columns(each.what), each.name,
+                to_json(each.labels), each.source, each.is_estimated, tx.actor.user_id, now,
             )
-            for day, what, name, labels, source in days
+            for each in said
         ],
     )  # fmt: skip
 

@@ -100,10 +100,11 @@ def _weeks(rows: list[list[Any]], moved: list[tuple[date, str]]) -> tuple[Week, 
 
 def _days(rows: list[list[Any]]) -> dict[date, Day]:
     """Return what holds on each special date: rows come from the widest to the narrowest, earlier before later."""
-    return {date.fromisoformat(row[0]): _day(*row[1:]) for row in rows}
+    return {date.fromisoformat(row[0]): day_of(*row[1:]) for row in rows}
 
 
-def _day(kind: str, closed_from: int | None, hours: list[list[int]] | None) -> Day:
+def day_of(kind: str, closed_from: int | None, hours: list[list[int]] | None) -> Day:
+    """Return a special day as it is stored."""
     if kind == "hours":
         return Day(hours=hours_of(hours or []))
     if kind == "usual":
@@ -119,8 +120,8 @@ def hours_of(stored: list[list[int]]) -> tuple[Hours, ...]:
 async def days(tx: Tx, team_id: UUID | None, since: date, until: date) -> list[asyncpg.Record]:
     """Return what was said about dates (both included) for the firm and a team, in their order; the last one holds."""
     return await tx.fetch(
-        "select day, team_id, kind, closed_from, hours, name, labels, source, created_at from crm.calendar_day"
-        " where tenant_id = $1::uuid and (team_id is null or team_id = $2::uuid)"
+        "select day, team_id, kind, closed_from, hours, name, labels, source, is_estimated, created_at"
+        " from crm.calendar_day where tenant_id = $1::uuid and (team_id is null or team_id = $2::uuid)"
         " and day between $3::date and $4::date"
         " order by day, team_id is not null, source = 'own', created_at, id",
         tx.actor.tenant_id, team_id, since, until,

@@ -58,6 +58,14 @@ class TestDays:
         assert found[f"{year}-10-29"]["labels"] == {"tr": "Cumhuriyet Bayramı", "en": "Republic Day"}
         assert (found[f"{year}-04-23"]["kind"], found[f"{year}-04-23"]["source"]) == ("usual", "own")
 
+    async def test_warn_of_dates_that_are_not_published_yet(self, admin):
+        seeded = (await admin.put("/calendars/holidays", json={"country": "TR", "years": [2040]})).json()
+
+        assert seeded["days"] > len(seeded["estimated"]) > 5
+        params = {"since": "2040-01-01", "until": "2040-12-31"}
+        shown = (await admin.get("/calendars/days", params=params)).json()["items"]
+        assert [day["day"] for day in shown if day["is_estimated"]] == seeded["estimated"]
+
     async def test_refuse_a_country_nobody_knows(self, admin):
         answer = await admin.put("/calendars/holidays", json={"country": "XX", "years": [2027]})
 

@@ -35,6 +35,7 @@ TABLES: dict[str, str] = {
         name text not null default '',
         labels jsonb not null default '{}',
         source text not null,
+        is_estimated boolean not null default false,
         set_by uuid,
         created_at timestamptz not null,
         primary key (tenant_id, id)

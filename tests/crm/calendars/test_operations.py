@@ -7,7 +7,8 @@ import pytest
 
 from crm import db, holidays_ahead
 from crm.actor import Forbidden
-from crm.calendars import operations, queries
+from crm.calendars import holidays, operations, queries
+from crm.calendars.holidays import Holiday
 from crm.calendars.rules import CLOSED, DEFAULT_HOURS, USUAL, Calendar, Day, weekly
 from crm.users import teams
 from tests.conftest import Tenant
@@ -154,7 +155,7 @@ class TestSeedHolidays:
 
         first, again, calendar = await db.run(tenant.admin, work)
 
-        assert (first > 20, again) == (True, 0)
+        assert (first.days > 20, again.days) == (True, 0)
         assert open_hours(calendar, date(2026, 3, 19)) == 4, "the eve of Ramazan Bayramı, from 13:00"
         assert open_hours(calendar, date(2026, 3, 20)) == 0
         assert open_hours(calendar, date(2026, 4, 23)) == 0
@@ -167,6 +168,53 @@ class TestSeedHolidays:
             return await queries.of_team(tx, tenant.team_id, now)
 
         assert open_hours(await db.run(tenant.admin, work), date(2026, 4, 23)) == 1
+
+    async def test_says_which_days_are_ahead_of_the_published_years(self, tenant, now):
+        seeded = await db.run(tenant.admin, lambda tx: operations.seed_holidays(tx, "TR", [2032, 2033], now=now))
+
+        bayram = [date(2033, 1, 1 + n) for n in range(4)] + [date(2033, 3, 10 + n) for n in range(5)]
+        # New Year's Day is the eve of the feast, and closed for certain.
+        assert [day for day in seeded.estimated if day.month < 12] == bayram[1:]
+        calendar = await of_team(tenant, now)
+        assert open_hours(calendar, date(2033, 1, 3)) == 0
+
+    async def test_a_day_that_was_estimated_moves_when_its_date_is_published(self, tenant, now, monkeypatch):
+        feast, moved, sure = date(2026, 5, 12), date(2026, 5, 13), date(2026, 5, 19)
+        own = date(2026, 5, 14)
+
+        def published(*days, is_estimated=False):
+            found = [Holiday(day, 0, {}, is_estimated) for day in days] + [Holiday(sure, 0, {})]
+            monkeypatch.setattr(holidays, "of", lambda country, years: found)
+
+        async def seed():
+            return await db.run(tenant.admin, lambda tx: operations.seed_holidays(tx, "TR", [2026], now=now))
+
+        published(feast, own, is_estimated=True)
+        first = await seed()
+        await db.run(tenant.admin, lambda tx: operations.set_day(tx, own, CLOSED, now=now))
+        published(moved)
+        second, third = await seed(), await seed()
+
+        calendar = await of_team(tenant, now)
+        assert (first.days, first.estimated) == (3, (feast, own))
+        assert (second.days, second.withdrawn, second.estimated) == (1, 2, ())
+        assert third == operations.Seeded()
+        assert [open_hours(calendar, day) for day in (feast, moved, sure, own)] == [9, 0, 0, 0]
+
+    async def test_what_another_country_has_off_stays_off(self, tenant, now, monkeypatch):
+        day = date(2026, 5, 12)
+        monkeypatch.setattr(holidays, "of", lambda country, years: [Holiday(day, 0, {})])
+
+        async def work(tx):
+            for country in ("TR", "DE"):
+                await operations.seed_holidays(tx, country, [2026], now=now)
+            monkeypatch.setattr(holidays, "of", lambda country, years: [])
+            first = await operations.seed_holidays(tx, "TR", [2026], now=now)
+            return first, await queries.of_team(tx, tenant.team_id, now)
+
+        seeded, calendar = await db.run(tenant.admin, work)
+
+        assert (seeded.withdrawn, open_hours(calendar, day)) == (0, 0)
 
     async def test_refuses_a_country_nobody_knows(self, tenant, now):
         with pytest.raises(operations.UnknownCountry):
