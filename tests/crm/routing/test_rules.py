@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from uuid import UUID
 
 import pytest
@@ -167,6 +168,73 @@ class TestTargets:
         decision = decide(found, floor(Person(A), seats=seats), lead())
 
         assert (decision.user_id, decision.team_id, counts(decision)) == (A, TEAM, {"able": 1})
+
+
+@st.composite
+def percentages(draw, most=6):
+    """Return whole percentages that make 100."""
+    cuts = sorted(draw(st.sets(st.integers(1, 99), max_size=most - 1)))
+    return [right - left for left, right in zip([0, *cuts], [*cuts, 100], strict=True)]
+
+
+class TestShares:
+    @given(percentages(), st.integers(1, 250))
+    def test_a_pool_is_never_a_lead_away_from_its_percentages(self, percents, arrived):
+        users = [UUID(int=n) for n in range(1, len(percents) + 1)]
+        shares = [{"user_id": str(user), "percent": each} for user, each in zip(users, percents, strict=True)]
+        found = compiled(default={"target": {"kind": "pool", "shares": shares}})
+        on = floor(*map(Person, users), seats=[Seat(TEAM, user, 1, 1000) for user in users])
+
+        got = Counter()
+        for n, each in enumerate(rules.decide_all(found, on, map(lead, range(arrived)), NOW), start=1):
+            got[each.user_id] += 1
+            assert all(
+                abs(got[user] - Fraction(n * percent, 100)) <= 1 for user, percent in zip(users, percents, strict=True)
+            )
+
+    @given(percentages(4), st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=4, max_size=4))
+    def test_a_pool_of_teams_is_fair_between_teams_and_inside_each(self, percents, weights):
+        teams = [UUID(int=200 + n) for n in range(len(percents))]
+        seats = [
+            Seat(team, UUID(int=1000 * n + place + 1), weight, 1000)
+            for n, team in enumerate(teams)
+            for place, weight in enumerate(weights[n])
+        ]
+        shares = [{"team_id": str(team), "percent": each} for team, each in zip(teams, percents, strict=True)]
+        found = compiled(default={"target": {"kind": "pool", "shares": shares}})
+        on = floor(*(Person(seat.user_id) for seat in seats), seats=seats)
+
+        done = rules.decide_all(found, on, map(lead, range(130)), NOW)
+
+        of_team, got = Counter(each.team_id for each in done), Counter(each.user_id for each in done)
+        for team, percent in zip(teams, percents, strict=True):
+            inside = [seat for seat in seats if seat.team_id == team]
+            assert abs(of_team[team] - Fraction(130 * percent, 100)) <= 1
+            for seat in inside:
+                share = Fraction(of_team[team] * seat.weight, sum(other.weight for other in inside))
+                assert abs(got[seat.user_id] - share) <= 1
+
+    @given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.data())
+    def test_skills_only_ever_relax_and_each_ring_at_its_minute(self, levels, data):
+        minutes = sorted(data.draw(st.sets(st.integers(1, 300), max_size=4)))
+        asks = sorted(data.draw(st.lists(st.integers(1, 5), min_size=len(minutes) + 1, max_size=len(minutes) + 1)))[
+            ::-1
+        ]
+        rings = [
+            {"after_minutes": after, "require": {"implant": level}}
+            for after, level in zip(minutes, asks[1:], strict=True)
+        ]
+        found = compiled(default={"target": {"kind": "skills", "require": {"implant": asks[0]}, "relax": rings}})
+        people = [Person(UUID(int=n + 1), skills={"implant": level}) for n, level in enumerate(levels)]
+
+        for waited in sorted({0, *minutes, *(after - 1 for after in minutes), 400}):
+            decision = decide(found, floor(*people), lead(), NOW + waited * MINUTE)
+
+            asked = asks[sum(after <= waited for after in minutes)]
+            able = {person.user_id for person in people if person.skills["implant"] >= asked}
+            later = [NOW + after * MINUTE for after in minutes if after > waited]
+            assert counts(decision).get("able", 0) == len(able)
+            assert (decision.user_id in able) if able else (decision.next_at == min(later, default=None))
 
 
 class TestReasonsAgainst:

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from fractions import Fraction
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm import ids
 from crm.routing import turns
 
 WEIGHTS = st.lists(st.integers(1, 60), min_size=1, max_size=12)
@@ -62,8 +63,8 @@ class TestTake:
 
         assert credits[2] == before
 
-    def test_no_place_is_favoured_in_ties(self):
-        holders = [uuid4() for _ in range(5)]
+    def test_who_came_first_is_not_favoured_in_ties(self):
+        holders = [ids.new() for _ in range(5)]  # ids sort by when people were hired
         lots = turns.lots_of(holders)
         first = Counter(turns.take(f"pool {n}", 0, [1] * 5, [0] * 5, range(5), lots)[0] for n in range(4000))
 
