@@ -90,6 +90,7 @@ class TestDetail:
         assert first_response.due_at is None or first_response.due_at > clock.utc_now()
         step = next(step for step in told.next_steps if step.code == "call")
         assert (step.label, step.reason) == ("Call", "not_tried")
+        assert step.because == f"Nobody has tried for {step.figures['minutes']} minutes"
         assert step.due_at is not None
 
     async def test_a_change_of_status_answers_with_the_same(self, admin):
@@ -130,6 +131,23 @@ class TestFollowUps:
         due = [timer.due_at for timer in detail.timers if timer.kind == "check_in" and timer.state == "running"]
         assert due == [each.due_at for each in told.check_ins]
         assert [(step.code, step.due_at) for step in detail.next_steps] == [("check_in", due[0])]
+
+    async def test_prices_are_exact_and_quotes_taken_back(self, admin):
+        lead = await store(admin, **AYSE)
+
+        unreal = [
+            await admin.post(f"/leads/{lead}/quotes", json={"amount": amount, "currency": currency})
+            for amount, currency in (("10.005", "EUR"), ("0.5", "JPY"), ("10", "ABC"), ("-1", "EUR"))
+        ]
+        quote = await offer(admin, lead, amount="12.345", currency="KWD")
+        taken_back = await admin.post(f"/leads/{lead}/quotes/{quote}/withdraw", json={"reason": "wrong_price"})
+
+        assert [answer.status_code for answer in unreal] == [422] * 4
+        assert [sorted(answer.json()["field_errors"]) for answer in unreal] == [
+            ["amount"], ["amount"], ["currency"], ["amount"],
+        ]  # fmt: skip
+        (told,) = FollowUps.model_validate_json(taken_back.text).quotes
+        assert (told.status, told.reason, str(told.amount), told.exponent) == ("withdrawn", "wrong_price", "12.345", 3)
 
     async def test_check_ins_are_listed_done_skipped_and_moved(self, admin):
         lead = await store(admin, **AYSE)
