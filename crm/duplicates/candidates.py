@@ -95,7 +95,8 @@ async def propose(tx: Tx, pairs: Collection[Pair], *, source: str, now: datetime
 SETTLE = """
 update crm.duplicate_candidate set status = 'merged', merge_id = $4::uuid, decided_by = $5::uuid,
        decided_at = $6::timestamptz, dismissal_reason = null, updated_at = $6::timestamptz
- where tenant_id = $1::uuid and first_id = least($2::uuid, $3::uuid) and second_id = greatest($2::uuid, $3::uuid)
+ where tenant_id = $1::uuid
+   and (first_id = least($2::uuid, $3::uuid) and second_id = greatest($2::uuid, $3::uuid) or id = $7::uuid)
 """
 UNSETTLE = """
 update crm.duplicate_candidate set status = 'dismissed', dismissal_reason = $3::text, merge_id = null,
@@ -104,9 +105,11 @@ update crm.duplicate_candidate set status = 'dismissed', dismissal_reason = $3::
 """
 
 
-async def settle(tx: Tx, one: UUID, other: UUID, merge_id: UUID, *, now: datetime) -> None:
-    """Note that two contacts were merged."""
-    await tx.execute(SETTLE, tx.actor.tenant_id, one, other, merge_id, tx.actor.user_id, now)
+async def settle(
+    tx: Tx, one: UUID, other: UUID, merge_id: UUID, *, candidate_id: UUID | None = None, now: datetime
+) -> None:
+    """Note that two contacts were merged; `candidate_id`: by whose word, where it names others that are these now."""
+    await tx.execute(SETTLE, tx.actor.tenant_id, one, other, merge_id, tx.actor.user_id, now, candidate_id)
 
 
 async def unsettle(tx: Tx, merge_id: UUID, *, now: datetime) -> None:
@@ -114,50 +117,69 @@ async def unsettle(tx: Tx, merge_id: UUID, *, now: datetime) -> None:
     await tx.execute(UNSETTLE, tx.actor.tenant_id, merge_id, UNMERGED, tx.actor.user_id, now)
 
 
-def visible(tx: Tx, args: Args, *, candidate: str = "d", merged: bool = False) -> str:
-    """Return the condition that the actor sees both contacts of a candidate.
+NOW = """
+cross join lateral (
+  with recursive chain as (
+    select c.id, c.merged_into from crm.contact c where c.tenant_id = d.tenant_id and c.id = d.{side}_id
+    union all
+    select c.id, c.merged_into from chain join crm.contact c on c.tenant_id = d.tenant_id and c.id = chain.merged_into
+  )
+  select id from chain where merged_into is null) {side}
+"""
+SIDES = "".join(NOW.format(side=side) for side in ("first", "second"))
+"""Joins that give each side of a candidate `d` as the contact that it is now: one that was merged is the one it was
+merged into, so that what is known of a pair outlives a merge of either, and comes apart with it."""
+# Of two candidates that come to the same pair, the one that says no more is left out.
+IS_NEWS = """
+not exists (select from crm.duplicate_candidate n
+             where n.tenant_id = d.tenant_id and n.id <> d.id and d.reasons <@ n.reasons
+               and n.first_id = least(first.id, second.id) and n.second_id = greatest(first.id, second.id))
+"""
 
-    `merged`: also when one has become part of the other since; then it is enough to see where they went.
-    """
+
+def visible(tx: Tx, args: Args) -> str:
+    """Return the condition that the actor sees both sides (`SIDES`) of a candidate."""
     seen = visibility.contact_condition(tx.actor, args)
-    there = f"(c.merged_into is not null or {seen})" if merged else f"c.merged_into is null and {seen}"
     return " and ".join(
-        f"exists (select from crm.contact c where c.tenant_id = {candidate}.tenant_id and c.id = {candidate}.{which}_id"
-        f" and {there})"
-        for which in ("first", "second")
+        f"exists (select from crm.contact c where c.tenant_id = d.tenant_id and c.id = {side}.id and {seen})"
+        for side in ("first", "second")
     )
 
 
-async def _require_open(tx: Tx, candidate_id: UUID, lock: str) -> asyncpg.Record:
-    row = await tx.fetchrow(
-        f"select * from crm.duplicate_candidate where tenant_id = $1::uuid and id = $2::uuid {lock}",
-        tx.actor.tenant_id, candidate_id,
-    )  # fmt: skip
-    if row is None:
-        raise CandidateNotFound
-    if row["status"] == "merged":
-        raise AlreadyDecided(fields={"status": row["status"]})
+def to_decide(tx: Tx, args: Args) -> str:
+    """Return the condition that a candidate (with its `SIDES`) asks the actor for a decision."""
+    return f"d.status = 'open' and first.id <> second.id and {IS_NEWS} and {visible(tx, args)}"
+
+
+async def _require_open(tx: Tx, candidate_id: UUID) -> asyncpg.Record:
+    """Return who the two sides of an open candidate are now."""
     args = Args([tx.actor.tenant_id, candidate_id])
-    if not await tx.fetchval(
-        "select true from crm.duplicate_candidate d where d.tenant_id = $1::uuid and d.id = $2::uuid"
-        f" and {visible(tx, args)}",
+    row = await tx.fetchrow(
+        f"select d.status, first.id as first_id, second.id as second_id from crm.duplicate_candidate d {SIDES}"
+        f" where d.tenant_id = $1::uuid and d.id = $2::uuid and {visible(tx, args)}",
         *args,
-    ):
+    )
+    if row is None:
         raise CandidateNotFound
     if row["status"] != "open":
         raise AlreadyDecided(fields={"status": row["status"]})
+    if row["first_id"] == row["second_id"]:
+        raise AlreadyDecided(fields={"status": "merged"})
     return row
 
 
 async def find(tx: Tx, candidate_id: UUID) -> tuple[UUID, UUID]:
-    """Return the two contacts of an open candidate that the actor sees, without locking it: a merge locks contacts
-    first, and settles the candidate itself.
+    """Return the two contacts of an open candidate that the actor sees, as they are now, without locking it: a merge
+    locks contacts first, and settles the candidate itself.
 
     :raises CandidateNotFound: when there is none.
     :raises AlreadyDecided: when it is not open any more.
     """
-    row = await _require_open(tx, candidate_id, "")
+    row = await _require_open(tx, candidate_id)
     return row["first_id"], row["second_id"]
+
+
+LOCK = "select from crm.duplicate_candidate where tenant_id = $1::uuid and id = $2::uuid for update"
 
 
 @operation("review.resolve")
@@ -167,7 +189,8 @@ async def dismiss(tx: Tx, candidate_id: UUID, reason: str, *, now: datetime) -> 
     :raises CandidateNotFound: when there is no such candidate for the actor.
     :raises AlreadyDecided: when somebody has decided about it.
     """
-    await _require_open(tx, candidate_id, "for update")
+    await tx.execute(LOCK, tx.actor.tenant_id, candidate_id)
+    await _require_open(tx, candidate_id)
     await tx.execute(
         "update crm.duplicate_candidate set status = 'dismissed', dismissal_reason = $3::text, decided_by = $4::uuid,"
         " decided_at = $5::timestamptz, updated_at = $5::timestamptz where tenant_id = $1::uuid and id = $2::uuid",

@@ -41,11 +41,14 @@ class UndoLaterFirst(errors.Conflict):
 
 
 @operation("contact.merge")
-async def merge(tx: Tx, winner_id: UUID, loser_id: UUID, *, now: datetime) -> UUID:
+async def merge(
+    tx: Tx, winner_id: UUID, loser_id: UUID, *, candidate_id: UUID | None = None, now: datetime
+) -> UUID:  # fmt: skip
     """Make two contacts one and return the merge's id; asked again it changes nothing and returns the same.
 
     All rows of the loser move to the winner with their history; the values that survive are those of
-    `survival.merged`. Possible duplicates of just these two are settled with it.
+    `survival.merged`. The possible duplicate of just these two is settled with it, and the one that led here
+    (`candidate_id`).
 
     :raises ContactNotFound: when the actor does not see both.
     :raises SameContact: when they are one already.
@@ -66,7 +69,9 @@ async def merge(tx: Tx, winner_id: UUID, loser_id: UUID, *, now: datetime) -> UU
             await contacts.refuse(tx, each["id"])
         if each["erased_at"]:
             raise Erased
-    return await _merge(tx, winner, loser, now=now)
+    merge_id = await _merge(tx, winner, loser, now=now)
+    await candidates.settle(tx, winner_id, loser_id, merge_id, candidate_id=candidate_id, now=now)
+    return merge_id
 
 
 async def _merge(tx: Tx, winner: asyncpg.Record, loser: asyncpg.Record, *, now: datetime) -> UUID:
@@ -78,7 +83,6 @@ async def _merge(tx: Tx, winner: asyncpg.Record, loser: asyncpg.Record, *, now: 
     await merges.write(tx, loser["id"], gone)
     replaced = {"winner": survival.replaced(winner, after), "loser": survival.replaced(loser, gone), "facts": facts}
     await merges.keep(tx, merge_id, (winner["id"], loser["id"]), moved, replaced, now=now)
-    await candidates.settle(tx, winner["id"], loser["id"], merge_id, now=now)
     said = merges.told(merge_id, loser["id"], moved)
     await merges.trace(tx, "contact.merged", "contact.merge", winner["id"], said, [winner["id"]], now=now)
     return merge_id

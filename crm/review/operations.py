@@ -203,5 +203,5 @@ async def merge(tx: Tx, candidate_id: UUID, winner_id: UUID, *, now: datetime) -
     if winner_id not in pair:
         raise errors.Invalid("the winner is one of the two", fields={"winner_id": "not one of the two"})
     loser_id = next(each for each in pair if each != winner_id)
-    merge_id = await duplicates.merge(tx, winner_id, loser_id, now=now)
+    merge_id = await duplicates.merge(tx, winner_id, loser_id, candidate_id=candidate_id, now=now)
     return Outcome("merged", merge_id=merge_id)

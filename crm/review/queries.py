@@ -38,9 +38,9 @@ OPEN = {
                               and s.resolved_at >= m.processed_at)""",
     Kind.duplicate: """
         select d.id, d.found_at as at, d.source, d.reasons,
-               json_build_object('first_id', d.first_id, 'second_id', d.second_id, 'score', d.score) as detail
-          from crm.duplicate_candidate d
-         where d.tenant_id = {tenant} and d.status = 'open' and {visible}""",
+               json_build_object('first_id', first.id, 'second_id', second.id, 'score', d.score) as detail
+          from crm.duplicate_candidate d {sides}
+         where d.tenant_id = {tenant} and {to_decide}""",
 }
 SORT = "-at"
 
@@ -65,7 +65,7 @@ class Wanted:
 
 
 def _open(tx: Tx, kind: Kind, wanted: Wanted, args: Args, tenant: str) -> str:
-    visible = candidates.visible(tx, args) if kind is Kind.duplicate else "true"
+    to_decide = candidates.to_decide(tx, args) if kind is Kind.duplicate else ""
     conditions = ["true"]
     if wanted.source:
         conditions.append(f"o.source = {args.add(wanted.source, 'text')}")
@@ -77,7 +77,7 @@ def _open(tx: Tx, kind: Kind, wanted: Wanted, args: Args, tenant: str) -> str:
         conditions.append(f"o.at >= {args.add(wanted.since, 'timestamptz')}")
     if wanted.until:
         conditions.append(f"o.at < {args.add(wanted.until, 'timestamptz')}")
-    rows_of = OPEN[kind].format(tenant=tenant, visible=visible)
+    rows_of = OPEN[kind].format(tenant=tenant, sides=candidates.SIDES, to_decide=to_decide)
     return f"select '{kind}' as kind, o.* from ({rows_of}) o where {' and '.join(conditions)}"
 
 
@@ -184,31 +184,32 @@ async def _message(tx: Tx, item_id: UUID) -> dict[str, Any]:
     }  # fmt: skip
 
 
+# While it is open, the two as they are now; decided, the two of whom it was.
 DUPLICATE = f"""
 select d.found_at as at, d.source, d.reasons, d.score, d.status, d.dismissal_reason, d.decided_by, d.decided_at,
-       d.merge_id,
-       array(select {CONTACT} from crm.contact c
-              where c.tenant_id = d.tenant_id and c.id in (d.first_id, d.second_id) order by c.id) as contacts,
-       array(select (select count(*) from crm.lead l where l.tenant_id = c.tenant_id and l.contact_id = c.id)::int
-               from crm.contact c
-              where c.tenant_id = d.tenant_id and c.id in (d.first_id, d.second_id) order by c.id) as leads
-  from crm.duplicate_candidate d where d.tenant_id = $1::uuid and d.id = $2::uuid
+       d.merge_id, d.status = 'open' and first.id <> second.id as is_open,
+       case d.status when 'open' then array[first.id, second.id] else array[d.first_id, d.second_id] end as pair
+  from crm.duplicate_candidate d {candidates.SIDES}
+ where d.tenant_id = $1::uuid and d.id = $2::uuid
+"""
+TWINS = f"""
+select {CONTACT} as item,
+       (select count(*) from crm.lead l where l.tenant_id = c.tenant_id and l.contact_id = c.id)::int as leads
+  from crm.contact c where c.tenant_id = $1::uuid and c.id in (select unnest($2::uuid[])) order by c.id
 """
 
 
 async def _duplicate(tx: Tx, item_id: UUID) -> dict[str, Any]:
     args = Args([tx.actor.tenant_id, item_id])
-    visible = candidates.visible(tx, args, merged=True)
-    row = await tx.fetchrow(f"{DUPLICATE} and {visible}", *args)
+    row = await tx.fetchrow(f"{DUPLICATE} and {candidates.visible(tx, args)}", *args)
     if row is None:
         raise ItemNotFound
-    contacts = [
-        {**json.loads(contact), "leads": leads} for contact, leads in zip(row["contacts"], row["leads"], strict=True)
-    ]
-    plain = ("at", "source", "reasons", "score", "status", "dismissal_reason", "decided_by", "decided_at", "merge_id")
+    twins = await tx.fetch(TWINS, tx.actor.tenant_id, row["pair"])
+    contacts = [{**json.loads(twin["item"]), "leads": twin["leads"]} for twin in twins]
     return {
-        **{name: row[name] for name in plain},
-        "is_open": row["status"] == "open",
+        **{name: value for name, value in row.items() if name != "pair"},
+        "first_id": row["pair"][0],
+        "second_id": row["pair"][1],
         "contacts": contacts,
         "suggested_winner_id": suggested(contacts),
     }
