@@ -202,9 +202,18 @@ class MoveRead(Read):
     moved_at: datetime
 
 
+class Answer(Read):
+    """Where a lead stands with distribution now: a code, and the same in words."""
+
+    code: str
+    tr: str
+    en: str
+
+
 class LeadRouting(Read):
     """Why a lead went to whom it went, or to nobody: decisions the latest first."""
 
+    answer: Answer
     decisions: list[Why]
     waits: WaitRead | None
     moves: list[MoveRead]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from crm.leads.rules import TERMINAL
 from crm.routing.asking import Standing
 from crm.routing.floor import CODES, Seat
 from crm.routing.turns import LEAD
@@ -80,6 +81,48 @@ OUTCOMES = {
     "in_queue": {"tr": "bir yöneticinin dağıtmasını bekliyor", "en": "it waits for an administrator to give it out"},
     "no_capacity": {"tr": "kimsenin yeri yok, başvuru bekliyor", "en": "nobody has room, so it waits"},
 }
+
+
+ANSWERS = {
+    "given": {"tr": "Dağıtım verdi; nedeni kararda yazıyor.", "en": "Distribution gave it; the decision says why."},
+    "by_hand": {"tr": "Dağıtımla değil, elle verildi.", "en": "It was given by hand, not by distribution."},
+    "ended": {"tr": "Sonuçlandı; kimseye verilmez.", "en": "It has ended, so it is given to nobody."},
+    "test": {"tr": "Deneme kaydı; deneme kayıtları dağıtılmaz.", "en": "It is a test, and tests are not given out."},
+    "in_queue": {
+        "tr": "Yönetici kuyruğunda: bir yönetici birine ya da bir ekibe verene kadar bekler.",
+        "en": "It is in the administrators' queue until one of them gives it to somebody or to a team.",
+    },
+    "waits": {
+        "tr": "Bekliyor: uygun biri çıkınca, en uzun bekleyenden başlanarak verilir.",
+        "en": "It waits: as soon as somebody may take it, the longest waiting goes first.",
+    },
+    "not_yet": {"tr": "Karar verilmek üzere.", "en": "It is about to be decided."},
+    "under_way": {
+        "tr": "Sahibi yok, ama işlemde: dağıtım onu kendiliğinden vermez. Birine ya da bir ekibe verin.",
+        "en": "Nobody has it, and it is under way: distribution leaves it alone. Give it to somebody or to a team.",
+    },
+}
+"""Where a lead stands with distribution now, in words."""
+
+
+def answer(lead: Mapping[str, Any]) -> dict[str, str]:
+    """Return where a lead stands with distribution now: a code of `ANSWERS`, in Turkish and in English.
+
+    `lead` tells `owner_id`, `decision_id` of the hands it is in, `status`, `is_test`, `queue`, whether it `waits`, and
+    whether it `asks` for somebody.
+    """
+    code = "under_way"
+    if lead["owner_id"]:
+        code = "given" if lead["decision_id"] else "by_hand"
+    elif lead["status"] in TERMINAL:
+        code = "ended"
+    elif lead["is_test"]:
+        code = "test"
+    elif lead["queue"]:
+        code = "in_queue"
+    elif lead["asks"]:
+        code = "waits" if lead["waits"] else "not_yet"
+    return {"code": code, **ANSWERS[code]}
 
 
 def sentences(rule: str | None, reasons: Sequence[Mapping[str, Any]]) -> dict[str, str]:

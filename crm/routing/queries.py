@@ -51,10 +51,14 @@ select d.id, d.lead_id, d.team_id, d.user_id, d.strategy, d.reasons, d.decided_a
  order by d.decided_at desc, d.id desc limit 50
 """
 
-WAITS = """
-select since, next_at, queue from crm.routing_hold h
- where tenant_id = $1::uuid and lead_id = $2::uuid
-   and exists (select from crm.lead l where l.tenant_id = $1::uuid and l.id = $2::uuid and l.owner_id is null)
+STANDS = f"""
+select l.owner_id, l.status, l.is_test, a.decision_id, h.since, h.next_at, h.lead_id is not null as waits,
+       case when h.queue = l.status and not {facts.HANDED} then h.queue end as queue,
+       ({facts.ASKS_FOR_SOMEBODY}) as asks
+  from crm.lead l
+  left join crm.routing_hold h on h.tenant_id = l.tenant_id and h.lead_id = l.id
+  left join crm.lead_assignment a on a.tenant_id = l.tenant_id and a.lead_id = l.id and a.ended_at is null
+ where l.tenant_id = $1::uuid and l.id = $2::uuid
 """
 
 MOVES = """
@@ -64,7 +68,7 @@ select status, from_user_id, to_team_id, moved_at from crm.routing_move
 
 
 async def why(tx: Tx, lead_id: UUID) -> dict[str, Any]:
-    """Return why a lead went to whom it went, or to nobody: decisions the latest first, what it waits for, its moves.
+    """Return why a lead went to whom it went, or to nobody: where it stands, decisions the latest first, its moves.
 
     Each decision comes in codes, in a sentence of Turkish and of English, and with everybody who was considered.
 
@@ -78,6 +82,14 @@ async def why(tx: Tx, lead_id: UUID) -> dict[str, Any]:
         told["considered"] = explain.unpack(packed, facts.unpack_seats(roster)) if packed and roster else []
         told["sentence"] = explain.sentences(row["rule"], row["reasons"])
         decided.append(told)
-    waits = await tx.fetchrow(WAITS, tx.actor.tenant_id, lead_id)
+    stands = await tx.fetchrow(STANDS, tx.actor.tenant_id, lead_id)
+    assert stands is not None, "it is visible, so it is there"
+    answer = explain.answer(stands)
+    waits = {name: stands[name] for name in ("since", "next_at", "queue")}
     moves = await tx.fetch(MOVES, tx.actor.tenant_id, lead_id)
-    return {"decisions": decided, "waits": waits and dict(waits), "moves": [dict(move) for move in moves]}
+    return {
+        "answer": answer,
+        "decisions": decided,
+        "waits": waits if answer["code"] in ("waits", "in_queue") else None,
+        "moves": [dict(move) for move in moves],
+    }

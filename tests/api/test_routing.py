@@ -4,7 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from crm import db
+from crm import clock, db
+from crm.leads import operations as leads
+from crm.leads.rules import Status
+from crm.routing import moves
 from crm.routing import operations as routing
 from tests.crm.routing import firm
 
@@ -71,6 +74,38 @@ class TestWhy:
         assert [each["code"] for each in decision["considered"]] == ["able"]
         assert decision["reasons"][0]["draws"][0]["turn"] == 0
         assert told["waits"] is None
+        assert told["answer"]["code"] == "given"
+
+    @pytest.mark.parametrize(
+        ("more", "code"),
+        [
+            ({"is_test": True}, "test"),
+            ({"status": Status.lost, "loss_reason": "price"}, "ended"),
+            ({"status": Status.contacted}, "under_way"),
+            ({}, "not_yet"),
+        ],
+    )
+    async def test_says_why_nobody_decided(self, admin, tenant, now, more, code):
+        [lead] = await firm.arrive(tenant, 1, now, **more)
+
+        told = (await admin.get(f"/leads/{lead}/routing")).json()
+
+        assert (told["answer"]["code"], told["decisions"], told["waits"]) == (code, [], None)
+        assert told["answer"].keys() == {"code", "tr", "en"}
+
+    async def test_says_what_was_done_by_hand_and_what_an_administrator_has_to_do(self, admin, tenant, now):
+        [lead] = await firm.arrive(tenant, 1, now)
+        await admin.post(f"/leads/{lead}/assign", json={"user_id": str(tenant.sales_agent.user_id)})
+        by_hand = (await admin.get(f"/leads/{lead}/routing")).json()
+        later = clock.utc_now()
+        await db.run(tenant.admin, lambda tx: leads.change_status(tx, lead, Status.wrong_number, now=later))
+        await db.run(tenant.system, lambda tx: moves.take_back(tx, now=later))
+
+        queued = (await admin.get(f"/leads/{lead}/routing")).json()
+
+        assert by_hand["answer"]["code"] == "by_hand"
+        assert (queued["answer"]["code"], queued["waits"]["queue"]) == ("in_queue", "wrong_number")
+        assert [move["from_user_id"] for move in queued["moves"]] == [str(tenant.sales_agent.user_id)]
 
     async def test_says_why_nobody(self, admin, tenant, now):
         await db.run(tenant.sales_agent, lambda tx: routing.set_availability(tx, accepting=False, now=now))
@@ -82,6 +117,7 @@ class TestWhy:
         assert told["decisions"][0]["user_id"] is None
         assert told["decisions"][0]["sentence"]["en"].endswith("nobody is free, so it waits; 1 are paused.")
         assert told["waits"]["next_at"] is None
+        assert told["answer"]["code"] == "waits"
 
     async def test_hides_leads_one_does_not_see(self, agent, tenant, now):
         [lead] = await firm.arrive(tenant, 1, now)
