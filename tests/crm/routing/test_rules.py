@@ -1,5 +1,8 @@
 """Who gets a lead: the cascade, every kind of target, every reason against somebody, holds and rings."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -383,6 +386,46 @@ class TestDecideAll:
         assert [(each.user_id, each.reasons[0]) for each in whole] == [
             (each.user_id, each.reasons[0]) for each in parts
         ]
+
+
+SAME_IN_EVERY_PROCESS = """
+from datetime import UTC, datetime
+from uuid import UUID
+from crm.routing import cascade, explain, rules, rulesets
+from crm.routing.floor import Floor, Person, Seat
+
+team, at = UUID(int=9), datetime(2026, 3, 3, tzinfo=UTC)
+codes = ("tr", "en", "de", "ar", "ru")
+people = [
+    Person(UUID(int=100 + n), languages=frozenset(codes[: n % 5]), regions=frozenset(codes[n % 5 :]), daily_cap=9)
+    for n in range(20)
+]
+seats = [Seat(team, person.user_id, 1 + n % 3, 8) for n, person in enumerate(people)]
+skills = {"kind": "skills", "require": {"a": 1, "b": 1}, "relax": [{"after_minutes": 5, "require": {}}]}
+rule = {"name": "s", "when": {"campaign": list(codes)}, "target": skills}
+found = cascade.compile_rules(rulesets.read({"rules": [rule]}))
+floor = Floor(seats, people, {}, default_team=team)
+leads = [
+    rules.Enquiry(UUID(int=n), at, language=codes[n % 5], country=codes[n % 4], campaign="de" if n % 7 == 0 else None)
+    for n in range(250)
+]
+for each in rules.decide_all(found, floor, leads, at):
+    print(each.user_id, each.demand, each.reasons, explain.pack(each.standings, floor.place).hex())
+"""
+
+
+class TestRepeatable:
+    def test_neither_hash_seed_nor_process_changes_a_decision(self):
+        told = {
+            subprocess.run(
+                [sys.executable, "-c", SAME_IN_EVERY_PROCESS], env=os.environ | {"PYTHONHASHSEED": seed},
+                capture_output=True, check=True,
+            ).stdout
+            for seed in ("1", "2", "3")
+        }  # fmt: skip
+
+        assert len(told) == 1
+        assert b"nobody_free" in next(iter(told))
 
 
 class TestExplain:
