@@ -215,6 +215,8 @@ class Connection:
 
     def _hear(self, message: Message) -> None:
         self._is_silent = False
+        if self._line is None:  # before `Up`, after which everything is asked for anyway
+            return
         self._heard.put_nowait(message)
         if not self._is_paused and self._heard.qsize() >= self.limits.heard_most:
             self._pause(True)

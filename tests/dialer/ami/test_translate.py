@@ -1,11 +1,9 @@
 """Recorded conversations as calls: outcome, cause, durations and queue facts, in whatever order they come."""
 
-import os
 import random
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -93,15 +91,6 @@ CALLS = {
     "j_login_failure": [],
     "j_permission_denied": [],
 }
-
-
-@pytest.fixture(scope="module")
-def recordings() -> Path:
-    """The folder of recorded conversations."""
-    home = os.environ.get("SANTRAL_SAMPLE_DATA")
-    if not home or not (Path(home) / "ami-transcripts").is_dir():
-        pytest.skip("SANTRAL_SAMPLE_DATA names no folder with ami-transcripts/")
-    return Path(home) / "ami-transcripts"
 
 
 def facts_of(messages: Iterable[Message]) -> list[Fact]:
