@@ -9,11 +9,15 @@ import pytest
 from crm import db, ids
 from crm.calendars import operations as calendars
 from crm.calendars.rules import Hours
+from crm.experiments import counting
+from crm.experiments import operations as experiments
+from crm.experiments.rules import Design, Outcome, Split, Variant
 from crm.leads import operations as leads
 from crm.leads.rules import Status
 from crm.routing import operations as routing
 from crm.routing import queries, rulesets, sets
 from crm.users import absences
+from tests.conftest import settled
 from tests.crm.routing import firm
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -230,6 +234,31 @@ class TestExperiment:
         assert {row["aggregate_id"] for row in rows} == set(arrived)
         assert len(rows) == 3
         assert {row["payload_json"]["experiment"] for row in rows} == {"x"}
+
+    async def test_who_was_exposed_is_counted_where_the_experiment_runs(self, tenant, agent, now):
+        team, split = tenant.team_id, {"kind": "split", "experiment": "teams", "variants": []}
+        for name in ("a", "b"):
+            target = {"kind": "team", "team_id": str(team)}
+            split["variants"].append({"name": name, "share": 1, "target": target})
+        await firm.publish(tenant, {"default": {"target": split}}, now)
+        sides = tuple(Variant(key, 1, team_id=team) for key in ("a", "b"))
+        outcome = Outcome("lead.status_changed", {"to": "won"})
+        design = Design("The other team sells more", Split.team, sides, metric="event", event=outcome, window_days=30)
+        experiment_id = await db.run(
+            tenant.admin, lambda tx: experiments.create(tx, key="teams", design=design, now=now)
+        )
+        await db.run(tenant.admin, lambda tx: experiments.start(tx, experiment_id, now=now))
+        arrived = await firm.arrive(tenant, 30, now)
+        await firm.route(tenant, arrived, now + MINUTE)
+        await settled()
+
+        await counting.catch_up(now + HOUR)
+
+        async with db.transaction(tenant.system) as tx:
+            counted = await tx.fetch("select lead_id, position from crm.experiment_exposure")
+            decided = await tx.fetch("select lead_id, reasons -> 0 ->> 'variant' as side from crm.routing_decision")
+        assert {row["lead_id"]: "ab"[row["position"]] for row in counted} == dict(map(tuple, decided))
+        assert {row["lead_id"] for row in counted} == set(arrived)
 
 
 class TestRace:
