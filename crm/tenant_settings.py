@@ -183,7 +183,8 @@ async def change(
     [stands] = await standing(tx, [key], at=begins)
     if version is not None and version != stands.version:
         raise MovedOn(fields={"version": f"is {stands.version} by now"})
-    if setting.shown(wanted) == stands.value:
+    # A plan that says what holds then anyway is kept: somebody may still plan otherwise for a time before it.
+    if setting.shown(wanted) == stands.value and (begins == now or stands.since == begins):
         tx.unchanged()
         return
     if setting.column is not None:

@@ -51,7 +51,7 @@ async def read_team(team_id: UUID, actor: CurrentActor) -> TeamRead:
 async def update_team(team_id: UUID, body: TeamUpdate, actor: CurrentActor, now: Now) -> TeamRead:
     """Change a team."""
     emptied = {
-        name for name in ("region", "lead_user_id", "capacity")
+        name for name in ("region", "lead_user_id")
         if name in body.model_fields_set and getattr(body, name) is None
     }  # fmt: skip
 

@@ -112,6 +112,5 @@ class TeamVersionRead(Read):
     timezone: str
     region: str | None
     lead_user_id: UUID | None
-    capacity: int | None
     valid_from: datetime
     set_by: UUID | None

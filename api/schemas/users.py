@@ -141,9 +141,6 @@ class InvitationMade(InvitationRead):
     token: str
 
 
-Capacity = Annotated[int, Field(ge=1, le=1_000_000, description="The most open leads it holds together.")]
-
-
 class TeamRead(Read):
     """One team; `members` counts active users."""
 
@@ -153,7 +150,6 @@ class TeamRead(Read):
     region: str | None
     lead_user_id: UUID | None
     lead_name: str | None
-    capacity: int | None
     is_default: bool
     members: int
     created_at: datetime
@@ -167,17 +163,15 @@ class TeamCreate(Body):
     timezone: Line = Field("Europe/Istanbul", description="IANA name.")
     region: Line | None = None
     lead_user_id: UUID | None = Field(None, description="Who leads it: promises that are not kept go to them.")
-    capacity: Capacity | None = None
 
 
 class TeamUpdate(Body):
-    """What to change; what is not named stays. Null empties region, lead and capacity."""
+    """What to change; what is not named stays. Null empties region and lead."""
 
     name: Line | None = None
     timezone: Line | None = None
     region: Line | None = None
     lead_user_id: UUID | None = None
-    capacity: Capacity | None = None
 
 
 class Availability(Body):

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from crm import audit, errors, events, ids
 from crm.calendars import holidays, queries
@@ -93,11 +93,14 @@ async def set_hours(
     if timezone is not None and timezone not in available_timezones():
         raise BadHours(f"{timezone!r} is not a time zone", fields={"timezone": "an IANA name, as Europe/Istanbul"})
     calendar = await _owned(tx, team_id, user_id, now)
-    _require_coming(calendar, valid_from, "valid_from", now)
+    _require_coming(calendar.zone, valid_from, "valid_from", now)
+    if timezone is not None:
+        _require_coming(ZoneInfo(timezone), valid_from, "valid_from", now)
     stored = [[each.weekday, each.opens, each.closes] for each in sorted(hours)]
     known = await queries.weeks(tx, team_id=team_id, user_id=user_id)
-    by_then = next((row for row in known if row["valid_from"] <= valid_from), None)
-    if by_then and (by_then["hours"], by_then["timezone"]) == (stored, timezone):
+    # Said again about another date it is kept: somebody may still say otherwise about a date before it.
+    there = next((row for row in known if row["valid_from"] == valid_from), None)
+    if there and (there["hours"], there["timezone"]) == (stored, timezone):
         tx.unchanged()
         return
     await _insert_week(tx, stored, team_id=team_id, user_id=user_id, timezone=timezone, begins=valid_from, now=now)
@@ -115,7 +118,7 @@ async def set_day(tx: Tx, day: date, what: Day, *, team_id: UUID | None = None, 
     if what.hours:
         check_hours(what.hours)
     calendar = await _owned(tx, team_id, None, now)
-    _require_coming(calendar, day, "day", now)
+    _require_coming(calendar.zone, day, "day", now)
     if await _own_word(tx, day, team_id) == what:
         tx.unchanged()
         return
@@ -221,8 +224,8 @@ async def _owned(tx: Tx, team_id: UUID | None, user_id: UUID | None, now: dateti
     return await (queries.of_user(tx, user_id, now) if user_id else queries.of_team(tx, team_id, now))
 
 
-def _require_coming(calendar: Calendar, day: date, field: str, now: datetime) -> None:
-    if day <= now.astimezone(calendar.zone).date():
+def _require_coming(zone: ZoneInfo, day: date, field: str, now: datetime) -> None:
+    if day <= now.astimezone(zone).date():
         raise PastDate(fields={field: "tomorrow at the earliest"})
 
 

@@ -29,16 +29,17 @@ async def move(
 
     `since` is when they came to the team they leave, for accounts older than this history.
     """
-    closed = await tx.execute(
-        "update crm.team_membership set ended_at = $3::timestamptz"
-        " where tenant_id = $1::uuid and user_id = $2::uuid and ended_at is null",
+    # Who waited for the lock may have asked earlier than the one before them: no interval ends before it began.
+    closed: datetime | None = await tx.fetchval(
+        "update crm.team_membership set ended_at = greatest($3::timestamptz, started_at)"
+        " where tenant_id = $1::uuid and user_id = $2::uuid and ended_at is null returning ended_at",
         tx.actor.tenant_id, user_id, now,
     )  # fmt: skip
     stations: list[tuple[UUID, datetime, datetime | None]] = []
-    if before is not None and closed == "UPDATE 0" and not await _has_history(tx, user_id):
+    if before is not None and closed is None and not await _has_history(tx, user_id):
         stations.append((before, since, now))
     if after is not None:
-        stations.append((after, now, None))
+        stations.append((after, closed or now, None))
     await tx.executemany(INSERT, [(tx.actor.tenant_id, ids.new(), user_id, *station) for station in stations])
 
 

@@ -111,8 +111,12 @@ async def change(
     if begins < now:
         raise BadProfile(fields={"valid_from": "what held in the past stays as it was"})
     values = {name: checked(name, value) for name, value in wanted.items()}
+    known = set() if begins == now else await _planned(tx, user_id, begins)
     held = await _stored(tx, user_id, begins)
-    fresh = {name: value for name, value in values.items() if value != held[name]}
+    # A plan that says what holds then anyway is kept: somebody may still plan otherwise for a time before it.
+    fresh = {
+        name: value for name, value in values.items() if value != held[name] or (begins > now and name not in known)
+    }
     if not fresh:
         tx.unchanged()
         return
@@ -191,6 +195,16 @@ async def _stored(tx: Tx, user_id: UUID, at: datetime) -> dict[str, Any]:
         "regions": sorted(held.regions),
         "daily_cap": held.daily_cap,
     }
+
+
+async def _planned(tx: Tx, user_id: UUID, at: datetime) -> set[str]:
+    """Return the fields that are set from this very instant on."""
+    rows = await tx.fetch(
+        "select distinct field from crm.user_profile"
+        " where tenant_id = $1::uuid and user_id = $2::uuid and valid_from = $3::timestamptz",
+        tx.actor.tenant_id, user_id, at,
+    )  # fmt: skip
+    return {row["field"] for row in rows}
 
 
 async def history(tx: Tx, user_id: UUID) -> list[asyncpg.Record]:

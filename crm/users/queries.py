@@ -16,7 +16,7 @@ select u.id, u.email, u.name, u.locale, u.roles, u.team_id, t.name as team_name,
 """
 
 TEAM = """
-select t.id, t.name, t.timezone, t.region, t.lead_user_id, t.capacity, t.is_default, t.created_at, t.updated_at,
+select t.id, t.name, t.timezone, t.region, t.lead_user_id, t.is_default, t.created_at, t.updated_at,
        (select l.name from crm.user_account l where l.tenant_id = t.tenant_id and l.id = t.lead_user_id) as lead_name,
        (select count(*)::int from crm.user_account u
          where u.tenant_id = t.tenant_id and u.team_id = t.id and u.is_active) as members

@@ -34,8 +34,8 @@ class UnknownLead(errors.Invalid):
     code = "team.lead_unknown"
 
 
-CHANGEABLE = ("name", "timezone", "region", "lead_user_id", "capacity")
-DATED = ("timezone", "region", "lead_user_id", "capacity")
+CHANGEABLE = ("name", "timezone", "region", "lead_user_id")
+DATED = ("timezone", "region", "lead_user_id")
 """What a team had at an instant can be asked for; its name is what it is called today."""
 
 
@@ -47,11 +47,10 @@ async def create(
     timezone: str = "Europe/Istanbul",
     region: str | None = None,
     lead_user_id: UUID | None = None,
-    capacity: int | None = None,
     is_default: bool = False,
     now: datetime,
 ) -> UUID:
-    """Make a team; return its id. `capacity`: the most open leads it holds together (None: what its people hold).
+    """Make a team; return its id.
 
     :raises NameTaken: when there is one of that name.
     :raises UnknownLead: when nobody active has that id.
@@ -61,14 +60,14 @@ async def create(
     team_id = ids.new()
     made = await tx.fetchval(
         "insert into crm.team"
-        " (tenant_id, id, name, timezone, region, lead_user_id, capacity, is_default, created_at, updated_at) values"
-        " ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::uuid, $7::int, $8::bool, $9::timestamptz,"
-        " $9::timestamptz) on conflict (tenant_id, name) do nothing returning true",
-        tx.actor.tenant_id, team_id, name, timezone, region, lead_user_id, capacity, is_default, now,
+        " (tenant_id, id, name, timezone, region, lead_user_id, is_default, created_at, updated_at) values"
+        " ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::uuid, $7::bool, $8::timestamptz, $8::timestamptz)"
+        " on conflict (tenant_id, name) do nothing returning true",
+        tx.actor.tenant_id, team_id, name, timezone, region, lead_user_id, is_default, now,
     )  # fmt: skip
     if not made:
         raise NameTaken(fields={"name": "in use"})
-    dated = {"timezone": timezone, "region": region, "lead_user_id": lead_user_id, "capacity": capacity}
+    dated = {"timezone": timezone, "region": region, "lead_user_id": lead_user_id}
     await _remember(tx, team_id, dated, begins=now, by_whom=tx.actor.user_id)
     await note(tx, "team", team_id, "team.created", now)
     return team_id
@@ -83,18 +82,17 @@ async def update(
     timezone: str | None = None,
     region: str | None = None,
     lead_user_id: UUID | None = None,
-    capacity: int | None = None,
     clear: Collection[str] = (),
     now: datetime,
 ) -> None:
-    """Change a team; None leaves a thing as it is, `clear` names those to be emptied (region, lead, capacity).
+    """Change a team; None leaves a thing as it is, `clear` names those to be emptied (region, lead).
 
     :raises crm.users.queries.UnknownTeam: when there is no such team.
     :raises NameTaken: when another one has that name.
     :raises UnknownLead: when nobody active has that id.
     """
     before = await _locked(tx, team_id)
-    wanted = {"name": name, "timezone": timezone, "region": region, "lead_user_id": lead_user_id, "capacity": capacity}
+    wanted = {"name": name, "timezone": timezone, "region": region, "lead_user_id": lead_user_id}
     after = {
         field: None if field in clear else before[field] if value is None else value for field, value in wanted.items()
     }
@@ -105,13 +103,13 @@ async def update(
     await _require_sound(tx, team_id, after, altered)
     await tx.execute(
         "update crm.team set name = $3::text, timezone = $4::text, region = $5::text, lead_user_id = $6::uuid,"
-        " capacity = $7::int, updated_at = $8::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
+        " updated_at = $7::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
         tx.actor.tenant_id, team_id, *after.values(), now,
     )  # fmt: skip
     if set(altered) & set(DATED):
         await _remember_first(tx, team_id, before)
         await _remember(tx, team_id, after, begins=now, by_whom=tx.actor.user_id)
-    told = {field: after[field] for field in altered if field in ("lead_user_id", "capacity")}
+    told = {field: after[field] for field in altered if field == "lead_user_id"}
     await note(tx, "team", team_id, "team.updated", now, changed=altered, **told)
 
 
@@ -159,15 +157,17 @@ async def _remember(
     tx: Tx, team_id: UUID, values: Mapping[str, Any], *, begins: datetime, by_whom: UUID | None = None
 ) -> None:
     await tx.execute(
-        "insert into crm.team_version"
-        " (tenant_id, id, team_id, timezone, region, lead_user_id, capacity, valid_from, set_by) values"
-        " ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::uuid, $7::int, $8::timestamptz, $9::uuid)",
+        # Who waited for the team's lock may have asked earlier than the one before them: what is true now comes last.
+        "insert into crm.team_version (tenant_id, id, team_id, timezone, region, lead_user_id, valid_from, set_by)"
+        " values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::uuid, greatest($7::timestamptz,"
+        " (select max(v.valid_from) from crm.team_version v where v.tenant_id = $1::uuid and v.team_id = $3::uuid)),"
+        " $8::uuid)",
         tx.actor.tenant_id, ids.new(), team_id, *(values[field] for field in DATED), begins, by_whom,
     )  # fmt: skip
 
 
 async def history(tx: Tx, team_id: UUID) -> list[asyncpg.Record]:
-    """Return what was true of a team from when on (zone, region, lead, capacity), the latest first.
+    """Return what was true of a team from when on (zone, region, lead), the latest first.
 
     :raises crm.users.queries.UnknownTeam: when there is no such team.
     """

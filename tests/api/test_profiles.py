@@ -86,13 +86,13 @@ class TestTeams:
     async def test_have_a_lead_and_a_history(self, tenant: Tenant, admin: Client) -> None:
         path, lead = f"/teams/{tenant.team_id}", str(tenant.sales_manager.user_id)
 
-        led = (await admin.patch(path, json={"lead_user_id": lead, "capacity": 100})).json()
+        led = (await admin.patch(path, json={"lead_user_id": lead})).json()
         named = (await admin.patch(path, json={"name": "Satış 1"})).json()
         emptied = (await admin.patch(path, json={"lead_user_id": None})).json()
         history = (await admin.get(f"{path}/history")).json()["items"]
 
-        assert (led["lead_user_id"], led["lead_name"], led["capacity"]) == (lead, "sales_manager", 100)
-        assert (named["lead_user_id"], emptied["lead_user_id"], emptied["capacity"]) == (lead, None, 100)
+        assert (led["lead_user_id"], led["lead_name"]) == (lead, "sales_manager")
+        assert (named["lead_user_id"], emptied["lead_user_id"]) == (lead, None)
         assert [row["lead_user_id"] for row in history] == [None, lead, None]
 
     async def test_remember_their_members(self, tenant: Tenant, admin: Client) -> None:

@@ -100,6 +100,16 @@ class TestChange:
             await change(tenant, "test.limit", 5, now + DAY, version=0)
         await change(tenant, "test.limit", 5, now + DAY, version=1)
 
+    async def test_keeps_a_plan_that_says_what_would_hold_anyway(
+        self, tenant: Tenant, now: datetime, limit: Setting[int]
+    ) -> None:
+        for _ in range(2):
+            await change(tenant, "test.limit", 3, now, valid_from=now + 2 * DAY)
+        await change(tenant, "test.limit", 8, now, valid_from=now + DAY)
+
+        assert [await value(tenant, limit, now + n * DAY) for n in range(3)] == [3, 8, 3]
+        assert len(await audited(tenant)) == 2
+
     async def test_audits_old_and_new(self, tenant: Tenant, now: datetime, limit: Setting[int]) -> None:
         await change(tenant, "test.limit", 4, now)
         await change(tenant, "test.limit", 4, now + DAY)

@@ -58,7 +58,6 @@ TABLES: dict[str, str] = {
         timezone text not null,
         region text,
         lead_user_id uuid,
-        capacity int,
         valid_from timestamptz not null,
         set_by uuid,
         primary key (tenant_id, id)
@@ -79,10 +78,10 @@ PII_COLUMNS: dict[str, tuple[str, ...] | None] = {}
 """What the pipeline never sees: columns it has no grant on; None: the whole table."""
 
 LEAD_OF_TEAM = f"""
-alter table crm.team add column lead_user_id uuid, add column capacity int check (capacity > 0);
+alter table crm.team add column lead_user_id uuid;
 alter table crm.team add constraint team_lead_user
   foreign key (tenant_id, lead_user_id) references crm.user_account;
-grant select (lead_user_id, capacity) on crm.team to {PIPELINE_ROLE};
+grant select (lead_user_id) on crm.team to {PIPELINE_ROLE};
 """
 
 SESSIONS_ENDED = f"""
@@ -105,4 +104,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("drop function crm.sessions_ended_since; drop index crm.user_session_ended")
     drop_tables(TABLES)
-    op.execute("alter table crm.team drop column capacity, drop column lead_user_id")
+    op.execute("alter table crm.team drop column lead_user_id")

@@ -84,6 +84,15 @@ class TestChange:
 
         assert [event["languages"] for event in await told(tenant, "user.profile_changed")] == [["en", "tr"]]
 
+    async def test_keeps_a_plan_that_says_what_would_hold_anyway(self, tenant: Tenant, now: datetime) -> None:
+        await change(tenant, now, daily_cap=5)
+        for _ in range(2):
+            await change(tenant, now, daily_cap=5, valid_from=now + 2 * DAY)
+        await change(tenant, now, daily_cap=3, valid_from=now + DAY)
+
+        assert [(await held(tenant, now + n * DAY)).daily_cap for n in range(3)] == [5, 3, 5]
+        assert len(await told(tenant, "user.profile_changed")) == 3
+
     async def test_never_rewrites_the_past(self, tenant: Tenant, now: datetime) -> None:
         with pytest.raises(BadProfile) as refusal:
             await change(tenant, now, daily_cap=1, valid_from=now - timedelta(microseconds=1))
@@ -245,6 +254,20 @@ class TestHours:
                 lambda tx: hours.set_hours(tx, who, [Hours(0, 540, 780)], valid_from=now.date(), now=now),
             )
 
+    async def test_do_not_change_today_where_they_are_kept(self, tenant: Tenant, now: datetime) -> None:
+        """At half past twelve UTC tomorrow has begun in Auckland, and is far in New York."""
+        who, tomorrow, noon = tenant.sales_agent.user_id, now.date() + DAY, now + 3 * HOUR
+
+        async def kept_in(zone: str) -> None:
+            await db.run(
+                tenant.admin,
+                lambda tx: hours.set_hours(tx, who, [Hours(0, 540, 780)], timezone=zone, valid_from=tomorrow, now=noon),
+            )
+
+        with pytest.raises(PastDate):
+            await kept_in("Pacific/Auckland")
+        await kept_in("America/New_York")
+
     async def test_may_be_said_twice(self, tenant: Tenant, now: datetime) -> None:
         who, tomorrow = tenant.sales_agent.user_id, now.date() + DAY
 
@@ -263,15 +286,15 @@ class TestTeams:
 
         await db.run(
             tenant.admin,
-            lambda tx: teams.update(tx, tenant.team_id, lead_user_id=lead, region="ege", capacity=200, now=now + DAY),
+            lambda tx: teams.update(tx, tenant.team_id, lead_user_id=lead, region="ege", now=now + DAY),
         )
         await db.run(tenant.admin, lambda tx: teams.update(tx, tenant.team_id, clear=["region"], now=now + 2 * DAY))
 
         rows = await db.run(tenant.admin, lambda tx: teams.history(tx, tenant.team_id))
-        assert [(row["valid_from"], row["region"], row["lead_user_id"], row["capacity"]) for row in rows] == [
-            (now + 2 * DAY, None, lead, 200),
-            (now + DAY, "ege", lead, 200),
-            (now, None, None, None),
+        assert [(row["valid_from"], row["region"], row["lead_user_id"]) for row in rows] == [
+            (now + 2 * DAY, None, lead),
+            (now + DAY, "ege", lead),
+            (now, None, None),
         ]
 
     async def test_are_led_by_somebody_who_works_here(
