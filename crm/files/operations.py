@@ -69,7 +69,9 @@ def object_key(tenant_id: UUID, attachment_id: UUID) -> str:
 
 @asynccontextmanager
 async def putting_away(actor: Actor, file: BinaryIO, name: str | None, *, now: datetime) -> AsyncIterator[PutAway]:
-    """Store a file sealed, yield it to be attached, and take it out of the store again unless it was.
+    """Store a file sealed, yield it to be attached, and take it out of the store again when that was refused.
+
+    When it is not known whether the row was committed (a lost connection, a cancelled request), the file stays.
 
     :raises TooLarge: when it is larger than the firm allows.
     :raises rules.TypeNotTaken: when its content is nothing we take.
@@ -88,10 +90,16 @@ async def putting_away(actor: Actor, file: BinaryIO, name: str | None, *, now: d
     try:
         await objects.put(stored.object_key, vault.seal_stream(key, _parts(file)))
         yield stored
-    finally:
-        if not stored.is_attached:
-            with suppress(objects.StoreUnavailable):  # the sweep finds what stays
-                await objects.delete([stored.object_key])
+    except errors.CrmError:  # refused; whatever else went wrong, the row may have been committed: the sweep looks
+        await _take_back(stored)
+        raise
+    if not stored.is_attached:
+        await _take_back(stored)
+
+
+async def _take_back(stored: PutAway) -> None:
+    with suppress(objects.StoreUnavailable):  # the sweep finds what stays
+        await objects.delete([stored.object_key])
 
 
 async def _parts(file: BinaryIO) -> AsyncIterator[bytes]:

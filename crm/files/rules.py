@@ -1,7 +1,7 @@
 """What a file may be: its class, its type by what is in it, its name. No database, no clock."""
 
+import codecs
 import re
-import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
@@ -9,6 +9,7 @@ from typing import BinaryIO
 import puremagic
 
 from crm import errors, vault
+from crm.files import archives
 
 HEAD = 8192
 """Bytes by which a type is recognised."""
@@ -69,19 +70,30 @@ TAKEN: dict[str, Type] = {
 
 PACKED: dict[str, Type] = {"word/document.xml": DOCX, "xl/workbook.xml": XLSX}
 """The part that makes a packed document what it is."""
-MACROS = "vbaproject.bin"
-MOST_PARTS = 5000
+MACROS = re.compile(r"vbaproject\.bin$|^xl/macrosheets/", re.IGNORECASE)
+"""Parts in which a document carries programs."""
+
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+"""What is in no text."""
+RUNS = re.compile(r"<\s*(?:[?%]|!doctype|html|head|body|script|svg|iframe|object|embed|hta:)|\A(?:#!|@echo)", re.I)
+"""What is a page, a drawing or a program, whatever stands before it."""
+PIECE = 1024 * 1024
+LONGEST_MARK = 64
+"""Characters of one piece of a text that are looked at again with the next one, so that no border hides a mark."""
 
 
 def type_of(file: BinaryIO) -> Type:
     """Return what a file is, by its content alone; whatever its name says counts for nothing.
 
-    :raises TypeNotTaken: when it is nothing we take, among them documents with macros.
+    :raises TypeNotTaken: when it is nothing we take, among it documents with macros, archives that cannot be read
+        safely, and files that are two at once.
     """
     file.seek(0)
     head = file.read(HEAD)
     if head.startswith(b"PK"):
         return _packed(file)
+    if archives.hides_in(file):
+        raise TypeNotTaken(fields={"file": "a file that is an archive as well"})
     try:
         guesses = [guess.mime_type for guess in puremagic.magic_string(head) if guess.mime_type]
     except (puremagic.PureError, ValueError):
@@ -93,11 +105,10 @@ def type_of(file: BinaryIO) -> Type:
 
 def _packed(file: BinaryIO) -> Type:
     try:
-        with zipfile.ZipFile(file) as archive:
-            parts = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise TypeNotTaken(fields={"file": "a document that cannot be read"}) from error
-    if len(parts) > MOST_PARTS or any(part.lower().endswith(MACROS) for part in parts):
+        parts = archives.parts_of(file)
+    except archives.BadArchive as error:
+        raise TypeNotTaken(fields={"file": str(error)}) from error
+    if any(MACROS.search(part) for part in parts):
         raise TypeNotTaken(fields={"file": "documents with macros are not taken"})
     found = [kind for part, kind in PACKED.items() if part in parts and "[Content_Types].xml" in parts]
     if len(found) != 1:
@@ -106,14 +117,22 @@ def _packed(file: BinaryIO) -> Type:
 
 
 def _text(file: BinaryIO) -> Type:
-    """Return text for what is UTF-8 without control characters; a file of that kind is read whole."""
+    """Return text for what is UTF-8 without control characters and runs nowhere; it is read to its end, by pieces."""
     file.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    held, is_empty = "", True
     try:
-        text = file.read().decode("utf-8-sig")
+        while raw := file.read(PIECE):
+            held += decoder.decode(raw)
+            is_empty = is_empty and not held
+            if CONTROL.search(held) or RUNS.search(held):
+                raise TypeNotTaken(fields={"file": "neither a known type nor plain text"})
+            held = " " + held[-LONGEST_MARK:]
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise TypeNotTaken(fields={"file": "neither a known type nor text in UTF-8"}) from error
-    if not text or re.search(r"[\x00-\x08\x0e-\x1f\x7f]", text):
-        raise TypeNotTaken(fields={"file": "neither a known type nor text"})
+    if is_empty:
+        raise TypeNotTaken(fields={"file": "an empty file"})
     return TEXT
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,8 @@ async def record(
     note: str | None = None,
     provider_reference: str | None = None,
 ) -> UUID:
-    """Write one activity and return its id. `detail` holds ids and codes.
+    """Write one activity and return its id. `detail` holds ids and codes; `provider_reference` is the provider's own id
+    of a call or message, kept as `reference_kept` says.
 
     A note is kept twice: scrubbed of numbers and addresses for everyone, and, where scrubbing changed it, as written
     and sealed for those who may reveal it.
@@ -40,10 +42,20 @@ async def record(
     activity_id = ids.new()
     await tx.execute(
         SQL, tx.actor.tenant_id, activity_id, contact_id, lead_id, kind, channel, direction, outcome,
-        to_json(detail or {}), shown, key and key.id, key.seal(note) if key and note else None, provider_reference,
+        to_json(detail or {}), shown, key and key.id, key.seal(note) if key and note else None,
+        provider_reference and reference_kept(channel, provider_reference),
         tx.actor.user_id, at,
     )  # fmt: skip
     return activity_id
+
+
+def reference_kept(channel: str | None, reference: str) -> str:
+    """Return a provider's id of a call or message as a timeline keeps and shows it, and by which it is found there.
+
+    WhatsApp's ids hold the person's number for whoever decodes them (base64), so theirs are hashed; they also hold
+    enough chance that nobody finds the number by trying.
+    """
+    return sha256(reference.encode()).hexdigest()[:32] if channel == "whatsapp" else reference
 
 
 MANY = """

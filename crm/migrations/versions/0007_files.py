@@ -34,7 +34,7 @@ TABLES: dict[str, str] = {
 INDEXES = """
 create index attachment_activity on crm.attachment (tenant_id, activity_id);
 create index attachment_contact on crm.attachment (tenant_id, contact_id, id desc);
-create index attachment_deleted on crm.attachment (tenant_id, deleted_at) where deleted_at is not null;
+create index attachment_lead on crm.attachment (tenant_id, lead_id, id desc) where lead_id is not null;
 """
 APPEND_ONLY: tuple[str, ...] = ()
 PII_COLUMNS: dict[str, tuple[str, ...] | None] = {"attachment": ("name",)}

@@ -225,23 +225,36 @@ class TestSweep:
 
 
 class TestPuttingAway:
-    async def test_a_death_before_the_commit_leaves_an_orphan_and_no_row(self, store, tenant, lead, now):
+    async def test_leaves_to_the_sweep_what_may_have_been_committed(self, store, tenant, lead, now):
+        async def lose_the_connection() -> None:
+            where = Where(lead_id=lead)
+            async with operations.putting_away(tenant.sales_agent, io.BytesIO(PDF), "a.pdf", now=now) as stored:
+                await db.run(
+                    tenant.sales_agent, lambda tx: operations.attach(tx, stored, where, Class.general, now=now)
+                )
+                raise ConnectionError("the commit was sent, its answer never came")
+
+        with pytest.raises(ConnectionError):
+            await lose_the_connection()
+        made = (await one(tenant, "select id from crm.attachment"))["id"]
+        await work.sweep_tenant(tenant.id, now=clock.utc_now() + 2 * work.GRACE)
+
+        assert await read(tenant.sales_agent, made, now) == PDF
+
+    async def test_leaves_to_the_sweep_what_was_given_up(self, store, tenant, lead, now):
         reached = asyncio.Event()
 
-        async def die() -> None:
-            async with operations.putting_away(tenant.sales_agent, io.BytesIO(PDF), "a.pdf", now=now) as stored:
-                stored.is_attached = True  # as far as the store knows: nobody is left to clean up
+        async def wait_for_ever() -> None:
+            async with operations.putting_away(tenant.sales_agent, io.BytesIO(PDF), "a.pdf", now=now):
                 reached.set()
                 await asyncio.sleep(60)
 
-        task = asyncio.create_task(die())
+        task = asyncio.create_task(wait_for_ever())
         await reached.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
         assert len(await stored_names()) == 1
-        async with db.transaction(tenant.system) as tx:
-            assert await tx.fetch("select 1 from crm.attachment") == []
         await work.sweep_tenant(tenant.id, now=clock.utc_now() + 2 * work.GRACE)
         assert await stored_names() == []
 

@@ -1,6 +1,8 @@
 """What a file is by its content, whatever it is called; and the name it is kept under."""
 
+import gzip
 import io
+import struct
 from contextlib import suppress
 
 import pytest
@@ -10,6 +12,14 @@ from hypothesis import strategies as some
 from crm.files import rules
 from crm.files.rules import TypeNotTaken
 from tests.crm.files.conftest import JPEG, PDF, packed, png
+
+
+def unpacking_to(size: int) -> bytes:
+    """A small document that says of one part that it unpacks to so many bytes."""
+    written = packed("[Content_Types].xml", "word/document.xml", "word/media/image1.png")
+    at = written.rfind(b"PK\x01\x02")
+    return written[: at + 24] + struct.pack("<L", size) + written[at + 28 :]
+
 
 GOOD = {
     "image/png": png(),
@@ -24,10 +34,35 @@ GOOD = {
     "text/plain": "Ayşe: çarşamba günü saat üçte, ğüşıöç\n".encode(),
 }
 
+SVG = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'><script>alert(1)</script></svg>"
+DOCUMENT = packed("[Content_Types].xml", "word/document.xml")
+
 BAD = {
     "a program": b"MZ" + b"\0" * 100,
+    "a program of another system": b"\x7fELF" + b"\0" * 60,
+    "a script": b"#!/bin/sh\nrm -rf /\n",
+    "a batch file": b"@echo off\r\ndel *\r\n",
     "a page": b"<html><script>alert(1)</script>",
-    "a drawing with scripts": b"<svg xmlns='http://www.w3.org/2000/svg'></svg>",
+    "a page in capitals": b"<HTML><BODY>",
+    "a page that is made first": b"<?php system('x'); ?>",
+    "a saved page": b"MIME-Version: 1.0\nContent-Type: text/html\n\n<script>alert(1)</script>",
+    "a drawing with scripts": SVG,
+    "a drawing behind its prolog": b"<?xml version='1.0'?>\n<!DOCTYPE svg>" + SVG,
+    "a drawing behind a byte order mark": b"\xef\xbb\xbf" + SVG,
+    "a drawing behind blank lines": b"\n\n   " + SVG,
+    "a drawing behind pages of text": b"a line\n" * 9000 + SVG,
+    "a drawing in UTF-16": SVG.decode().encode("utf-16"),
+    "a packed drawing": gzip.compress(SVG),
+    "a script across the border of two pieces": b"a" * (rules.PIECE - 4) + b"<script>",
+    "a picture that is a script too": b"GIF89a/*" + b"\0" * 20 + b"*/=1;",
+    "a picture that is an archive too": JPEG + packed("setup.exe"),
+    "a document that is an archive too": PDF + packed("setup.exe"),
+    "an archive that is a picture too": DOCUMENT + JPEG,
+    "half a character at the end": "ş".encode() * 300 + b"\xc5",
+    "an old document": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600,
+    "a bomb": unpacking_to(rules.archives.MOST_UNPACKED + 1),
+    "an archive of very many parts": packed(*(f"word/{n}" for n in range(rules.archives.MOST_PARTS + 1))),
+    "a sheet with old macros": packed("[Content_Types].xml", "xl/workbook.xml", "xl/macrosheets/sheet1.xml"),
     "an archive": packed("notes.txt"),
     "a document with macros": packed("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"),
     "two documents in one": packed("[Content_Types].xml", "word/document.xml", "xl/workbook.xml"),
@@ -39,6 +74,18 @@ BAD = {
 }
 
 
+class Counting(io.BytesIO):
+    """A file that notes how much is read of it, and how much at once."""
+
+    bytes_read = longest = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self.bytes_read += len(found)
+        self.longest = max(self.longest, len(found))
+        return found
+
+
 class TestTypeOf:
     @pytest.mark.parametrize("mime", GOOD)
     def test_knows_what_it_takes(self, mime: str):
@@ -48,6 +95,21 @@ class TestTypeOf:
     def test_takes_nothing_else(self, what: str):
         with pytest.raises(TypeNotTaken):
             rules.type_of(io.BytesIO(BAD[what]))
+
+    def test_reads_a_small_part_of_an_archive_that_tells_of_millions(self):
+        end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 3, 3, 90_000_000, 4, 0)
+        read = Counting(b"PK\x03\x04" + b"\0" * 90_000_000 + end)
+
+        with pytest.raises(TypeNotTaken):
+            rules.type_of(read)
+
+        assert read.bytes_read < 100_000
+
+    def test_holds_a_small_part_of_a_long_text(self):
+        read = Counting(b"a line of text\n" * 1_000_000)
+
+        assert rules.type_of(read) is rules.TEXT
+        assert read.longest <= rules.PIECE
 
     @given(some.binary(max_size=300))
     def test_says_yes_or_no_to_anything(self, content: bytes):
