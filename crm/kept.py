@@ -2,8 +2,9 @@
 
 Every change of the business writes an event in its own transaction. An answer is kept with the snapshot it was found
 under; before it is given again the event log is asked whether any event of the tenant became visible since. That costs
-about as much as a quick page, so only what was slow is kept. Nothing stale is served: the one exception is a server
-that crashed and gives forgotten transaction ids again, after which an answer may be old by `GOOD_FOR` seconds at most.
+about as much as a quick page, so only what was slow is kept. Nothing stale is served, with two exceptions in which an
+answer may be old by `GOOD_FOR` seconds at most: a server that crashed gives forgotten transaction ids again; and the
+label of a status changes at an instant that was set for it earlier. What changes without an event is not kept at all.
 """
 
 import time
@@ -47,7 +48,7 @@ async def fetch(tx: Tx, sql: str, *args: Any) -> list[asyncpg.Record]:
     transaction that has changed something reads for itself.
     """
     if tx.events:
-        return await _read(tx, sql, args)
+        return await read(tx, sql, *args)
     key = (tx.actor.tenant_id, sql, tuple(tuple(each) if isinstance(each, list) else each for each in args))
     kept = _answers.get(key)
     if kept and time.monotonic() - kept.at < GOOD_FOR and await tx.fetchval(UNCHANGED, kept.seen):
@@ -63,7 +64,8 @@ async def fetch(tx: Tx, sql: str, *args: Any) -> list[asyncpg.Record]:
     return rows
 
 
-async def _read(tx: Tx, sql: str, args: tuple[Any, ...]) -> list[asyncpg.Record]:
+async def read(tx: Tx, sql: str, *args: Any) -> list[asyncpg.Record]:
+    """Return the rows of a reading statement planned for its values, as they are now."""
     await tx.fetchval(BEGIN)
     return await tx.fetch(sql, *args)
 

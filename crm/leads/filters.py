@@ -57,19 +57,29 @@ def _called(clause: Clause, args: Args, scene: Scene) -> str:
 
 
 def _on_the_clock(clause: Clause, args: Args, scene: Scene) -> str:
-    """Find leads by their clocks (crm.sla_clock): by the state of any of them, or by when a running one is due."""
+    """Find leads by their clocks (crm.sla_clock): by how any of them stands at this instant, or by when one is due.
+
+    Meant are the open ones and those of the lead's cycle; of an earlier cycle, what was kept or broken is past.
+    """
     if clause.field == "sla":
-        field = Field("k.state", TEXT, IN, "", "")
-        within = filtering.conditions([Clause("x", Operator.in_, clause.values)], {"x": field}, args, scene)
+        meant = f"(k.ended_at is null or k.cycle_no = l.cycle_no) and {_stands(frozenset(clause.values), args, scene)}"
     else:
-        field = Field("k.due_at", INSTANT, DATES, "", "")
-        within = ["k.state = 'running'", *filtering.conditions([_as("x", clause)], {"x": field}, args, scene)]
-    met = " and ".join(["k.tenant_id = l.tenant_id and k.lead_id = l.id", *within])
-    return f"{'not ' if clause.operator is Operator.not_in else ''}exists (select from crm.sla_clock k where {met})"
+        due = Field("k.due_at", INSTANT, DATES, "", "")
+        (is_due,) = filtering.conditions([clause], {clause.field: due}, args, scene)
+        meant = f"k.ended_at is null and k.state in ('running', 'breached') and {is_due}"
+    found = f"exists (select from crm.sla_clock k where k.tenant_id = l.tenant_id and k.lead_id = l.id and {meant})"
+    return f"not {found}" if clause.operator is Operator.not_in else found
 
 
-def _as(name: str, clause: Clause) -> Clause:
-    return Clause(name, clause.operator, clause.values)
+def _stands(wanted: frozenset[str], args: Args, scene: Scene) -> str:
+    """Return the condition that a clock `k` stands so now: one that is due is breached, noted yet or not."""
+    kept = f"k.state = any({args.add(sorted(wanted), 'text[]')})"
+    if ("running" in wanted) is ("breached" in wanted):
+        return kept
+    is_due = f"k.due_at <= {args.add(scene.now, 'timestamptz')}"
+    if "running" in wanted:
+        return f"({kept} and not (k.state = 'running' and {is_due}))"
+    return f"({kept} or k.state = 'running' and {is_due})"
 
 
 def _text(column: str, tr: str, en: str) -> Field:
@@ -104,9 +114,12 @@ FIELDS: dict[str, Field] = {
     "is_duplicate": Field("l.is_duplicate", FLAG, (Operator.is_,), "Mükerrer", "Duplicate", words=("true", "false")),
     "import": Field("l.import_id", ID, NULLABLE, "Aktarım", "Import", words=NULL, permission="import.view"),
     "sla": Field(
-        "k.state", TEXT, IN, "Süre durumu", "SLA state", choices=CLOCK_STATES, permission="sla.view", own=_on_the_clock
+        "k.state", TEXT, IN, "Süre durumu", "SLA state", choices=CLOCK_STATES, permission="sla.view",
+        has_events=False, own=_on_the_clock,
     ),
-    "sla_due": Field("k.due_at", INSTANT, DATES, "Süre sonu", "SLA due", permission="sla.view", own=_on_the_clock),
+    "sla_due": Field(
+        "k.due_at", INSTANT, DATES, "Süre sonu", "SLA due", permission="sla.view", has_events=False, own=_on_the_clock
+    ),
     "name": Field(
         "n.name_search", NAME, (Operator.starts, Operator.has), "Ad", "Name",
         permission="contact.view", is_personal=True, own=_called,

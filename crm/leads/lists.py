@@ -122,9 +122,16 @@ async def _rows(
         f"select l.id, l.{order.column} as place, {item} as item"
         f" from {_united(parts)} l {columns.JOINS} order by {order.sql} limit {how_many}"
     )
-    if clauses or order.column != "received_at":
-        return await kept.fetch(tx, sql, *args)
-    return await tx.fetch(sql, *args)
+    if not clauses and order.column == "received_at":  # read in order from one index: nothing is quicker
+        return await tx.fetch(sql, *args)
+    return await _fetch(tx, clauses, sql, args)
+
+
+async def _fetch(tx: Tx, clauses: Sequence[Clause], sql: str, args: Args) -> list[asyncpg.Record]:
+    """Return the rows of a statement planned for its values, from what was kept where that is sure to hold still."""
+    if filtering.holds_for_now_only(clauses, FIELDS):
+        return await kept.read(tx, sql, *args)
+    return await kept.fetch(tx, sql, *args)
 
 
 def _branches(clauses: Sequence[Clause], scene: Scene, order: paging.Order, args: Args) -> list[list[str]]:
@@ -176,10 +183,10 @@ async def count(tx: Tx, clauses: Sequence[Clause], *, now: datetime) -> Count:
 async def _count(tx: Tx, clauses: Sequence[Clause], scene: Scene) -> Count:
     args = Args()
     found = f"select from crm.lead l where {matching(clauses, scene, args)}"
-    counted = (await kept.fetch(tx, f"select count(*) from ({found} limit {COUNTED + 1}) l", *args))[0][0]
+    counted = (await _fetch(tx, clauses, f"select count(*) from ({found} limit {COUNTED + 1}) l", args))[0][0]
     if counted <= COUNTED:
         return Count(counted, is_exact=True)
-    plan = (await kept.fetch(tx, f"explain (format json) {found}", *args))[0][0]
+    plan = (await _fetch(tx, clauses, f"explain (format json) {found}", args))[0][0]
     guess = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]["Plan Rows"]
     return Count(max(COUNTED + 1, int(guess)), is_exact=False)
 

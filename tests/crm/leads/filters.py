@@ -20,9 +20,6 @@ SEARCHED = ("çağ", "inci", "INAN", "ada lo", "lace", "sule c")
 PHONES = ("+905321234567", "+905321234568")
 EMAILS = ("ada@mail.example", "can@mail.example")
 
-JOINED = {"sla", "sla_due"}
-"""Filters that look at tables other than those the brute force knows."""
-
 
 def clauses(persons=(), teams=()):
     """Any clause; ids are drawn from the given ones, or anything."""
@@ -62,9 +59,27 @@ def _values(name, operator, persons, teams):
 
 
 def holds(clause, row, *, actor, now):
-    """Tell whether a lead is meant: `row` has the lead's columns and `name`, `phone`, `email` of its contact."""
+    """Tell whether a lead is meant.
+
+    `row` has the lead's columns, `name`, `phone` and `email` of its contact, and its `clocks`, each a dict.
+    """
+    if clause.field == "sla":
+        meant = [each for each in row["clocks"] if not each["ended_at"] or each["cycle_no"] == row["cycle_no"]]
+        return any(_state(each, now) in clause.values for each in meant) is (clause.operator is Operator.in_)
+    if clause.field == "sla_due":
+        due = [each["due_at"] for each in row["clocks"] if not each["ended_at"] and each["state"] != "paused"]
+        return any(_compares(clause, at, actor=actor, now=now) for at in due)
     column = {"owner": "owner_id", "team": "team_id", "contact": "contact_id", "import": "import_id"}
-    value, wanted = row[column.get(clause.field, clause.field)], clause.values
+    return _compares(clause, row[column.get(clause.field, clause.field)], actor=actor, now=now)
+
+
+def _state(clock, now):
+    """Return how a clock stands: one that is due was not kept, whether anybody wrote that down or not."""
+    return "breached" if clock["state"] == "running" and clock["due_at"] <= now else clock["state"]
+
+
+def _compares(clause, value, *, actor, now):
+    wanted = clause.values
     match clause.operator:
         case Operator.is_:
             means = {"me": actor.user_id, "mine": actor.team_id, "true": True, "false": False}

@@ -1,7 +1,10 @@
 """Lists of leads: every filter means what it says, counts are honest, empty lists say why, nothing stale is served."""
 
+import asyncio
 import json
 import random
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from crm import db, filtering, ids, kept
 from crm.actor import Actor
 from crm.leads import columns, intake, lists, operations
-from crm.leads.filters import FIELDS
+from crm.leads.filters import CLOCK_STATES, FIELDS
 from crm.leads.intake import NewLead
 from crm.leads.lists import Wanted
 from crm.leads.rules import Status
-from tests.crm.leads.filters import EMAILS, JOINED, NAMES, PHONES, TAGS, TEXTS, clauses, holds
+from tests.conftest import NOW
+from tests.crm.leads.filters import EMAILS, NAMES, PHONES, TAGS, TEXTS, clauses, holds
 
 
 async def page(actor, *filters, now, language="en", **wanted):
@@ -56,8 +60,35 @@ async def populate(tenant, how_many, *, now):
         async with db.transaction(tenant.system) as tx:
             await tx.execute(f"update crm.lead set {settings_} where id = $1::uuid", stored.lead_id, *changed.values())
             row = dict(await tx.fetchrow("select * from crm.lead where id = $1::uuid", stored.lead_id))
-        rows.append(row | {"name": name, "phone": phone, "email": email})
+        clocks = [clock(chance, now=now) for _ in range(chance.randint(0, 3))]
+        await keep_clocks(tenant, stored.lead_id, clocks)
+        rows.append(row | {"name": name, "phone": phone, "email": email, "clocks": clocks})
     return rows
+
+
+def clock(chance, *, now):
+    """Return a clock in any state that there is, due at any time around now; late or not, noted or not."""
+    state, is_over = chance.choice(CLOCK_STATES), chance.random() < 0.5
+    due = now + timedelta(hours=chance.choice((-90, -30, -2, 0, 1, 20, 40)))
+    return {
+        "state": state, "cycle_no": chance.randint(1, 3), "due_at": None if state == "paused" else due,
+        "ended_at": now if state in ("met", "cancelled") or (state == "breached" and is_over) else None,
+    }  # fmt: skip
+
+
+async def keep_clocks(tenant, lead, clocks, *, now=NOW):
+    """Store clocks of a lead as they are given."""
+    async with db.transaction(tenant.system) as tx:
+        for each in clocks:
+            await tx.execute(
+                "insert into crm.sla_clock (tenant_id, id, lead_id, cycle_no, kind, rule_version, state, status,"
+                " time_basis, target_s, started_at, consumed_s, counted_until, due_at, breached_at, ended_at,"
+                " end_reason) values ($1::uuid, $2::uuid, $3::uuid, $4::int, 'first_response', 1, $5::text, 'new',"
+                " 'calendar', 60, $8::timestamptz, 0, $8::timestamptz, $6::timestamptz,"
+                " case when $5::text = 'breached' then $6::timestamptz end, $7::timestamptz,"
+                " case when $7::timestamptz is not null then 'done' end)",
+                tenant.id, ids.new(), lead, each["cycle_no"], each["state"], each["due_at"], each["ended_at"], now,
+            )  # fmt: skip
 
 
 class TestFilters:
@@ -68,12 +99,9 @@ class TestFilters:
         drawn = _examples(clauses([tenant.sales_agent.user_id, ids.new()], [tenant.team_id, ids.new()]), 250)
 
         for number, one in enumerate(drawn):
-            asked = [one, *chance.sample(drawn, chance.randint(0, 2))]
-            asked = tuple(each for each in asked if each.field not in JOINED)
+            asked = (one, *chance.sample(drawn, chance.randint(0, 2)))
             actor = (tenant.admin, tenant.sales_manager, tenant.sales_agent)[number % 3]
-            if not all(
-                FIELDS[each.field].permission is None or actor.may(FIELDS[each.field].permission) for each in asked
-            ):
+            if not all(_allowed(actor, each) for each in asked):
                 continue
             sort = ("-received_at", "updated_at")[number % 2]
             wanted = Wanted(asked, sort=sort, limit=200, count=True)
@@ -89,16 +117,51 @@ class TestFilters:
             assert listed.count == lists.Count(len(meant), is_exact=True)
 
     async def test_clocks_are_asked_by_state_and_by_what_is_due(self, tenant, now):
-        late, early, none = [
-            (await db.run(tenant.system, lambda tx: intake.create(tx, _lead(), now=now))).lead_id for _ in range(3)
+        late, early, none, unnoted, answered, earlier = [
+            (await db.run(tenant.system, lambda tx: intake.create(tx, _lead(), now=now))).lead_id for _ in range(6)
         ]
-        await _clock(tenant, late, "breached", now - timedelta(hours=1), now=now)
-        await _clock(tenant, early, "running", now + timedelta(hours=1), now=now)
+        hour, open_ = timedelta(hours=1), {"cycle_no": 1, "ended_at": None}
+        await keep_clocks(tenant, late, [{**open_, "state": "breached", "due_at": now - hour}])
+        await keep_clocks(tenant, early, [{**open_, "state": "running", "due_at": now + hour}])
+        await keep_clocks(tenant, unnoted, [{**open_, "state": "running", "due_at": now}])
+        over = {"state": "breached", "due_at": now - hour, "ended_at": now}
+        await keep_clocks(tenant, answered, [{**over, "cycle_no": 1}])
+        await keep_clocks(tenant, earlier, [{**over, "cycle_no": 0}])
 
-        assert found(await page(tenant.admin, "sla:in:breached", now=now)) == [late]
-        assert set(found(await page(tenant.admin, "sla:not_in:breached", now=now))) == {early, none}
-        assert found(await page(tenant.admin, "sla_due:during:next_2h", now=now)) == [early]
-        assert found(await page(tenant.admin, f"sla_due:lt:{now.isoformat()}", now=now)) == []
+        async def leads(*filters):
+            return set(found(await page(tenant.admin, *filters, now=now)))
+
+        assert await leads("sla:in:breached") == {late, unnoted, answered}
+        assert await leads("sla:not_in:breached") == {early, none, earlier}
+        assert await leads("sla:in:running") == {early}
+        assert await leads("sla:in:running,breached") == {early, late, unnoted, answered}
+        assert await leads("sla_due:during:next_2h") == {early, unnoted}
+        assert await leads(f"sla_due:lt:{now.isoformat()}") == {late}
+
+    async def test_pages_give_exactly_that_set_while_leads_arrive(self, tenant, now):
+        """Any few filters, by anybody, in either order, in pages of any size; others store leads all the time."""
+        rows = {row["id"]: row for row in await populate(tenant, 40, now=now)}
+        chance = random.Random(13)
+        drawn = _examples(clauses([tenant.sales_agent.user_id], [tenant.team_id]), 80)
+
+        async with _arrivals(tenant, now=now) as (arrived, turn):
+            for number, one in enumerate(drawn):
+                turn.release()
+                actor = (tenant.admin, tenant.sales_manager, tenant.sales_agent)[number % 3]
+                asked = tuple(each for each in (one, chance.choice(drawn))[: 1 + number % 2] if _allowed(actor, each))
+                sort, limit = ("-received_at", "updated_at", "received_at")[number // 3 % 3], chance.randint(2, 30)
+                seen = await _walk(actor, Wanted(asked, sort=sort, limit=limit), now=now)
+
+                meant = [
+                    row for row in rows.values()
+                    if _sees(actor, row) and all(holds(each, row, actor=actor, now=now) for each in asked)
+                ]  # fmt: skip
+                meant.sort(key=lambda row: (row[sort.removeprefix("-")], row["id"]), reverse=sort.startswith("-"))
+                what = [filtering.show(each, FIELDS) for each in asked]
+                assert len(seen) == len(set(seen)), what
+                assert [lead for lead in seen if lead in rows] == [row["id"] for row in meant], what
+                assert set(seen) <= rows.keys() | set(arrived), what
+        assert len(arrived) > len(drawn) // 2
 
     async def test_values_never_become_words_of_the_statement(self, tenant, now):
         await populate(tenant, 3, now=now)
@@ -142,16 +205,45 @@ def _lead(**fields):
     return NewLead("api", email=f"{ids.new().hex}@example.com", **fields)
 
 
-async def _clock(tenant, lead, state, due, *, now):
-    async with db.transaction(tenant.system) as tx:
-        await tx.execute(
-            "insert into crm.sla_clock (tenant_id, id, lead_id, cycle_no, kind, rule_version, state, status,"
-            " time_basis, target_s, started_at, consumed_s, counted_until, due_at, breached_at)"
-            " values ($1::uuid, $2::uuid, $3::uuid, 1, 'first_response', 1, $4::text, 'new', 'calendar', 60,"
-            " $6::timestamptz, 0, $6::timestamptz, $5::timestamptz,"
-            " case when $4::text = 'breached' then $5::timestamptz end)",
-            tenant.id, ids.new(), lead, state, due, now,
-        )  # fmt: skip
+def _allowed(actor, clause):
+    needed = FIELDS[clause.field].permission
+    return needed is None or actor.may(needed)
+
+
+async def _walk(actor, wanted, *, now):
+    """Read a list to its end, page by page; return the ids as they came."""
+    seen = []
+    while True:
+        listed = await db.run(actor, lambda tx, wanted=wanted: lists.page(tx, wanted, language="en", now=now))
+        seen += found(listed)
+        if listed.next_cursor is None:
+            return seen
+        wanted = replace(wanted, cursor=listed.next_cursor)
+
+
+@asynccontextmanager
+async def _arrivals(tenant, *, now):
+    """Have a lead stored beside, before or behind whatever place a reader has, for each `turn`; yield ids and turn."""
+    arrived, chance, turn = [], random.Random(17), asyncio.Semaphore(0)
+
+    async def arrive():
+        while True:
+            await turn.acquire()
+            at = now + timedelta(seconds=chance.randint(-8 * 86400, 2 * 86400))
+            given = {"tags": chance.sample(TAGS, 1), "platform": chance.choice(("meta", "google"))}
+            arrived.append(await _store(tenant, at=at, team_id=chance.choice((None, tenant.team_id)), **given))
+
+    async with asyncio.TaskGroup() as group:
+        working = [group.create_task(arrive()) for _ in range(2)]
+        try:
+            yield arrived, turn
+        finally:
+            for each in working:
+                each.cancel()
+
+
+async def _store(tenant, *, at, **fields):
+    return (await db.run(tenant.system, lambda tx: intake.create(tx, _lead(**fields), now=at))).lead_id
 
 
 class TestCount:
