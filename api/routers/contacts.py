@@ -26,7 +26,7 @@ from api.schemas.leads import TimelinePage
 from api.schemas.review import MergeRead
 from api.schemas.timeline import TimelineQuery
 from crm import db
-from crm.contacts import operations, queries
+from crm.contacts import operations, queries, revealing
 from crm.contacts.operations import NewContact
 from crm.db import Tx
 from crm.duplicates import queries as merges
@@ -87,7 +87,7 @@ async def archive_contact(contact_id: UUID, actor: CurrentActor, now: Now) -> Re
 @permission("contact.reveal")
 async def reveal_contact(contact_id: UUID, body: Reveal, actor: CurrentActor, now: Now) -> RevealedRead:
     """Return phone and e-mail in clear; who looked, when and why is written down."""
-    seen = await db.run(actor, lambda tx: operations.reveal(tx, contact_id, body.reason, now=now))
+    seen = await db.run(actor, lambda tx: revealing.reveal(tx, contact_id, body.reason, now=now))
     return RevealedRead.model_validate(seen)
 
 
@@ -117,5 +117,5 @@ async def list_merges(contact_id: UUID, actor: CurrentActor) -> Listing[MergeRea
 @permission("contact.reveal")
 async def reveal_note(contact_id: UUID, activity_id: UUID, body: Reveal, actor: CurrentActor, now: Now) -> RevealedNote:
     """Return a note as it was written; who looked, when and why is written down."""
-    note = await db.run(actor, lambda tx: operations.reveal_note(tx, contact_id, activity_id, body.reason, now=now))
+    note = await db.run(actor, lambda tx: revealing.reveal_note(tx, contact_id, activity_id, body.reason, now=now))
     return RevealedNote(note=note)

@@ -11,7 +11,9 @@ from api import pages
 from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import create
 from api.schemas import Listing
+from api.schemas.contacts import Reveal
 from api.schemas.review import (
+    ClearField,
     Dismiss,
     Mend,
     MergeTwins,
@@ -68,6 +70,14 @@ async def merge_twins(
 async def read_item(kind: Kind, item_id: UUID, actor: CurrentActor) -> ReviewRead:
     """Return one item, its values masked, with what is wrong with each and what became of it."""
     return ReviewRead.model_validate(await db.run(actor, lambda tx: queries.read(tx, kind, item_id)))
+
+
+@router.post("/{kind}/{item_id}/reveal")
+@permission("contact.reveal")
+async def reveal_item(kind: Kind, item_id: UUID, body: Reveal, actor: CurrentActor, now: Now) -> Listing[ClearField]:
+    """Return the fields of a row or a message in clear, to mend them; who looked, when and why is written down."""
+    seen = await db.run(actor, lambda tx: operations.reveal(tx, kind, item_id, body.reason, now=now))
+    return Listing(items=[ClearField(name=name, value=value) for name, value in seen])
 
 
 @router.post("/{kind}/{item_id}/mend", response_model=OutcomeRead)

@@ -77,6 +77,13 @@ class ReviewField(Read):
     fault: str | None = Field(description="What is wrong with it.")
 
 
+class ClearField(Read):
+    """One column of a row, or one value of a message, as it came."""
+
+    name: str
+    value: str
+
+
 class Resolution(Read):
     """What became of an item, once."""
 

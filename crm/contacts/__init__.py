@@ -1,1 +1,1 @@
-"""Contacts: people, masked for everyone; in clear only through `operations.reveal`."""
+"""Contacts: people, masked for everyone; in clear only through `revealing`."""

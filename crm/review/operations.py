@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from crm import audit, errors, events, ids, vault
+from crm.contacts import revealing
 from crm.db import Tx
 from crm.duplicates import candidates
 from crm.duplicates import operations as duplicates
@@ -54,6 +55,13 @@ insert into crm.review_resolution (tenant_id, id, kind, item_id, outcome, reason
                                    resolved_at)
 values ($1::uuid, $2::uuid, $3::text, $4::uuid, $5::text, $6::text, $7::uuid, $8::text[], $9::uuid, $10::timestamptz)
 """
+
+
+SEALED = {
+    Kind.import_row: "select import_id, row_no, key_id, sealed, errors from crm.import_rejection"
+    " where tenant_id = $1::uuid and id = $2::uuid",
+    Kind.inbox_message: "select key_id, sealed from crm.inbox_message where tenant_id = $1::uuid and id = $2::uuid",
+}
 
 
 async def _keep(
@@ -189,6 +197,36 @@ async def dismiss(tx: Tx, kind: Kind, item_id: UUID, reason: str, *, now: dateti
         await _require_failed_message(tx, item_id)
     await _keep(tx, kind, item_id, done, reason=reason, now=now)
     return done
+
+
+@operation("contact.reveal")
+async def reveal(tx: Tx, kind: Kind, item_id: UUID, reason: str, *, now: datetime) -> list[tuple[str, str]]:
+    """Return the fields of a row or a message in clear, but for secrets, so that it can be mended; the look counts, and
+    is written down as every look at what is hidden (`crm.contacts.revealing`).
+
+    :raises ItemNotFound: when there is no such item.
+    :raises NotMendable: when it has no fields: two contacts, or a message that is no JSON.
+    :raises crm.contacts.revealing.TooManyReveals: when the person has looked at as much as an hour allows.
+    :raises crm.vault.Unreadable: when what it said was erased.
+    """
+    await revealing.count(tx, now=now)
+    clear = await _clear(tx, kind, item_id)
+    await revealing.record(tx, kind.value, item_id, reason, {"what": "review"}, now=now)
+    return clear
+
+
+async def _clear(tx: Tx, kind: Kind, item_id: UUID) -> list[tuple[str, str]]:
+    if kind is Kind.duplicate:
+        raise NotMendable("two contacts are looked at one by one")
+    row = await tx.fetchrow(SEALED[kind], tx.actor.tenant_id, item_id)
+    if row is None:
+        raise ItemNotFound
+    if kind is Kind.import_row:
+        return (await rows.opened(tx, row)).named
+    document = as_json(await body(tx, row))
+    if document is None:
+        raise NotMendable("the message is no JSON")
+    return [(name, rules.text(value)) for name, value in rules.fields(document) if not rules.is_secret(name)]
 
 
 @operation("contact.merge")

@@ -17,6 +17,7 @@ from crm.imports.rows import BadRow, Reader
 from crm.imports.runs import Run
 from crm.leads import intake
 from crm.leads.intake import NewLead, Prepared
+from crm.review import rules
 
 
 class StillInvalid(errors.Invalid):
@@ -61,12 +62,20 @@ async def opened(tx: Tx, row: asyncpg.Record) -> Rejected:
 
 
 def shown(rejected: Rejected) -> list[dict[str, Any]]:
-    """Return a row's columns with masked values, and what is wrong with each."""
-    faults = dict(rejected.faults)
+    """Return a row's columns with masked values, and what is wrong with each.
+
+    A cell where an address belongs shows its shape alone, whatever stands there.
+    """
+    fields = rejected.run.mapping.fields
+    of_addresses = {column.strip() for field in (fields.phone, fields.email) for column in field.column}
     return [
-        {"name": name, "value": vault.scrub(cell), "fault": faults.get(name.strip())}
+        {
+            "name": name,
+            "value": rules.shape(cell) if name.strip() in of_addresses else rules.veiled(cell),
+            "fault": rejected.faults.get(name.strip()),
+        }
         for name, cell in rejected.named
-    ]  # fmt: skip
+    ]
 
 
 def patched(rejected: Rejected, values: Mapping[str, str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Words about what needs a person, and how a message is shown and mended. No database, no clock."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from crm import vault
 
 HIDDEN = "•••"
+WANTS_TO_BE_ADDRESS = re.compile(r"\S*@\S*")
 SECRETS = ("key", "token", "secret")
 """How names of fields end whose values belong to nobody's eyes."""
 
@@ -20,11 +22,36 @@ class Kind(StrEnum):
     duplicate = "duplicate"
 
 
+def is_secret(name: str) -> bool:
+    """Tell whether a field's value is for nobody's eyes, not even for those who may see addresses."""
+    return name.rpartition(".")[2].lower().endswith(SECRETS)
+
+
 def shown(name: str, value: Any) -> str:
     """Return a value of a message as it may be shown: addresses, numbers and secrets hidden."""
-    if name.rpartition(".")[2].lower().endswith(SECRETS):
-        return HIDDEN
-    return vault.scrub(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return HIDDEN if is_secret(name) else veiled(text(value))
+
+
+def text(value: Any) -> str:
+    """Return a value of a JSON document as people read it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def veiled(value: str) -> str:
+    """Return a text with addresses and numbers hidden, and with all that wants to be an address: what failed is just
+    what no pattern of an address knows."""
+    return WANTS_TO_BE_ADDRESS.sub(lambda found: shape(found[0]), vault.scrub(value))
+
+
+def shape(value: str) -> str:
+    """Return how an address is written without what it is: `0532 12 3x` is `•••• •2 3x`, `ay@sup` is `a•@•••`.
+
+    The first letter and the last two digits stay, as in the masks of good addresses, and blanks and signs.
+    """
+    digits = [place for place, sign in enumerate(value) if sign.isdigit()][-2:]
+    letter = next((place for place, sign in enumerate(value) if sign.isalpha()), None)
+    stay = {*digits, letter}
+    return "".join("•" if sign.isalnum() and place not in stay else sign for place, sign in enumerate(value))
 
 
 def fields(body: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from uuid import UUID
 
 import pytest
 
@@ -13,6 +14,7 @@ from crm.inbox import operations as inbox
 from crm.inbox.connections import Source
 from crm.leads import intake
 from crm.leads.intake import NewLead
+from crm.review import operations
 from tests.api.test_imports import send, work
 from tests.conftest import settled
 from tests.ingestion.files.conftest import row
@@ -64,7 +66,7 @@ async def failed(tenant, now):
     message_id = await db.run(tenant.system, make)
     async with db.transaction(tenant.system) as tx:
         (claimed,) = await inbox.claim(tx, at_most=1, now=now)
-    await db.run(tenant.system, lambda tx: inbox.put_off(tx, claimed, "lead.unreachable", now=now, for_good=True))
+    await db.run(tenant.system, lambda tx: inbox.give_up(tx, claimed, "lead.unreachable", now=now))
     return message_id
 
 
@@ -133,6 +135,41 @@ class TestRow:
         (fault,) = [field for field in item["fields"] if field["fault"]]
         assert (fault["name"], fault["value"]) == ("Phone", "12")
         assert item["row_no"] == 1
+
+    @pytest.mark.parametrize(
+        ("phone", "email", "shown"),
+        [
+            ("0532 12 34x", "", ("•••• •• 34x", "")),
+            ("", "ayse.yilmaz@gmail", ("", "a•••.••••••@•••••")),
+            ("", "ayse yilmaz at example.com", ("", "a••• •••••• •• •••••••.•••")),
+        ],
+    )
+    async def test_shows_the_shape_alone_of_what_is_no_address(self, admin, tenant, phone, email, shown):
+        await send(admin, rows=[row(1, Phone=phone, Mail=email)])
+        await work(tenant)
+        (listed,) = (await admin.get("/review")).json()["items"]
+
+        item = (await admin.get(f"/review/import_row/{listed['id']}")).json()
+
+        values = {field["name"]: field["value"] for field in item["fields"]}
+        assert (values["Phone"], values["Mail"]) == shown
+
+    async def test_is_read_in_clear_by_who_may_and_written_down(self, admin, sign_in, tenant, rejected):
+        path, why = f"/review/import_row/{rejected['id']}/reveal", {"reason": "to mend it"}
+
+        seen = await admin.post(path, json=why)
+        refused = [
+            await sign_in(actor).post(path, json=why) for actor in (tenant.sales_manager, tenant.compliance_auditor)
+        ]  # fmt: skip
+
+        assert {"name": "Phone", "value": "12"} in seen.json()["items"]
+        assert [each.status_code for each in refused] == [403, 403]
+        async with db.transaction(tenant.system) as tx:
+            looks = await tx.fetch(
+                "select target_type, target_id, metadata_json ->> 'reason' as reason from crm.audit_log"
+                " where action = 'contact.reveal'"
+            )
+        assert [tuple(each) for each in looks] == [("import_row", UUID(rejected["id"]), "to mend it")]
 
     async def test_is_mended_with_the_named_values_alone(self, admin, tenant, rejected):
         path = f"/review/import_row/{rejected['id']}"
@@ -218,6 +255,26 @@ class TestMessage:
         assert values["user_column_data.1.string_value"] == "•••"
         assert values["user_column_data.0.string_value"] == "Can"
 
+    async def test_is_read_in_clear_but_for_its_secrets(self, admin, failed, twins):
+        seen = await admin.post(f"/review/inbox_message/{failed}/reveal", json={"reason": "to mend it"})
+        pair = await admin.post(f"/review/duplicate/{twins['id']}/reveal", json={"reason": "curious"})
+
+        values = {field["name"]: field["value"] for field in seen.json()["items"]}
+        assert values["user_column_data.1.string_value"] == "0532 123 45 6"
+        assert "google_key" not in values
+        assert pair.json()["code"] == "review.not_mendable"
+
+    async def test_of_many_mending_at_once_one_wins_and_what_came_first_is_kept(self, admin, tenant, failed):
+        path, value = f"/review/inbox_message/{failed}/mend", {"user_column_data.1.string_value": "0532 123 45 67"}
+
+        ended = await asyncio.gather(*(admin.post(path, json={"values": value}) for _ in range(4)))
+
+        assert sorted(each.status_code for each in ended) == [200, 409, 409, 409]
+        async with db.transaction(tenant.system) as tx:
+            (kept,) = await tx.fetch("select key_id, sealed from crm.inbox_version")
+            assert b'"0532 123 45 6"' in await operations.body(tx, kept)
+            assert await tx.fetchval("select count(*) from crm.review_resolution") == 1
+
     async def test_is_mended_and_worked_off_again(self, admin, tenant, failed):
         path, value = f"/review/inbox_message/{failed}", {"user_column_data.1.string_value": "0532 123 45 67"}
 
@@ -243,7 +300,7 @@ class TestMessage:
         await db.run(tenant.system, lambda tx: dead_letters.replay(tx, failed, now=now))
         async with db.transaction(tenant.system) as tx:
             (claimed,) = await inbox.claim(tx, at_most=1, now=now)
-        await db.run(Actor.system(tenant.id), lambda tx: inbox.put_off(tx, claimed, "defect", now=now, for_good=True))
+        await db.run(Actor.system(tenant.id), lambda tx: inbox.give_up(tx, claimed, "defect", now=now))
 
         assert [item["reasons"] for item in (await admin.get("/review")).json()["items"]] == [["defect"]]
 

@@ -178,7 +178,7 @@ def test_only_operations_and_named_plumbing_write():
 def test_the_scan_finds_the_operations_we_know():
     found = {f"{name}.{each.name}" for name, tree in modules() for each in functions(tree) if each.is_operation}
 
-    assert {"crm.leads.intake.store", "crm.leads.assigning.assign_many", "crm.contacts.operations.reveal"} <= found
+    assert {"crm.leads.intake.store", "crm.leads.assigning.assign_many", "crm.contacts.revealing.reveal"} <= found
 
 
 @pytest.mark.parametrize(

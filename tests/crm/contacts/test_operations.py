@@ -1,13 +1,12 @@
 """Contacts: sealed addresses, conflicts, archiving, and the one audited look at a number in clear."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
-from crm import db, ids, phone, vault
-from crm.actor import Actor, Forbidden
-from crm.contacts import operations, queries
+from crm import db, phone, vault
+from crm.actor import Actor
+from crm.contacts import operations, queries, revealing
 from crm.contacts.operations import NewContact
 from crm.leads import intake
 from crm.leads.intake import NewLead
@@ -65,7 +64,7 @@ class TestUpdate:
 
         await do(tenant.admin, operations.update, contact, {"phone": "0533 765 43 21", "name": "Ayşe Ak"}, now=now)
 
-        seen = await do(tenant.admin, operations.reveal, contact, "asked to", now=now)
+        seen = await do(tenant.admin, revealing.reveal, contact, "asked to", now=now)
         assert (seen.phone, seen.email, seen.others) == ("+905337654321", "ayse@example.com", [])
         (stored,) = await rows(tenant, "select * from crm.contact")
         assert (stored["phone_masked"], stored["name_search"]) == ("+90 ••• ••• •• 21", "ayse ak")
@@ -111,78 +110,6 @@ class TestArchive:
         await db.run(tenant.system, lambda tx: intake.create(tx, NewLead("api", email="ayse@example.com"), now=now))
         (stored,) = await rows(tenant, "select archived_at from crm.contact")
         assert stored["archived_at"] is None
-
-
-class TestReveal:
-    async def test_shows_and_writes_down_who_when_and_why(self, tenant, now):
-        contact = await do(tenant.admin, operations.create, AYSE, now=now)
-
-        seen = await do(tenant.admin, operations.reveal, contact, "he lost it: 0532 123 45 67", now=now)
-
-        assert (seen.phone, seen.email) == ("+905321234567", "ayse@example.com")
-        (audit,) = await rows(tenant, "select * from crm.audit_log where action = 'contact.reveal'")
-        assert (audit["actor_user_id"], audit["target_id"], audit["created_at"]) == (tenant.admin.user_id, contact, now)
-        assert audit["metadata_json"]["reason"] == "he lost it: •••"
-        (event,) = await rows(tenant, "select * from crm.event_log where event_type = 'contact.revealed'")
-        assert event["payload_json"] == {"what": "addresses"}
-
-    async def test_shows_first_what_the_mask_shows_and_then_the_others(self, tenant, now):
-        leads = [NewLead("file", email="a@b.com", phone=number) for number in ("0532 123 45 67", "0533 765 43 21")]
-        stored = await db.run(tenant.system, lambda tx: intake.create_many(tx, leads, now=now))
-
-        seen = await do(tenant.admin, operations.reveal, stored[0].contact_id, "both", now=now)
-
-        (contact,) = await rows(tenant, "select phone_masked from crm.contact")
-        assert contact["phone_masked"][-2:] == seen.phone[-2:]
-        assert {seen.phone, *seen.others} == {"+905321234567", "+905337654321"}
-
-    async def test_only_who_may(self, tenant, now):
-        contact = await do(tenant.admin, operations.create, AYSE, now=now)
-
-        for role in ("sales_manager", "sales_agent", "compliance_auditor", "analyst"):
-            with pytest.raises(Forbidden):
-                await do(tenant.actors[role], operations.reveal, contact, "curious", now=now)
-
-    async def test_an_hour_allows_so_many(self, tenant, now):
-        contact = await do(tenant.admin, operations.create, AYSE, now=now)
-        for _ in range(operations.REVEALS_PER_HOUR):
-            await do(tenant.admin, operations.reveal, contact, "work", now=now)
-
-        with pytest.raises(operations.TooManyReveals):
-            await do(tenant.admin, operations.reveal, contact, "work", now=now)
-        await do(tenant.admin, operations.reveal, contact, "work", now=now + timedelta(hours=1))
-
-    async def test_a_destroyed_key_is_the_end(self, tenant, now):
-        contact = await do(tenant.admin, operations.create, AYSE, now=now)
-        points = await rows(tenant, "select key_id from crm.contact_point")
-        await vault.destroy(tenant.id, [point["key_id"] for point in points], now=now)
-
-        with pytest.raises(vault.Unreadable):
-            await do(tenant.admin, operations.reveal, contact, "too late", now=now)
-
-    async def test_another_tenants_contact_is_not_there(self, tenant, other_tenant, now):
-        contact = await do(tenant.admin, operations.create, AYSE, now=now)
-
-        with pytest.raises(queries.ContactNotFound):
-            await do(other_tenant.admin, operations.reveal, contact, "mine?", now=now)
-
-
-class TestRevealNote:
-    async def test_shows_what_was_written(self, tenant, now):
-        from crm.leads import operations as leads
-        from crm.leads.rules import Channel
-
-        stored = await db.run(tenant.system, lambda tx: intake.create(tx, NewLead("api", email="a@b.com"), now=now))
-        note = "spouse: 0532 123 45 67"
-        activity = await do(
-            tenant.admin, leads.record_activity, stored.lead_id, Channel.note, None, None, note=note, now=now
-        )
-
-        seen = await do(tenant.admin, operations.reveal_note, stored.contact_id, activity, "call spouse", now=now)
-
-        assert seen == note
-        with pytest.raises(operations.NothingToReveal):
-            await do(tenant.admin, operations.reveal_note, stored.contact_id, ids.new(), "none", now=now)
 
 
 class TestPhone:

@@ -14,7 +14,7 @@ from crm import consent, db, ids
 from crm.actor import Forbidden
 from crm.consent import dnc
 from crm.contacts import operations as contacts
-from crm.contacts import queries
+from crm.contacts import queries, revealing
 from crm.contacts.operations import NewContact
 from crm.duplicates import operations
 from crm.duplicates.tables import MOVED, STAY
@@ -166,7 +166,7 @@ class TestMerge:
         await do(tenant.admin, operations.merge, one.contact_id, other.contact_id, now=now)
 
         again = await enquiry(tenant, now, email="ayse@example.com")
-        seen = await do(tenant.admin, contacts.reveal, one.contact_id, "call back", now=now)
+        seen = await do(tenant.admin, revealing.reveal, one.contact_id, "call back", now=now)
 
         assert again.contact_id == one.contact_id
         assert (seen.phone, seen.email) == ("+905321234567", "ayse@example.com")
