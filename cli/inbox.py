@@ -14,7 +14,7 @@ from rich.table import Table
 from cli import postgres, tenant
 from crm import clock, db, vault
 from crm.db import Tx, to_json
-from crm.inbox import dead_letters, pulls, queries, tokens
+from crm.inbox import dead_letters, overview, pulls, queries
 
 T = TypeVar("T")
 
@@ -25,7 +25,9 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON document")]
 Reason = Annotated[str | None, typer.Option(help="only those given up for this reason, as `list` shows it")]
 Connection = Annotated[UUID | None, typer.Option(help="only those of one connection")]
 SHOWN = ("id", "source", "status", "attempts", "last_error", "received_at")
-OUTLOOK = ("id", "source", "name", "is_active", "token", "health", "reconciled_until")
+CONNECTIONS = ("id", "source", "name", "is_active", "token", "health", "inbox", "reconciled_until")
+REASONS = ("reason", "source", "messages", "oldest_received_at")
+PULLS = ("id", "kind", "form", "since", "until", "status", "read", "landed", "known", "last_error")
 
 
 @app.callback()
@@ -51,18 +53,40 @@ def list_messages(
 
 
 @app.command()
+def reasons(tenant_slug: Slug = None, as_json: Json = False) -> None:
+    """List why messages were given up, and how many each."""
+    _show(REASONS, [dict(row) for row in _run(tenant_slug, queries.reasons)], as_json=as_json)
+
+
+@app.command()
 def connections(tenant_slug: Slug = None, as_json: Json = False) -> None:
-    """List connections: what is foreseen of each token, and how each source behaves."""
-    rows = _run(tenant_slug, lambda tx: tokens.overview(tx, now=clock.utc_now()))
+    """List connections: what is foreseen of each token, how each source behaves, and what waits for it."""
+    rows = _run(tenant_slug, lambda tx: overview.listing(tx, now=clock.utc_now()))
     if not as_json:
-        rows = [{**row, "token": row["token"]["outlook"], "health": _health(row["health"])} for row in rows]
-    _show(OUTLOOK, rows, as_json=as_json)
+        rows = [
+            {**row, "token": _token(row["token"]), "health": _health(row["health"]), "inbox": _inbox(row["inbox"])}
+            for row in rows
+        ]
+    _show(CONNECTIONS, rows, as_json=as_json)
+
+
+def _token(token: dict[str, Any]) -> str:
+    return f"{token['outlook']}, ends {_utc(token['expires_at'])}" if token["expires_at"] else str(token["outlook"])
 
 
 def _health(health: dict[str, Any]) -> str:
     if health["is_failing"]:
-        return f"failing: {health['last_error']}"
-    return "resting" if health["blocked_until"] else "well"
+        return f"failing since {_utc(health['failing_since'])}: {health['last_error']}"
+    return f"resting until {_utc(health['blocked_until'])}" if health["blocked_until"] else "well"
+
+
+def _inbox(inbox: dict[str, Any]) -> str:
+    oldest = f" since {_utc(inbox['oldest_at'])}" if inbox["oldest_at"] else ""
+    return f"{inbox['waiting']} waiting{oldest}, {inbox['given_up']} given up"
+
+
+def _utc(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @app.command()
@@ -115,6 +139,18 @@ def backfill(
 
     wanted = _run(tenant_slug, want)
     print(to_json(wanted) if as_json else f"pull {wanted['id']} begins as soon as a worker is free")
+
+
+@app.command("pulls")
+def list_pulls(
+    connection: Annotated[UUID, typer.Argument(help="the connection's id, as `connections` shows it")],
+    limit: Annotated[int, typer.Option(min=1, max=200, help="at most so many, the latest first")] = 20,
+    tenant_slug: Slug = None,
+    as_json: Json = False,
+) -> None:
+    """List what was asked for again of a connection: backfills and regular reconciles."""
+    rows = _run(tenant_slug, lambda tx: pulls.page(tx, connection, limit=limit))
+    _show(PULLS, [dict(row) for row in rows], as_json=as_json)
 
 
 def _instant(local: datetime, zone: str) -> datetime:

@@ -111,7 +111,7 @@ COLUMNS = (
 )
 
 FILES = (
-    Place("objects/", Kind.sealed, Erasure.shred, "the folder under SANTRAL_HOME or the bucket: sealed per person"),
+    Place("objects/", Kind.sealed, Erasure.shred, "each file under a key of its own: crm.attachment.key_id"),
     Place("import reports", Kind.sealed, Erasure.delete, "made on demand from sealed rows; kept by whoever asked"),
     Place("logs/", Kind.text, Erasure.expire, "routes, codes and ids; the leak crawler reads them"),
 )
@@ -146,7 +146,7 @@ HARMLESS: dict[str, str] = {
     "crm.import_run": "source status",
     "crm.inbox_message": "source status",
     "crm.inbox_version": "replaced_because",
-    "crm.pull": "kind form cursor status last_error",
+    "crm.pull": "kind form page cursor status last_error",
     "crm.invitation": "roles",
     "crm.lead": "status loss_reason source external_id platform campaign adset ad form keyword geography tags",
     "crm.lead_assignment": "reason",

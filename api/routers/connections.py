@@ -13,13 +13,13 @@ from api.schemas import Listing
 from api.schemas.inbox import BackfillCreate, ConnectionCreate, ConnectionRead, ConnectionUpdate, PullRead
 from crm import db
 from crm.db import Tx
-from crm.inbox import connections, pulls, tokens
+from crm.inbox import connections, overview, pulls
 
 router = Router("/connections")
 
 
 async def _shown(tx: Tx, connection_id: UUID, now: datetime) -> dict[str, object]:
-    [row] = await tokens.overview(tx, connection_id=connection_id, now=now)
+    [row] = await overview.listing(tx, connection_id=connection_id, now=now)
     return row
 
 
@@ -27,7 +27,7 @@ async def _shown(tx: Tx, connection_id: UUID, now: datetime) -> dict[str, object
 @permission("connection.view")
 async def list_connections(actor: CurrentActor, now: Now) -> Listing[ConnectionRead]:
     """List every connection, without secrets: what is foreseen of its token, how its source behaves."""
-    rows = await db.run(actor, lambda tx: tokens.overview(tx, now=now))
+    rows = await db.run(actor, lambda tx: overview.listing(tx, now=now))
     return Listing(items=[ConnectionRead.model_validate(row) for row in rows])
 
 

@@ -73,6 +73,15 @@ class HealthRead(Read):
     blocked_until: datetime | None
 
 
+class QueueRead(Read):
+    """Messages of a connection that are not leads yet: how many wait, since when the oldest does, how many were given
+    up."""
+
+    waiting: int
+    oldest_at: datetime | None
+    given_up: int
+
+
 class ConnectionRead(Read):
     """A connection without its secrets. `reconciled_until`: everything its source told before that is in the inbox."""
 
@@ -83,6 +92,7 @@ class ConnectionRead(Read):
     is_active: bool
     token: TokenRead
     health: HealthRead
+    inbox: QueueRead
     reconciled_until: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -108,12 +118,16 @@ class PullStatus(StrEnum):
 
 
 class PullRead(Read):
-    """Leads asked for again: how many the source told, were missing, were known. `last_error` is a code."""
+    """Leads asked for again: how many the source told, were missing, were known. `last_error` is a code.
+
+    `page`: the outside id of the page that the form belongs to, once its source was asked.
+    """
 
     id: UUID
     connection_id: UUID
     kind: PullKind
     form: str | None
+    page: str | None
     since: datetime
     until: datetime
     status: PullStatus

@@ -11,7 +11,8 @@ from crm import phone, vault
 from crm.db import Tx
 from crm.imports.rows import BadRow, Reader
 from crm.leads import intake
-from crm.leads.intake import POSITION, NewLead, Prepared
+from crm.leads.intake import NewLead, Prepared
+from crm.leads.storing import POSITION
 
 SIZE = 2000
 """Rows of one transaction."""

@@ -13,8 +13,9 @@ from crm.consent.rules import Channel, Purpose
 from crm.consent.rules import Status as Said
 from crm.db import Tx, to_json
 from crm.leads import lifecycle, operations
-from crm.leads.intake import POSITION, Consent, NewLead, Prepared
+from crm.leads.intake import Consent, NewLead, Prepared
 from crm.leads.rules import Status
+from crm.leads.storing import POSITION
 from crm.operation import operation
 
 POINT = ("id", "sealed", "index", "masked")

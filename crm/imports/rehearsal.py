@@ -10,7 +10,8 @@ from crm.db import Tx
 from crm.imports.chunks import Chunk, Draft
 from crm.imports.runs import Counts
 from crm.leads import intake
-from crm.leads.intake import POSITION, Prepared
+from crm.leads.intake import Prepared
+from crm.leads.storing import POSITION
 
 KINDS = ("phone", "email")
 INDEXES = tuple(POSITION[f"{kind}_index"] for kind in KINDS)

@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -11,10 +11,11 @@ import structlog
 from crm import db
 from crm.actor import Actor
 from crm.chores import Chore, Clock
+from crm.db import Tx
 from crm.events.log import Event
 from crm.inbox import connections, health, versions
 from crm.inbox import operations as inbox
-from crm.inbox.connections import Connection, Source
+from crm.inbox.connections import ASKED, Connection, Source
 from crm.inbox.operations import Claimed
 from crm.inbox.reading import NotNow, Reading, Unusable
 
@@ -49,7 +50,7 @@ class Inbox(Chore):
 
     def hear(self, event: Event) -> None:
         """Take note of messages that arrived or are to be worked off again."""
-        if event.event_type in ("inbox.received", "inbox.replayed", "connection.updated"):
+        if event.event_type in ("inbox.received", "inbox.replayed", "connection.updated", "connection.recovered"):
             self.want(event.tenant_id)
 
     async def work(self, tenant_id: UUID) -> None:
@@ -76,7 +77,11 @@ class Inbox(Chore):
         actor = Actor.system(tenant_id, trace_id=message.trace_id)
         completed = None
         try:
-            reading = await self._parse(actor, message, body)
+            connection, until = await self._connection(actor, message)
+            if until:
+                await self._put_off(actor, message, "source.resting", wait=until - self.clock())
+                return
+            reading = await self._parse(message, body, connection)
             if reading.body is not None:
                 completed = await versions.seal(tenant_id, message.key_id, reading.body)
             await db.run(
@@ -85,18 +90,30 @@ class Inbox(Chore):
         except Unusable as error:
             if error.by_provider:
                 await self._blame(actor, message, error.reason)
-            await self._put_off(actor, message, error.reason, for_good=True, completed=completed)
+            await self._give_up(actor, message, error.reason, completed)
         except NotNow as error:
             await self._blame(actor, message, error.reason, wait=error.wait)
-            await self._put_off(actor, message, error.reason)
+            await self._put_off(actor, message, error.reason, wait=error.wait)
         except Exception as error:  # no message may hold up others for ever; an outage fails the next line too
             log.error("inbox_defect", message_id=str(message.id), error=type(error).__name__, where=_place(error))
             await self._put_off(actor, message, "defect")
 
-    async def _parse(self, actor: Actor, message: Claimed, body: bytes | None) -> Reading:
+    async def _connection(self, actor: Actor, message: Claimed) -> tuple[Connection, datetime | None]:
+        """Return a message's connection, and until when its source is to be left in peace if it has to be asked.
+
+        Another message that was claimed with this one may have been told so meanwhile.
+        """
+
+        async def look(tx: Tx) -> tuple[Connection, datetime | None]:
+            connection = await connections.load(tx, message.connection_id)
+            is_asked = connection.source in ASKED
+            return connection, await health.blocked_until(tx, connection.id, now=self.clock()) if is_asked else None
+
+        return await db.run(actor, look)
+
+    async def _parse(self, message: Claimed, body: bytes | None, connection: Connection) -> Reading:
         if body is None:
             raise Unusable("inbox.erased")
-        connection = await db.run(actor, lambda tx: connections.load(tx, message.connection_id))
         return await self.parsers[message.source](body, connection)
 
     async def _blame(self, actor: Actor, message: Claimed, reason: str, *, wait: timedelta | None = None) -> None:
@@ -104,12 +121,8 @@ class Inbox(Chore):
             actor, lambda tx: health.failed(tx, message.connection_id, reason, wait=wait, now=self.clock())
         )  # fmt: skip
 
-    async def _put_off(
-        self, actor: Actor, message: Claimed, reason: str, *, for_good: bool = False, completed: bytes | None = None
-    ) -> None:
-        await db.run(
-            actor,
-            lambda tx: inbox.put_off(
-                tx, message, reason, now=self.clock(), for_good=for_good, completed=completed
-            ),
-        )  # fmt: skip
+    async def _put_off(self, actor: Actor, message: Claimed, reason: str, *, wait: timedelta | None = None) -> None:
+        await db.run(actor, lambda tx: inbox.put_off(tx, message, reason, wait=wait, now=self.clock()))
+
+    async def _give_up(self, actor: Actor, message: Claimed, reason: str, completed: bytes | None) -> None:
+        await db.run(actor, lambda tx: inbox.give_up(tx, message, reason, completed=completed, now=self.clock()))

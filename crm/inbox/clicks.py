@@ -15,6 +15,8 @@ from crm.operation import operation
 PAUSES = tuple(timedelta(hours=hours) for hours in (1, 3, 6, 12, 24, 24))
 """How long until a click that was not there yet is looked for again; Google reports clicks within a day or so."""
 FIRST_LOOK = timedelta(minutes=30)
+LEASE = timedelta(minutes=10)
+"""How long whoever took clicks has for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +63,18 @@ async def waiting(tx: Tx, *, now: datetime) -> list[UUID]:
 
 
 async def due(tx: Tx, connection_id: UUID, *, at_most: int, now: datetime) -> list[Lookup]:
-    """Take clicks whose turn has come; whoever dies over them leaves them for the next turn."""
+    """Take clicks whose turn has come. A turn counts when the source has answered (`missed`): whoever dies over them,
+    or is not answered, leaves them to be taken again.
+    """
     rows = await tx.fetch(
         """with due as (
              select lead_id from crm.click_lookup
               where tenant_id = $1::uuid and connection_id = $2::uuid and next_attempt_at <= $3::timestamptz
               order by clicked_on, next_attempt_at limit $4::int for update skip locked)
-           update crm.click_lookup c
-              set attempts = c.attempts + 1,
-                  next_attempt_at = $3::timestamptz + ($5::interval[])[least(c.attempts + 1, $6::int)]
+           update crm.click_lookup c set next_attempt_at = $5::timestamptz
              from due where c.tenant_id = $1::uuid and c.lead_id = due.lead_id
            returning c.lead_id, c.gclid, c.clicked_on, c.attempts""",
-        tx.actor.tenant_id, connection_id, now, at_most, list(PAUSES), len(PAUSES),
+        tx.actor.tenant_id, connection_id, now, at_most, now + LEASE,
     )  # fmt: skip
     return [Lookup(*row) for row in rows]
 
@@ -88,9 +90,14 @@ async def found(tx: Tx, lead_id: UUID, *, keyword: str | None, geography: str | 
 
 @operation("inbox.process")
 async def missed(tx: Tx, lookup: Lookup, *, now: datetime) -> None:
-    """Look for a click again at its next turn, or give it up after the last."""
+    """Look for a click that the source does not know yet again at its next turn, or give it up after the last."""
     if lookup.attempts < len(PAUSES):
-        tx.unchanged()
+        await tx.execute(
+            """update crm.click_lookup set attempts = $3::int + 1, next_attempt_at = $4::timestamptz
+                where tenant_id = $1::uuid and lead_id = $2::uuid""",
+            tx.actor.tenant_id, lookup.lead_id, lookup.attempts, now + PAUSES[lookup.attempts],
+        )  # fmt: skip
+        tx.unchanged()  # a turn, which is no news to anybody
         return
     await _forget(tx, lookup.lead_id)
     await events.record(tx, "lead", lookup.lead_id, "lead.click_unknown", {"attempts": lookup.attempts}, at=now)

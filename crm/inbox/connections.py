@@ -241,6 +241,7 @@ async def update(
     )  # fmt: skip
     if secrets:
         await health.unblock(tx, connection_id)
+        await _forget_token(tx, connection_id)
         await tx.execute(
             """update crm.inbox_message set status = 'pending', attempts = 0, next_attempt_at = $3::timestamptz
                 where tenant_id = $1::uuid and connection_id = $2::uuid and status in ('pending', 'failed')""",
@@ -249,6 +250,14 @@ async def update(
     given = {"name": name, "is_active": is_active, "secrets": secrets, "consents": consents}
     changed = sorted(field for field, value in given.items() if value is not None)
     await _note(tx, connection_id, "connection.updated", {"fields": changed, "secrets": sorted(secrets or {})}, at=now)
+
+
+async def _forget_token(tx: Tx, connection_id: UUID) -> None:
+    """Forget what was heard of a token: other secrets are another matter, and are asked about at once."""
+    await tx.execute(
+        "delete from crm.connection_token where tenant_id = $1::uuid and connection_id = $2::uuid",
+        tx.actor.tenant_id, connection_id,
+    )  # fmt: skip
 
 
 @operation("inbox.process")

@@ -24,6 +24,10 @@ LONGEST_REST = 300.0
 """Seconds for which a source that keeps failing is left in peace, at most."""
 
 
+SOON = timedelta(minutes=1)
+"""What is tried again within this time anyway is left to it, and so is what somebody works on now."""
+
+
 def rest_after(failures_too_many: int) -> timedelta:
     """Return how long to leave a failing source in peace: twice as long after each failure, and varied."""
     return timedelta(seconds=min(LONGEST_REST, 2.0 ** min(failures_too_many, 20)) * uniform(0.5, 1.0))
@@ -86,8 +90,19 @@ async def answered(tx: Tx, connection_id: UUID, *, pause: timedelta | None = Non
     if ended is None or ended["alerted_at"] is None:
         tx.unchanged()
         return
+    await _wake(tx, connection_id, now)
     detail = {"failures": ended["failures"], "since": ended["failing_since"]}
     await events.record(tx, "connection", connection_id, "connection.recovered", detail, at=now)
+
+
+async def _wake(tx: Tx, connection_id: UUID, now: datetime) -> None:
+    """Let messages that an outage put off for long be tried now; the others come soon by themselves."""
+    await tx.execute(
+        """update crm.inbox_message set next_attempt_at = $3::timestamptz
+            where tenant_id = $1::uuid and connection_id = $2::uuid and status = 'pending' and last_error is not null
+              and next_attempt_at > $4::timestamptz""",
+        tx.actor.tenant_id, connection_id, now, now + SOON,
+    )  # fmt: skip
 
 
 async def _block(tx: Tx, connection_id: UUID, until: datetime, now: datetime) -> None:

@@ -172,24 +172,40 @@ def _usable(lead: NewLead) -> NewLead:
 
 
 @operation("inbox.process")
-async def put_off(
-    tx: Tx, message: Claimed, reason: str, *, now: datetime, for_good: bool = False, completed: bytes | None = None
-) -> None:
-    """Try a message again later, after pauses that double and vary; or give it up, at once or after many attempts."""
+async def put_off(tx: Tx, message: Claimed, reason: str, *, wait: timedelta | None = None, now: datetime) -> None:
+    """Try a message again later, after pauses that double and vary; or give it up after many attempts.
+
+    `wait`: how long its source is left in peace; an attempt that this cut short does not count.
+    """
     if not await _is_still_ours(tx, message):
         tx.unchanged()
         return
-    detail = {"reason": reason, "attempts": message.attempt, "source": message.source.value}
-    if for_good or message.attempt >= MOST_ATTEMPTS:
-        await _finish(tx, message, "failed", reason, completed=completed, now=now)
-        await events.record(tx, "inbox_message", message.id, "inbox.failed", detail, at=now)
+    attempts = message.attempt - (1 if wait else 0)
+    if attempts >= MOST_ATTEMPTS:
+        await _fail(tx, message, reason, now=now)
         return
     await tx.execute(
-        """update crm.inbox_message set next_attempt_at = $3::timestamptz, last_error = $4::text
+        """update crm.inbox_message set next_attempt_at = $3::timestamptz, last_error = $4::text, attempts = $5::int
             where tenant_id = $1::uuid and id = $2::uuid""",
-        tx.actor.tenant_id, message.id, now + pause_after(message.attempt), reason,
+        tx.actor.tenant_id, message.id, now + (wait or pause_after(attempts)), reason, attempts,
     )  # fmt: skip
+    detail = {"reason": reason, "attempts": attempts, "source": message.source.value}
     await events.record(tx, "inbox_message", message.id, "inbox.put_off", detail, at=now)
+
+
+@operation("inbox.process")
+async def give_up(tx: Tx, message: Claimed, reason: str, *, completed: bytes | None = None, now: datetime) -> None:
+    """Make a message a dead letter, which no second look will make readable; `completed` as with `settle`."""
+    if not await _is_still_ours(tx, message):
+        tx.unchanged()
+        return
+    await _fail(tx, message, reason, completed=completed, now=now)
+
+
+async def _fail(tx: Tx, message: Claimed, reason: str, *, completed: bytes | None = None, now: datetime) -> None:
+    await _finish(tx, message, "failed", reason, completed=completed, now=now)
+    detail = {"reason": reason, "attempts": message.attempt, "source": message.source.value}
+    await events.record(tx, "inbox_message", message.id, "inbox.failed", detail, at=now)
 
 
 def pause_after(attempt: int) -> timedelta:

@@ -27,12 +27,15 @@ OVERLAP = timedelta(hours=6)
 SETTLED = timedelta(minutes=5)
 """What is younger is left for the webhook, which is under way perhaps."""
 FORGOTTEN = timedelta(hours=6)
+"""How long nobody has touched a pull whose job must be gone."""
+LATE = timedelta(minutes=5)
+"""How long a pull that was put off waits at most once its source answers others again."""
 FIRST_WINDOW = timedelta(days=7)
 """How far back the first reconcile of a connection goes."""
 NEAR = timedelta(days=1)
 """How far apart the same submission's times may be when it is told by webhook and by pull."""
 COLUMNS = (
-    "id, connection_id, kind, form, since, until, status, attempts, read, landed, known, last_error, created_at,"
+    "id, connection_id, kind, form, page, since, until, status, attempts, read, landed, known, last_error, created_at,"
     " updated_at, finished_at"
 )
 
@@ -58,12 +61,16 @@ class CannotPull(errors.Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A pull as it stands. Instants are UTC; `cursor` is the source's own word for the place of the next page."""
+    """A pull as it stands. Instants are UTC; `cursor` is the source's own word for the place of the next page.
+
+    `page`: the outside id of the page that the form belongs to, once the source was asked (Meta).
+    """
 
     id: UUID
     connection_id: UUID
     kind: Kind
     form: str | None
+    page: str | None
     since: datetime
     until: datetime
     cursor: str | None
@@ -176,7 +183,7 @@ async def load(tx: Tx, pull_id: UUID, *, lock: bool = False) -> Pull:
     :raises UnknownPull: when there is none.
     """
     row = await tx.fetchrow(
-        "select id, connection_id, kind, form, since, until, cursor, status, attempts from crm.pull"
+        "select id, connection_id, kind, form, page, since, until, cursor, status, attempts from crm.pull"
         " where tenant_id = $1::uuid and id = $2::uuid" + (" for update" if lock else ""),
         tx.actor.tenant_id, pull_id,
     )  # fmt: skip
@@ -209,6 +216,17 @@ async def get(tx: Tx, pull_id: UUID) -> asyncpg.Record:
     if row is None:
         raise UnknownPull
     return row
+
+
+@operation("inbox.process")
+async def learn_page(tx: Tx, pull: Pull, page_id: str, *, now: datetime) -> None:
+    """Keep whose page a pull's form is (its outside id); its leads are landed with it."""
+    await tx.execute(
+        "update crm.pull set page = $3::text, updated_at = $4::timestamptz"
+        " where tenant_id = $1::uuid and id = $2::uuid",
+        tx.actor.tenant_id, pull.id, page_id, now,
+    )  # fmt: skip
+    await events.record(tx, "pull", pull.id, "pull.page_learnt", {"page": page_id}, at=now)
 
 
 @operation("inbox.process")
@@ -304,12 +322,19 @@ async def put_off(
 
 @operation("inbox.process")
 async def rescue(tx: Tx, *, now: datetime) -> int:
-    """Have pulls worked on again that nobody has touched for long: their job was given up; return how many."""
+    """Have pulls worked on again now that wait for long: put off while their source failed, which is well again, or
+    forgotten, their job being gone. Return how many.
+    """
     rows = await tx.fetch(
-        """update crm.pull set updated_at = $2::timestamptz
-            where tenant_id = $1::uuid and status = 'running' and updated_at < $3::timestamptz
-           returning id, connection_id""",
-        tx.actor.tenant_id, now, now - FORGOTTEN,
+        """update crm.pull p set updated_at = $2::timestamptz
+            where p.tenant_id = $1::uuid and p.status = 'running'
+              and (p.updated_at < $3::timestamptz
+                   or (p.last_error is not null and p.updated_at < $4::timestamptz and not exists (
+                         select from crm.connection_health h
+                          where h.tenant_id = $1::uuid and h.connection_id = p.connection_id
+                            and (h.failures > 0 or h.blocked_until > $2::timestamptz))))
+           returning p.id, p.connection_id""",
+        tx.actor.tenant_id, now, now - FORGOTTEN, now - LATE,
     )  # fmt: skip
     if not rows:
         tx.unchanged()

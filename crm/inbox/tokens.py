@@ -1,10 +1,8 @@
 """Tokens of connections: how long each is good for, renewed in time, and what is foreseen of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from crm import events
@@ -170,50 +168,3 @@ async def _warn(tx: Tx, connection: Connection, expires_at: datetime | None, now
         return
     detail = {"expires_at": expires_at}
     await events.record(tx, "connection", connection.id, "connection.token_expiring", detail, at=now)
-
-
-OVERVIEW = """
-select c.id, c.source, c.name, c.team_id, c.is_active, c.created_at, c.updated_at,
-       t.status as token_status, t.expires_at as token_expires_at, t.checked_at as token_checked_at,
-       t.last_error as token_error, coalesce(h.failures, 0) as failures, h.failing_since,
-       h.last_error as failing_reason, h.alerted_at is not null as is_failing, h.blocked_until,
-       p.position as reconciled_until
-  from crm.connection c
-  left join crm.connection_token t on t.tenant_id = c.tenant_id and t.connection_id = c.id
-  left join crm.connection_health h on h.tenant_id = c.tenant_id and h.connection_id = c.id
-  left join crm.pull_checkpoint p on p.tenant_id = c.tenant_id and p.connection_id = c.id
- where c.tenant_id = $1::uuid and ($2::uuid is null or c.id = $2::uuid)
- order by c.created_at, c.id
-"""
-
-
-async def overview(tx: Tx, *, connection_id: UUID | None = None, now: datetime) -> list[dict[str, Any]]:
-    """Return every connection (or one) with what is foreseen of its token and how its source behaves, no secrets.
-
-    :raises connections.UnknownConnection: when one is asked for that is not there.
-    """
-    rows = await tx.fetch(OVERVIEW, tx.actor.tenant_id, connection_id)
-    if connection_id and not rows:
-        raise connections.UnknownConnection
-    return [_shown(row, now) for row in rows]
-
-
-def _shown(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    foreseen = outlook(row["token_status"], row["token_expires_at"], source=Source(row["source"]), now=now)
-    blocked = row["blocked_until"]
-    return {
-        **row,
-        "token": {
-            "outlook": foreseen.value,
-            "expires_at": row["token_expires_at"],
-            "checked_at": row["token_checked_at"],
-            "last_error": row["token_error"],
-        },
-        "health": {
-            "is_failing": row["is_failing"],
-            "failures": row["failures"],
-            "failing_since": row["failing_since"],
-            "last_error": row["failing_reason"],
-            "blocked_until": blocked if blocked and blocked > now else None,
-        },
-    }

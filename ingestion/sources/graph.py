@@ -91,6 +91,13 @@ class GraphClient:
 
         return self._ask(ask)
 
+    def page_of(self, form_id: str) -> str:
+        """Return the id of the page a form belongs to, empty when the API does not say; see `lead`."""
+        wanted = [LeadgenForm.Field.page_id]
+        return self._ask(
+            lambda: str(LeadgenForm(form_id, api=self._api).api_get(fields=wanted).export_all_data().get("page_id", ""))
+        )
+
     def debug_token(self, token: str) -> Mapping[str, Any]:
         """Return what the API knows of a token; see `lead`."""
         return self._ask(lambda: self._get("debug_token", input_token=token)["data"])

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from crm.inbox.signatures import meta_signature
 
+PAGE = "100200300400500"
 FIRST_ID = 1_000_000_000_000_001
 """Ids of Meta's leads have 15 to 17 digits."""
 
@@ -37,6 +38,8 @@ class Graph:
         """What it says of its limits with every answer (`X-Business-Use-Case-Usage`)."""
         self.token_ends: datetime | None = None
         """When the token ends; None: never."""
+        self.page_of: dict[str, str] = {}
+        """Whose page a form is; one that nobody named is the page of `webhook`."""
         self.largest_page = 100
         self.most: int | None = None
         """Answers before it refuses everything, when something is to go wrong in the middle."""
@@ -76,7 +79,10 @@ class Graph:
     async def _tell(self, request: Request) -> JSONResponse:
         if refused := self._refuse(request):
             return refused
-        lead = self.leads.get(request.path_params["node_id"])
+        node_id = request.path_params["node_id"]
+        if request.query_params.get("fields") == "page_id":
+            return self._answer({"id": node_id, "page_id": self.page_of.get(node_id, PAGE)})
+        lead = self.leads.get(node_id)
         if lead is None:
             return refusal(400, 100, "Unsupported get request.", error_subcode=33)
         return self._answer(_shown(lead, request))
@@ -127,7 +133,7 @@ class Graph:
 
     def _with_usage(self, answer: JSONResponse) -> JSONResponse:
         if self.usage:
-            answer.headers["X-Business-Use-Case-Usage"] = json.dumps({"100200300400500": [self.usage]})
+            answer.headers["X-Business-Use-Case-Usage"] = json.dumps({PAGE: [self.usage]})
         return answer
 
 
@@ -149,7 +155,7 @@ def refusal(status: int, code: int, message: str, **more: int) -> JSONResponse:
     return JSONResponse({"error": error}, status)
 
 
-def webhook(lead: Mapping[str, Any], *, app_secret: str, page_id: str = "100200300400500", at: datetime) -> Webhook:
+def webhook(lead: Mapping[str, Any], *, app_secret: str, page_id: str = PAGE, at: datetime) -> Webhook:
     """Return what Meta sends when a lead arrives, signed with the app's secret."""
     value = {
         "leadgen_id": lead["id"],

@@ -37,14 +37,14 @@ async def pull(actor: Actor, *, pull_id: UUID) -> None:
 
 
 async def _turn(actor: Actor, work: Pull, now: datetime) -> bool:
-    """Land the next page of a pull; tell whether there is to be another now."""
+    """Ask a pull's source one thing and keep the answer; tell whether there is to be another turn now."""
     connection = await db.run(actor, lambda tx: connections.load(tx, work.connection_id))
     until = await db.run(actor, lambda tx: health.blocked_until(tx, connection.id, now=now))
     if until:
         await db.run(actor, lambda tx: pulls.put_off(tx, work, "source.resting", wait=until - now, now=now))
         return False
     try:
-        page = await _page(actor, connection, work, now)
+        goes_on, pause = await _ask(actor, connection, work, now)
     except Unusable as error:
         await _blame(actor, connection, error, now)
         reason = error.reason
@@ -55,9 +55,21 @@ async def _turn(actor: Actor, work: Pull, now: datetime) -> bool:
         reason, wait = error.reason, error.wait
         await db.run(actor, lambda tx: pulls.put_off(tx, work, reason, wait=wait, now=now))
         return False
+    await db.run(actor, lambda tx: health.answered(tx, connection.id, pause=pause, now=now))
+    return goes_on
+
+
+async def _ask(actor: Actor, connection: Connection, work: Pull, now: datetime) -> tuple[bool, timedelta | None]:
+    """Land the next page of a pull, or learn what it wants beforehand; tell whether it goes on, and after what pause.
+
+    :raises Unusable: when its leads cannot be had.
+    :raises NotNow: when its source does not answer now.
+    """
+    if connection.source is Source.meta and work.page is None:
+        return True, await _learn_page(actor, connection, work, now)
+    page = await _page(actor, connection, work, now)
     await db.run(actor, lambda tx: pulls.land(tx, work, connection.source, page, now=now))
-    await db.run(actor, lambda tx: health.answered(tx, connection.id, pause=page.pause, now=now))
-    return page.cursor is not None
+    return page.cursor is not None, page.pause
 
 
 async def _blame(actor: Actor, connection: Connection, error: NotNow | Unusable, now: datetime) -> None:
@@ -72,16 +84,30 @@ async def _page(actor: Actor, connection: Connection, work: Pull, now: datetime)
     return await asyncio.to_thread(_google_page, client, work)
 
 
+async def _learn_page(actor: Actor, connection: Connection, work: Pull, now: datetime) -> timedelta | None:
+    """Ask whose page a form is, which its leads do not say, and return how long the source wants a pause."""
+    client = GraphClient(connection)
+    try:
+        page_id = await asyncio.to_thread(client.page_of, work.form or "")
+    except Unusable:  # its leads come without their page; if the form is at fault, they will say so
+        page_id = ""
+    await db.run(actor, lambda tx: pulls.learn_page(tx, work, page_id, now=now))
+    return client.pause
+
+
 async def _meta_page(connection: Connection, work: Pull) -> Page:
     client, form = GraphClient(connection), work.form or ""
     found = await asyncio.to_thread(
         lambda: client.leads(form, since=work.since, until=work.until, after=work.cursor)
     )  # fmt: skip
-    told = [
-        Told(meta.envelope(lead, {"leadgen_id": str(lead.get("id")), "form_id": form}), str(lead.get("id")))
-        for lead in found.leads
-    ]
+    told = [Told(meta.envelope(lead, _names(lead, work)), str(lead.get("id"))) for lead in found.leads]
     return Page(told, found.following, pause=client.pause)
+
+
+def _names(lead: Mapping[str, Any], work: Pull) -> dict[str, str]:
+    """Return what a webhook would have said of a lead that was pulled."""
+    named = {"leadgen_id": str(lead.get("id")), "form_id": work.form or ""}
+    return {**named, "page_id": work.page} if work.page else named
 
 
 def _google_page(client: AdsClient, work: Pull) -> Page:
@@ -144,9 +170,14 @@ async def look_up(actor: Actor, connection_id: UUID, *, now: datetime) -> None:
     try:
         client = await access.ads_client(actor, connection, now=now)
         found = await asyncio.to_thread(_find, client, due)
-    except (NotNow, Unusable) as error:
+    except NotNow as error:  # nobody looked: they come again, and no turn counts
+        await _blame(actor, connection, error, now)
+        return
+    except Unusable as error:
         await _blame(actor, connection, error, now)
         found = {}
+    else:
+        await db.run(actor, lambda tx: health.answered(tx, connection_id, now=now))
     for lookup in due:
         click = found.get(lookup.gclid)
         await db.run(actor, lambda tx, lookup=lookup, click=click: _settle(tx, lookup, click, now))

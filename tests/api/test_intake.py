@@ -86,6 +86,19 @@ class TestConnections:
         assert shown["health"].keys() == alone["health"].keys()
         assert shown["reconciled_until"] is None
 
+    async def test_show_what_waits_and_what_was_given_up(self, nobody, admin, tenant, google, meta):
+        before = {each["source"]: each["inbox"] for each in (await admin.get("/connections")).json()["items"]}
+        await send(nobody, google, NOBODY)
+        await work_off(tenant)
+        await send(nobody, google, {**NOBODY, "lead_id": "2"}, {**NOBODY, "lead_id": "3"})
+
+        after = {each["source"]: each["inbox"] for each in (await admin.get("/connections")).json()["items"]}
+
+        assert before["google"] == before["meta"] == after["meta"] == {"waiting": 0, "oldest_at": None, "given_up": 0}
+        assert (after["google"]["waiting"], after["google"]["given_up"]) == (2, 1)
+        [*_, oldest] = (await admin.get("/inbox", params={"status": "pending"})).json()["items"]
+        assert after["google"]["oldest_at"] == oldest["received_at"]
+
 
 class TestBackfill:
     async def test_is_taken_once_and_wants_a_job(self, admin, tenant, meta):

@@ -36,7 +36,7 @@ async def letters(tenant):
     for each, reason in zip(claimed, ["google.malformed", "google.malformed", "lead.unreachable"], strict=True):
         await db.run(
             tenant.system,
-            lambda tx, each=each, reason=reason: inbox.put_off(tx, each, reason, now=now, for_good=True),
+            lambda tx, each=each, reason=reason: inbox.give_up(tx, each, reason, now=now),
         )
     return [str(each.id) for each in claimed]
 
@@ -51,6 +51,15 @@ class TestList:
         )
         assert [row["id"] for row in of_one] == [letters[2]]
         assert "google.malformed" in santral("list")
+
+    async def test_counts_reasons(self, letters):
+        reasons = json.loads(santral("reasons", "--json"))
+
+        assert [(row["reason"], row["messages"]) for row in reasons] == [
+            ("google.malformed", 2),
+            ("lead.unreachable", 1),
+        ]
+        assert "0 waiting, 3 given up" in " ".join(santral("connections").split())
 
 
 class TestReplay:
@@ -79,8 +88,10 @@ class TestBackfill:
         )
 
         listed = json.loads(santral("connections", "--json"))
+        [pulled] = json.loads(santral("pulls", made, "--json"))
         refused = santral("backfill", made, "--since", "2026-02-01", code=1)
         assert "form: the id of the form" in refused
+        assert (pulled["id"], pulled["status"], pulled["form"]) == (told["id"], "running", "9")
         assert (told["status"], told["since"]) == ("running", "2026-01-31 21:00:00+00:00")
         assert [(each["id"], each["token"]["outlook"]) for each in listed] == [(str(made), "unknown")]
         assert "unknown" in santral("connections")

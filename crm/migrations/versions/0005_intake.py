@@ -50,6 +50,7 @@ TABLES: dict[str, str] = {
         connection_id uuid not null,
         kind text not null check (kind in ('backfill', 'reconcile')),
         form text,
+        page text,
         since timestamptz not null,
         until timestamptz not null,
         cursor text,

@@ -7,6 +7,10 @@ from hypothesis import strategies as st
 
 from crm import db, tenant_settings
 from crm.inbox import health
+from crm.inbox import operations as inbox
+from tests.crm.inbox.conftest import receive
+
+HOUR = timedelta(hours=1)
 
 
 async def told(tenant):
@@ -76,6 +80,22 @@ class TestAnswered:
         await fail(tenant, meta, now, 4)
 
         assert [what for what, _ in await told(tenant)] == ["connection.failing", "connection.recovered"]
+
+    async def test_what_an_outage_put_off_is_tried_at_once(self, tenant, meta, now):
+        for n in range(3):
+            await receive(tenant, meta, str(n).encode(), now)
+        claimed = await db.run(tenant.system, lambda tx: inbox.claim(tx, at_most=2, now=now))
+        await db.run(tenant.system, lambda tx: inbox.put_off(tx, claimed[0], "meta.busy", wait=HOUR, now=now))
+        await fail(tenant, meta, now, 5)
+
+        await answer(tenant, meta, now + timedelta(minutes=1))
+
+        async with db.transaction(tenant.system) as tx:
+            due = dict(await tx.fetch("select id, next_attempt_at from crm.inbox_message where attempts = 0"))
+            worked_on = await tx.fetchval("select next_attempt_at from crm.inbox_message where attempts = 1")
+        assert due.pop(claimed[0].id) == now + timedelta(minutes=1)
+        assert set(due.values()) == {now}, "one that nobody has tried yet stays in its place"
+        assert worked_on == now + inbox.LEASE, "and so does the one somebody works on"
 
     async def test_a_short_streak_ends_without_a_word(self, tenant, meta, now):
         await fail(tenant, meta, now, 4)

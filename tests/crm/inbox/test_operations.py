@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from datetime import timedelta
+from itertools import pairwise
 
 from crm import db, vault
 from crm.inbox import connections
@@ -138,6 +139,27 @@ class TestTrouble:
 
         assert (row["status"], row["attempts"], row["last_error"]) == ("pending", 6, "meta.busy")
         assert all(2**n * inbox.FIRST_PAUSE / 2 <= pause <= 2**n * inbox.FIRST_PAUSE for n, pause in enumerate(pauses))
+
+    def test_pauses_of_many_are_spread(self):
+        pauses = sorted(inbox.pause_after(5).total_seconds() for _ in range(1000))
+
+        assert 16 <= pauses[0] < 17
+        assert 31 < pauses[-1] <= 32
+        assert max(later - earlier for earlier, later in pairwise(pauses)) < 0.5
+
+    def test_pauses_have_an_end(self):
+        assert inbox.pause_after(inbox.MOST_ATTEMPTS) <= timedelta(seconds=inbox.LONGEST_PAUSE)
+
+    async def test_a_limit_costs_no_attempt(self, tenant, google, now, monkeypatch):
+        monkeypatch.setattr(inbox, "MOST_ATTEMPTS", 1)
+        await receive(tenant, google, BODY, now)
+
+        for hours in range(3):
+            limit = NotNow("google.limited", wait=timedelta(hours=1))
+            await work(tenant, raises(limit), now + timedelta(hours=hours))
+
+        row = await message(tenant)
+        assert (row["status"], row["attempts"], row["next_attempt_at"]) == ("pending", 0, now + timedelta(hours=3))
 
     async def test_and_given_up_in_the_end(self, tenant, google, now, monkeypatch):
         monkeypatch.setattr(inbox, "MOST_ATTEMPTS", 2)

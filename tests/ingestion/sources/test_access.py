@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from crm import db
-from crm.inbox import connections, tokens
+from crm.inbox import connections, overview, tokens
 from crm.inbox.connections import Source
 from crm.inbox.reading import NotNow
 from ingestion.sources import access
@@ -23,7 +23,7 @@ async def look_after(tenant, now):
 
 async def shown(tenant, now):
     async with db.transaction(tenant.admin) as tx:
-        [row] = await tokens.overview(tx, now=now)
+        [row] = await overview.listing(tx, now=now)
     return row
 
 
@@ -88,6 +88,19 @@ class TestMeta:
 
         assert (await shown(tenant, now))["token"]["outlook"] == "refused"
         assert await told(tenant) == ["connection.token_refused"]
+
+    async def test_one_that_was_brought_is_looked_at_at_once(self, tenant, graph, meta_connection, now):
+        graph.access_token = "a newer one"
+        await look_after(tenant, now)
+        before = (await shown(tenant, now))["token"]["outlook"]
+
+        secrets = {"access_token": graph.access_token}
+        await db.run(tenant.admin, lambda tx: connections.update(tx, meta_connection, secrets=secrets, now=now))
+        meanwhile = (await shown(tenant, now))["token"]["outlook"]
+        looked_after = await look_after(tenant, now + timedelta(minutes=5))
+
+        assert (before, meanwhile, looked_after) == ("refused", "unknown", 1)
+        assert (await shown(tenant, now))["token"]["outlook"] == "lasting"
 
     async def test_a_graph_that_keeps_failing_raises_the_alert(self, tenant, graph, meta_connection, now):
         graph.refuse_with = (500, 2)

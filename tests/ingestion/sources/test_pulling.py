@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from crm import db
-from crm.inbox import connections, pulls
+from crm.inbox import chore, clicks, connections, health, pulls
 from crm.inbox import operations as inbox
 from crm.inbox.chore import Inbox
 from crm.inbox.pulls import CannotPull
@@ -28,9 +28,9 @@ async def events(tenant, kind):
 
 async def work_off(tenant, now, *, turns=20):
     """Work the inbox off as the worker does."""
-    chore = Inbox(lambda: now, parsers())
+    worker = Inbox(lambda: now, parsers())
     for _ in range(turns):
-        await chore.work(tenant.id)
+        await worker.work(tenant.id)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ class TestMetaBackfill:
         done = await state(tenant, pull_id)
         assert [done[name] for name in ("status", "read", "landed", "known")] == ["done", 20, 20, 0]
         assert await external_ids(tenant) == set(wanted)
-        assert graph.asked == 3, "what was told with the page is not asked for again"
+        assert graph.asked == 1 + 3, "whose page it is, and three pages; what was told with them is not asked for again"
 
     async def test_again_changes_nothing(self, tenant, graph, meta_connection, clock, now):
         put(graph, 5, now)
@@ -91,7 +91,7 @@ class TestMetaBackfill:
         assert len(await rows(tenant, "select from crm.inbox_message")) == 5
 
     async def test_goes_on_where_a_failing_source_stopped_it(self, tenant, graph, meta_connection, clock, now):
-        graph.largest_page, graph.most = 4, 2
+        graph.largest_page, graph.most = 4, 3
         put(graph, 12, now)
         pull_id = await begin(tenant, meta_connection, now)
 
@@ -163,8 +163,47 @@ class TestMetaBackfill:
         graph.leads = {str(n): {"id": str(n), "field_data": [{"name": "email", "values": ["a@b.co"]}]} for n in (1, 2)}
         await work_off(tenant, now + timedelta(minutes=10))
 
-        assert attempts == [1, 0]
+        assert attempts == [0, 0]
         assert await external_ids(tenant) == {"1", "2"}
+
+    async def test_messages_taken_together_stop_asking_too(self, tenant, graph, meta_connection, clock, now):
+        graph.usage = {"type": "leadgen", "call_count": 80, "total_cputime": 1, "total_time": 1}
+        async with db.transaction(tenant.system) as tx:
+            connection = await connections.load(tx, meta_connection)
+        wanted = put(graph, chore.BATCH, now)
+        for lead_id in wanted:
+            body = pulling.meta._message_of({"leadgen_id": lead_id, "page_id": "1", "form_id": FORM})
+            await db.run(tenant.system, lambda tx, body=body: inbox.receive(tx, connection, body, now=now))
+
+        await work_off(tenant, now, turns=1)
+        asked = graph.asked
+        waiting = await rows(tenant, "select attempts, next_attempt_at from crm.inbox_message where status = 'pending'")
+        graph.usage = None
+        await work_off(tenant, now + timedelta(minutes=1))
+
+        assert asked <= chore.AT_ONCE, "no call begins after an answer that says three quarters"
+        assert {tuple(row.values()) for row in waiting} == {(0, now + timedelta(minutes=1))}
+        assert await external_ids(tenant) == set(wanted)
+
+    async def test_leads_come_with_every_id_and_their_consent(self, tenant, graph, meta_connection, clock, now):
+        graph.page_of[FORM] = "555"
+        boxes = [{"checkbox_key": "whatsapp_consent", "is_checked": "1"}]
+        [lead_id] = put(
+            graph, 1, now, ad_id="11", adset_id="22", campaign_id="33", custom_disclaimer_responses=boxes
+        )  # fmt: skip
+
+        pull_id = await begin(tenant, meta_connection, now)
+        await pulling.pull(tenant.system, pull_id=pull_id)
+        await work_off(tenant, now)
+
+        [lead] = await rows(tenant, "select form, adset, ad, campaign, attributes from crm.lead")
+        [said] = await rows(tenant, "select channel, status, evidence from crm.consent")
+        assert (lead["form"], lead["adset"], lead["ad"], lead["campaign"]) == (FORM, "22", "11", "33")
+        assert lead["attributes"]["page"] == (await state(tenant, pull_id))["page"] == "555"
+        assert (said["channel"], said["status"]) == ("whatsapp", "granted")
+        assert said["evidence"].items() >= {
+            "asked_in": "custom_disclaimer_responses", "question": "whatsapp_consent", "answer": "1", "lead": lead_id,
+        }.items()  # fmt: skip
 
     async def test_a_form_that_is_refused_ends_the_pull_with_its_reason(
         self, tenant, graph, meta_connection, clock, now
@@ -281,6 +320,27 @@ class TestGoogleReconcile:
         return await state(tenant, pull_id)
 
 
+class TestRescue:
+    async def test_takes_up_what_waits_once_its_source_is_well(self, tenant, graph, meta_connection, clock, now):
+        graph.most = 0
+        pull_id = await begin(tenant, meta_connection, now)
+        for minutes in range(8):
+            clock["now"] = now + timedelta(minutes=minutes)
+            await pulling.pull(tenant.system, pull_id=pull_id)
+        async with db.transaction(tenant.system) as tx:
+            connection = await connections.load(tx, meta_connection)
+
+        async def rescued(minutes):
+            return await db.run(tenant.system, lambda tx: pulls.rescue(tx, now=now + timedelta(minutes=minutes)))
+
+        while_down = await rescued(70)
+        await db.run(
+            tenant.system, lambda tx: health.answered(tx, connection.id, now=now + timedelta(minutes=75))
+        )  # fmt: skip
+
+        assert (while_down, await rescued(80), await rescued(81)) == (0, 1, 0)
+
+
 class Crash(BaseException):
     """The process is gone: nothing is caught, nothing is tidied up."""
 
@@ -368,6 +428,23 @@ class TestClicks:
         asked = [query for query in ads.queries if "FROM click_view" in query]
         assert all(query.count("segments.date = ") == 1 for query in asked)
         assert [row["gclid"] for row in await rows(tenant, "select gclid from crm.click_lookup")] == ["gclid-3"]
+
+    async def test_an_outage_costs_no_turn(self, tenant, ads, google_connection, clock, now):
+        ads.submit("s1", {"EMAIL": "a@example.com"}, at=now - HOUR, gclid="gclid-1")
+        pull_id = await pulling.begin_reconcile(tenant.system, google_connection, now=now)
+        await pulling.pull(tenant.system, pull_id=pull_id)
+        await work_off(tenant, now)
+        ads.most = 0
+
+        for hours in range(1, 20):
+            await pulling.look_up(tenant.system, google_connection, now=now + HOUR * hours)
+
+        [waiting] = await rows(tenant, "select attempts, next_attempt_at from crm.click_lookup")
+        ads.most = None
+        ads.clicks[now.date().isoformat(), "gclid-1"] = {"keyword_info": {"text": "zirkonyum"}}
+        await pulling.look_up(tenant.system, google_connection, now=now + HOUR * 20)
+        assert waiting == {"attempts": 0, "next_attempt_at": now + HOUR * 19 + clicks.LEASE}
+        assert (await rows(tenant, "select keyword from crm.lead"))[0]["keyword"] == "zirkonyum"
 
     async def test_a_click_that_never_comes_is_given_up(self, tenant, ads, google_connection, clock, now):
         ads.submit("s1", {"EMAIL": "a@example.com"}, at=now - HOUR, gclid="gclid-1")
