@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import asyncpg
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from crm import audit, errors, events, ids, vault
 from crm.db import Tx
@@ -94,6 +95,31 @@ async def value(tx: Tx, setting: Setting[T], *, at: datetime) -> T:
     row = await tx.fetchrow(IN_FORCE, tx.actor.tenant_id, setting.key, at)
     if row is not None:
         return setting.kind.validate_python(row["value"])
+    return await _default(tx, setting)
+
+
+SEVERAL_IN_FORCE = """
+select k.key, s.value from unnest($2::text[]) as k(key)
+ cross join lateral (
+   select value from crm.tenant_setting where tenant_id = $1::uuid and key = k.key and valid_from <= $3::timestamptz
+    order by valid_from desc, id desc limit 1
+ ) s
+"""
+
+
+async def values(tx: Tx, *settings: Setting[Any], at: datetime) -> list[Any]:
+    """Return what the tenant had set of several settings at an instant (UTC), or their defaults, in their order.
+
+    One statement, for whoever asks often.
+    """
+    rows = await tx.fetch(SEVERAL_IN_FORCE, tx.actor.tenant_id, [each.key for each in settings], at)
+    held = {row["key"]: row["value"] for row in rows}
+    return [
+        each.kind.validate_python(held[each.key]) if each.key in held else await _default(tx, each) for each in settings
+    ]
+
+
+async def _default(tx: Tx, setting: Setting[T]) -> T:
     return setting.default if setting.column is None else (await _base(tx, setting))[0]
 
 
@@ -204,11 +230,14 @@ def _require_coming(setting: Setting[Any], begins: datetime, now: datetime) -> N
 
 
 def _checked(setting: Setting[T], new: Any) -> T:
+    """Return a value as its kind has it, read as strictly as JSON can be: no text for a number, no number for yes."""
     try:
-        return setting.kind.validate_python(new)
+        return setting.kind.validate_json(to_json(new), strict=True)
     except ValidationError as error:
         fields = {".".join(("value", *map(str, each["loc"]))): each["msg"] for each in error.errors()}
         raise BadSetting(fields=fields) from error
+    except ValueError as error:
+        raise BadSetting(fields={"value": "holds what cannot be kept"}) from error
 
 
 def _json(setting: Setting[T], wanted: T) -> str:

@@ -31,6 +31,19 @@ class TestSettings:
         assert (late.status_code, late.json()["code"], manager.status_code) == (409, "setting.moved_on", 403)
         assert [(row["value"], row["set_by_name"]) for row in history] == [("EUR", "admin"), ("TRY", None)]
 
+    async def test_take_what_they_show_and_refuse_nonsense_in_words(self, admin: Client) -> None:
+        items = (await admin.get("/settings")).json()["items"]
+
+        for item in items:
+            path = f"/settings/{item['key']}"
+            same = await admin.put(path, json={"value": item["value"]})
+            wrong = await admin.put(path, json={"value": {"no": ["such", "thing"]}})
+
+            assert (same.status_code, same.json().get("version")) == (200, 0), same.text
+            assert (wrong.status_code, wrong.json()["code"]) == (422, "setting.invalid"), item["key"]
+            assert all(field.startswith("value") for field in wrong.json()["field_errors"]), wrong.text
+        assert len(items) > 12
+
     async def test_name_the_field_at_fault(self, admin: Client) -> None:
         soon = (clock.utc_now() + timedelta(days=1)).isoformat()
 

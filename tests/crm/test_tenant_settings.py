@@ -11,6 +11,7 @@ from pydantic import Field
 
 from crm import db, tenancy, tenant_settings
 from crm.tenant_settings import BadSetting, MovedOn, Setting, UnknownSetting
+from tests import settings_page
 from tests.conftest import Tenant
 
 DAY = timedelta(days=1)
@@ -61,8 +62,23 @@ class TestValue:
         assert [await value(tenant, tenancy.TIMEZONE, now + n * DAY) for n in (0, 1)] == [before, column]
 
 
+class TestValues:
+    async def test_are_what_each_would_be_alone(
+        self, tenant: Tenant, now: datetime, limit: Setting[int], secret: Setting[str]
+    ) -> None:
+        await change(tenant, "test.limit", 7, now)
+        await change(tenant, "tenant.timezone", "Europe/Berlin", now)
+        asked = (secret, limit, tenancy.TIMEZONE)
+
+        for at in (now - DAY, now):
+            found = await db.run(tenant.system, lambda tx, at=at: tenant_settings.values(tx, *asked, at=at))
+            assert found == [await value(tenant, each, at) for each in asked]
+
+        assert found == ["", 7, "Europe/Berlin"]
+
+
 class TestChange:
-    @pytest.mark.parametrize("wrong", [0, 10, "many", None, [1], 1e999])
+    @pytest.mark.parametrize("wrong", [0, 10, "many", "4", True, 4.0, None, [1], 1e999])
     async def test_refuses_another_kind(self, tenant: Tenant, now: datetime, limit: Setting[int], wrong: Any) -> None:
         with pytest.raises(BadSetting) as refusal:
             await change(tenant, "test.limit", wrong, now)
@@ -148,6 +164,13 @@ def declared(by: str) -> list[str]:
 
 
 class TestRegistry:
+    def test_is_the_page_of_the_documentation(self, database: str) -> None:
+        page = subprocess.run(
+            [sys.executable, "-m", "tests.settings_page"], capture_output=True, text=True, check=True
+        ).stdout  # fmt: skip
+
+        assert settings_page.PATH.read_text() == page, f"run python -m tests.settings_page > {settings_page.PATH}"
+
     def test_of_the_http_door_is_the_whole(self, database: str) -> None:
         everything = declared("crm")
 
