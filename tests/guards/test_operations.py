@@ -51,6 +51,8 @@ PLUMBING = {
     "crm.inbox.operations.claim": "leases messages to one worker; nothing of the business changes",
     "crm.duplicates.candidates.settle": "settles a possible duplicate within the merge",
     "crm.duplicates.candidates.unsettle": "settles it again within the undoing of the merge",
+    "crm.duplicates.merges.keep": "keeps what a merge did, within the merge",
+    "crm.duplicates.refusals._say_no": "repeats a refusal within the merge or the undoing that would lose it",
     "crm.sla.clocks._keep": "clocks follow from the log alone; what changed them is recorded there",
     "crm.inbox.clicks.want": "notes clicks to look up for the operation that settles their message",
     "crm.inbox.clicks.due": "leases clicks to one worker; nothing of the business changes",
