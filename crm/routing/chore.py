@@ -17,13 +17,13 @@ REST = 0.5
 """Seconds between two searches for room in one tenant; new leads do not wait for them."""
 ROOM = frozenset(
     {
-        "agent.availability_changed", "routing.member_changed", "routing.member_removed", "routing.rules_published",
-        "user.activated", "user.profile_changed", "team.created", "team.updated", "settings.changed",
+        "user.activated", "user.created", "user.updated", "user.profile_changed", "team.created", "team.updated",
+        "settings.changed",
     }
 )  # fmt: skip
 """Events after which somebody may have room who had none, or a lead may be asked for elsewhere."""
-KINDS = ("absence.", "user.absence", "calendar.")
-"""Beginnings of more such events: people's and firms' dates."""
+KINDS = ("agent.", "calendar.", "routing.")
+"""Beginnings of more such events: pauses and absences, working hours, members and rules."""
 MISSED = timedelta(days=2)
 """How far back a look goes for leads to be moved that no event told of; the first look goes back to the beginning."""
 

@@ -120,14 +120,14 @@ async def _hours(tx: Tx, users: Collection[UUID], now: datetime) -> dict[UUID, C
         "select exists (select from crm.calendar_week where tenant_id = $1::uuid)", tx.actor.tenant_id
     ):
         return {}
-    found, of_team = {}, {}
-    for row in await tx.fetch(WHOSE_HOURS, tx.actor.tenant_id, list(users)):
+    rows, of_team = await tx.fetch(WHOSE_HOURS, tx.actor.tenant_id, list(users)), {}
+    found = await calendars.of_users(tx, [row["id"] for row in rows if row["own"]], now)
+    for row in rows:
         if row["own"]:
-            found[row["id"]] = await calendars.of_user(tx, row["id"], now)
-        else:
-            if row["team_id"] not in of_team:
-                of_team[row["team_id"]] = await calendars.of_team(tx, row["team_id"], now)
-            found[row["id"]] = of_team[row["team_id"]]
+            continue
+        if row["team_id"] not in of_team:
+            of_team[row["team_id"]] = await calendars.of_team(tx, row["team_id"], now)
+        found[row["id"]] = of_team[row["team_id"]]
     return {user: hours for user, hours in found.items() if len(hours.weeks) > 1}
 
 
