@@ -72,6 +72,13 @@ class TestTake:
         # Of 4,000 draws each of five gets 800 ± 25 (one sigma); six sigma is not chance.
         assert all(abs(first[place] - 800) < 152 for place in range(5))
 
+    def test_nor_is_anybody_from_round_to_round_of_one_pool(self):
+        chosen, _ = play([1] * 5, [range(5)] * 4000)
+        first = Counter(chosen[::5])
+
+        # Each round of five begins with everybody tied: 800 draws, 160 ± 11 each.
+        assert all(abs(first[place] - 160) < 68 for place in range(5))
+
     def test_the_same_turn_draws_the_same(self):
         def draw():
             return turns.take("p", 7, [1] * 6, [0] * 6, range(6), turns.lots_of([UUID(int=n) for n in range(6)]))
