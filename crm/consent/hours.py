@@ -20,6 +20,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from heapq import merge
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -116,21 +118,20 @@ def opens_at(places: Sequence[Place], at: datetime) -> datetime | None:
     """
     if all(is_open(place, at) for place in places):
         return at
-    starts = sorted({start for place in places for start in _starts(place, at) if start > at})
-    return next((start for start in starts if all(is_open(place, start) for place in places)), None)
+    coming = (start for start in merge(*(_starts(place, at) for place in places)) if start > at)
+    return next((start for start, _ in groupby(coming) if all(is_open(place, start) for place in places)), None)
 
 
 def _starts(place: Place, at: datetime) -> Iterable[datetime]:
-    """Yield when a place may open (UTC) in the days around and after an instant."""
+    """Yield in their order when a place may open (UTC) in the days around and after an instant."""
     first = at.astimezone(place.zone).date()
     for ahead in range(AHEAD.days + 1):
         day = first + timedelta(days=ahead)
         midnight = datetime(day.year, day.month, day.day, tzinfo=place.zone)
-        for window in _windows_of(place, day):
-            starts = midnight + timedelta(minutes=window.start)
-            yield starts.astimezone(UTC)
-            yield starts.replace(fold=1).astimezone(UTC)
-        yield from _clock_changes(midnight)
+        local = [midnight + timedelta(minutes=window.start) for window in _windows_of(place, day)]
+        changes = list(_clock_changes(midnight))
+        twice = [start.replace(fold=1) for start in local] if changes else []
+        yield from sorted({*(start.astimezone(UTC) for start in (*local, *twice)), *changes})
 
 
 def _clock_changes(midnight: datetime) -> Iterable[datetime]:

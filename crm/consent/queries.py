@@ -140,16 +140,16 @@ async def may_contact_many(
     numbers: Mapping[UUID, Phone | None] | None = None,
 ) -> dict[UUID, Answer]:
     """Return the same for several people at once; those who do not exist are left out."""
-    cap = (await tenant_settings.value(tx, CAPS, at=at)).get(channel, Cap())
-    cooling = await tenant_settings.value(tx, COOLING_OFF, at=at)
-    days = await tenant_settings.value(tx, ENQUIRY_DAYS, at=at)
+    caps, cooling, days = await tenant_settings.values(tx, CAPS, COOLING_OFF, ENQUIRY_DAYS, at=at)
     rows = await tx.fetch(
         FACTS, tx.actor.tenant_id, list(contact_ids), channel.value, ADDRESS[channel],
         [each.value for each in COVERED_BY[purpose]], at, days, list(cooling), list(cooling.values()),
         PENDING,
     )  # fmt: skip
     opens = await _opens(tx, rows, channel, numbers or {}, at=at)
-    return {row["id"]: rules.answer(_facts(row, cap, opens[row["id"]]), purpose, at) for row in rows}
+    return {
+        row["id"]: rules.answer(_facts(row, caps.get(channel, Cap()), opens[row["id"]]), purpose, at) for row in rows
+    }
 
 
 async def _opens(
