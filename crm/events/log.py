@@ -48,16 +48,21 @@ async def record(
 MANY = """
 insert into crm.event_log
   (tenant_id, aggregate_type, aggregate_id, event_type, payload_json, occurred_at, actor_user_id, causation_id)
-select $1::uuid, e.aggregate_type, e.aggregate_id, e.event_type, e.payload::jsonb, $6::timestamptz, $7::uuid, $8::uuid
-  from unnest($2::text[], $3::uuid[], $4::text[], $5::text[])
-       as e(aggregate_type, aggregate_id, event_type, payload)
+select $1::uuid, e.aggregate_type, e.aggregate_id, e.event_type, e.payload::jsonb, e.occurred_at, $7::uuid, $8::uuid
+  from unnest($2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
+       as e(aggregate_type, aggregate_id, event_type, payload, occurred_at)
 """
 
 
 async def record_many(tx: Tx, events: Iterable[tuple[str, UUID, str, Mapping[str, Any]]], *, at: datetime) -> None:
     """Write several events (aggregate type, aggregate id, event type, payload) of one instant in one statement."""
-    rows = [(kind, which, happened, to_json(payload)) for kind, which, happened, payload in events]
+    await record_dated(tx, ((*event, at) for event in events))
+
+
+async def record_dated(tx: Tx, events: Iterable[tuple[str, UUID, str, Mapping[str, Any], datetime]]) -> None:
+    """Write several events, each with the instant at which it happened, in one statement and in their order."""
+    rows = [(kind, which, happened, to_json(payload), at) for kind, which, happened, payload, at in events]
     if rows:
         actor, columns = tx.actor, [list(column) for column in zip(*rows, strict=True)]
-        await tx.execute(MANY, actor.tenant_id, *columns, at, actor.user_id, actor.trace_id)
+        await tx.execute(MANY, actor.tenant_id, *columns, actor.user_id, actor.trace_id)
     tx.recorded(events=len(rows))

@@ -220,11 +220,13 @@ async def _tell(tx: Tx, told: Sequence[Told]) -> None:
     if not told:
         return
     people = await _people(tx)
+    written = []
     for each in told:
         payload = each.payload
         if "to" in payload:
             payload = {**payload, **_addressed(each.lead, Recipient(payload["to"]), people)}
-        await events.record(tx, "lead", each.lead.id, each.event_type, payload, at=each.at)
+        written.append(("lead", each.lead.id, each.event_type, payload, each.at))
+    await events.record_dated(tx, written)
 
 
 async def _people(tx: Tx) -> list[asyncpg.Record]:
