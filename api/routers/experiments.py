@@ -14,6 +14,7 @@ from api.schemas.experiments import (
     DesignBody,
     ExperimentCreate,
     ExperimentRead,
+    ExperimentStop,
     LeadExperimentRead,
     ReadoutRead,
     VariantRead,
@@ -40,7 +41,8 @@ def _design(body: DesignBody) -> Design:
 def _read(found: Experiment) -> dict[str, Any]:
     mine = ("id", "key", "status", "created_by", "created_at", "started_at", "stopped_at")
     designed = ("hypothesis", "split", "unit", "metric", "event", "window_days", "alpha", "variants")
-    return {name: getattr(found, name) for name in mine} | {name: getattr(found.design, name) for name in designed}
+    told = {name: getattr(found, name) for name in mine} | {name: getattr(found.design, name) for name in designed}
+    return {**told, "winner": found.winner and found.winner.key}
 
 
 async def _one(tx: Tx, experiment_id: UUID) -> dict[str, Any]:
@@ -99,11 +101,13 @@ async def start_experiment(experiment_id: UUID, actor: CurrentActor, now: Now) -
 
 @router.post("/experiments/{experiment_id}/stop")
 @permission("experiment.manage")
-async def stop_experiment(experiment_id: UUID, actor: CurrentActor, now: Now) -> ExperimentRead:
-    """Stop an experiment for good; what was exposed goes on counting."""
+async def stop_experiment(
+    experiment_id: UUID, actor: CurrentActor, now: Now, body: ExperimentStop | None = None
+) -> ExperimentRead:
+    """Stop an experiment for good; what was exposed goes on counting, and who comes later gets the winner, if named."""
 
     async def work(tx: Tx) -> dict[str, Any]:
-        await operations.stop(tx, experiment_id, now=now)
+        await operations.stop(tx, experiment_id, winner=body.winner if body else None, now=now)
         return await _one(tx, experiment_id)
 
     return ExperimentRead.model_validate(await db.run(actor, work))

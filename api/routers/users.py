@@ -1,13 +1,13 @@
 """People who work here."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Response
+from fastapi import Response
 from starlette.requests import Request
 
 from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import create
+from api.pages import CursorText, Limit
 from api.routers.auth import clear
 from api.schemas import Listing
 from api.schemas.users import (
@@ -34,8 +34,8 @@ async def list_users(
     actor: CurrentActor,
     team_id: UUID | None = None,
     is_active: bool | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str, Query(max_length=1000)] = "",
+    limit: Limit = 50,
+    cursor: CursorText = None,
 ) -> UserPage:
     """List users in the order of their accounts' making."""
     here = {"purpose": "users", "tenant_id": actor.tenant_id, "bound_to": f"{team_id} {is_active}"}

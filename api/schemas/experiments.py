@@ -60,6 +60,12 @@ class ExperimentCreate(DesignBody):
     key: Code
 
 
+class ExperimentStop(Body):
+    """How an experiment ends."""
+
+    winner: Code | None = Field(None, description="The variant that whoever comes later gets; none: nobody gets one.")
+
+
 class VariantRead(Read):
     """One variant."""
 
@@ -94,6 +100,7 @@ class ExperimentRead(Read):
     created_at: datetime
     started_at: datetime | None
     stopped_at: datetime | None
+    winner: str | None = Field(description="The variant that everybody gets since it was stopped.")
 
 
 class BoundsRead(Read):

@@ -34,6 +34,12 @@ class NotDraft(errors.Conflict):
     code = "experiment.not_draft"
 
 
+class UnknownVariant(errors.Invalid):
+    """This experiment has no such variant."""
+
+    code = "experiment.variant_unknown"
+
+
 class NotRunning(errors.Conflict):
     """This experiment does not run."""
 
@@ -111,28 +117,36 @@ async def start(tx: Tx, experiment_id: UUID, *, now: datetime) -> None:
 
 
 @operation("experiment.manage")
-async def stop(tx: Tx, experiment_id: UUID, *, now: datetime) -> None:
+async def stop(tx: Tx, experiment_id: UUID, *, winner: str | None = None, now: datetime) -> None:
     """Stop an experiment for good: nobody new is exposed; who was exposed keeps their variant and goes on counting.
+
+    `winner`: the key of the variant that everybody else gets from now on, uncounted. Choosing it is a person's word;
+    what the evidence says is read out apart.
 
     :raises UnknownExperiment: when there is none.
     :raises NotRunning: when it does not run.
+    :raises UnknownVariant: when the winner is no variant of it.
     """
     await _lock(tx, experiment_id, Status.running)
+    keys = [variant.key for variant in (await queries.one(tx, experiment_id)).design.variants]
+    if winner is not None and winner not in keys:
+        raise UnknownVariant(fields={"winner": f"any of {', '.join(keys)}"})
     await tx.execute(
-        "update crm.experiment set status = 'stopped', stopped_at = $3::timestamptz, updated_at = $3::timestamptz"
-        " where tenant_id = $1::uuid and id = $2::uuid",
-        tx.actor.tenant_id, experiment_id, now,
+        "update crm.experiment set status = 'stopped', stopped_at = $3::timestamptz, updated_at = $3::timestamptz,"
+        " winner = $4::int where tenant_id = $1::uuid and id = $2::uuid",
+        tx.actor.tenant_id, experiment_id, now, None if winner is None else keys.index(winner),
     )  # fmt: skip
-    await _note(tx, experiment_id, "experiment.stopped", now)
+    await _note(tx, experiment_id, "experiment.stopped", now, winner=winner)
 
 
 async def expose(tx: Tx, key: str, lead_id: UUID, *, now: datetime) -> Variant:
     """Return the variant of a running experiment that a lead gets, and note that it has got it, once.
 
     Asked again, the answer is the same, also after the experiment was stopped. Test leads get one and are not counted.
+    Who comes after it was stopped gets the winner, if one was named, and is not counted either.
 
     :raises UnknownExperiment: when there is none of that key.
-    :raises NotRunning: when it does not run and the lead was not exposed to it.
+    :raises NotRunning: when it does not run, has no winner, and the lead was not exposed to it.
     :raises LeadNotFound: when there is no such lead for the actor.
     """
     return (await expose_many(tx, key, [lead_id], now=now))[lead_id]
@@ -146,13 +160,21 @@ async def expose_many(tx: Tx, key: str, lead_ids: Collection[UUID], *, now: date
     units = await _units(tx, found.design.unit, lead_ids)
     known = await _positions(tx, found.id, units)
     fresh = [row for row in units if row["unit_id"] not in known]
-    if fresh and found.status is not Status.running:
+    if fresh and found.status is not Status.running and found.winner is None:
         raise NotRunning
-    chosen = {row["unit_id"]: rules.bucket(key, row["unit_id"], shares) for row in fresh}
-    noted = {row["unit_id"]: row["id"] for row in reversed(fresh) if not row["is_test"]}
+    chosen = {row["unit_id"]: _position_of(found, row["unit_id"], shares) for row in fresh}
+    is_counted = found.status is Status.running
+    noted = {row["unit_id"]: row["id"] for row in reversed(fresh) if is_counted and not row["is_test"]}
     await _insert_exposures(tx, found, [(unit, lead, chosen[unit]) for unit, lead in sorted(noted.items())], now=now)
     positions = known | chosen
     return {row["id"]: found.design.variants[positions[row["unit_id"]]] for row in units}
+
+
+def _position_of(experiment: queries.Experiment, unit_id: UUID, shares: list[int]) -> int:
+    """Return the place of the variant that a unit gets: the winner's, or that of its hash."""
+    if experiment.winner is not None:
+        return experiment.design.variants.index(experiment.winner)
+    return rules.bucket(experiment.key, unit_id, shares)
 
 
 async def _units(tx: Tx, unit: rules.Unit, lead_ids: Collection[UUID]) -> list[asyncpg.Record]:

@@ -32,11 +32,13 @@ class Experiment:
     created_at: datetime
     started_at: datetime | None
     stopped_at: datetime | None
+    winner: Variant | None
+    """What everybody gets since it was stopped."""
 
 
 EXPERIMENT = """
 select x.id, x.key, x.hypothesis, x.split, x.unit, x.metric, x.event_type, x.event_match, x.window_days, x.alpha,
-       x.status, x.created_by, x.created_at, x.started_at, x.stopped_at,
+       x.status, x.created_by, x.created_at, x.started_at, x.stopped_at, x.winner,
        (select jsonb_agg(jsonb_build_object('key', v.key, 'share', v.share, 'team_id', v.team_id, 'script', v.script)
                          order by v.position)
           from crm.experiment_variant v where v.tenant_id = x.tenant_id and v.experiment_id = x.id) as variants
@@ -87,7 +89,7 @@ def _experiment(row: asyncpg.Record) -> Experiment:
     )  # fmt: skip
     return Experiment(
         row["id"], row["key"], design, Status(row["status"]), row["created_by"], row["created_at"], row["started_at"],
-        row["stopped_at"],
+        row["stopped_at"], None if row["winner"] is None else variants[row["winner"]],
     )  # fmt: skip
 
 

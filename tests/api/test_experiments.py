@@ -31,7 +31,8 @@ class TestExperiments:
         got = [await admin.put(f"/leads/{lead.lead_id}/experiments/opening") for _ in range(2)]
         of_lead = (await admin.get(f"/leads/{lead.lead_id}/experiments")).json()["items"]
         said = (await admin.get(f"{path}/readout")).json()
-        stopped = await admin.post(f"{path}/stop")
+        lost = await admin.post(f"{path}/stop", json={"winner": "neither"})
+        stopped = await admin.post(f"{path}/stop", json={"winner": "short"})
 
         assert (made.status_code, made.content == again.content) == (201, True)
         assert "@" not in made.json()["hypothesis"]
@@ -43,7 +44,8 @@ class TestExperiments:
         assert sorted(row["exposures"] for row in said["variants"]) == [0, 1]
         assert said["variants"][1]["sentence"].keys() == {"tr", "en"}
         assert (said["variants"][1]["verdict"], said["outcomes_as_of"]) == ("nothing_decided", None)
-        assert stopped.json()["status"] == "stopped"
+        assert (lost.status_code, list(lost.json()["field_errors"])) == (422, ["winner"])
+        assert (stopped.json()["status"], stopped.json()["winner"]) == ("stopped", "short")
 
     async def test_name_the_field_at_fault(self, admin: Client) -> None:
         wrong = {**DESIGN, "split": "team"}

@@ -11,11 +11,13 @@ NEW = {"email": "can@acme.example", "name": "Can", "roles": ["sales_agent"], "pa
 
 class TestListUsers:
     async def test_pages_through_everybody_once(self, tenant: Tenant, admin: Client) -> None:
-        seen, cursor = [], ""
-        while cursor is not None:
-            page = (await admin.get("/users", params={"limit": 2, "cursor": cursor})).json()
+        seen, place = [], {}
+        while True:
+            page = (await admin.get("/users", params={"limit": 2, **place})).json()
             seen += [user["id"] for user in page["items"]]
-            cursor = page["next_cursor"]
+            if page["next_cursor"] is None:
+                break
+            place = {"cursor": page["next_cursor"]}
 
         assert sorted(seen) == sorted(str(actor.user_id) for actor in tenant.actors.values())
 
@@ -25,6 +27,15 @@ class TestListUsers:
         response = await admin.get("/users", params={"cursor": cursor, "is_active": True})
 
         assert (response.status_code, response.json()["code"]) == (422, "cursor.other_filter")
+
+    async def test_refuses_a_cursor_that_was_altered_and_pages_too_large(self, admin: Client) -> None:
+        cursor = (await admin.get("/users", params={"limit": 2})).json()["next_cursor"]
+
+        altered = await admin.get("/users", params={"cursor": f"{cursor[:-4]}AAAA"})
+        large = await admin.get("/users", params={"limit": 201})
+
+        assert (altered.status_code, altered.json()["code"].split(".")[0]) == (422, "cursor")
+        assert (large.status_code, list(large.json()["field_errors"])) == (422, ["limit"])
 
 
 class TestCreateUser:

@@ -29,6 +29,7 @@ TABLES: dict[str, str] = {
         updated_at timestamptz not null,
         started_at timestamptz,
         stopped_at timestamptz,
+        winner int,
         primary key (tenant_id, id),
         unique (tenant_id, key)
     """,

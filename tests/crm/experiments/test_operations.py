@@ -13,7 +13,7 @@ from crm.actor import Forbidden
 from crm.experiments import counting, queries, readout
 from crm.experiments import operations as experiments
 from crm.experiments.counts import Counts
-from crm.experiments.operations import BadDesign, KeyTaken, NotDraft, NotRunning
+from crm.experiments.operations import BadDesign, KeyTaken, NotDraft, NotRunning, UnknownVariant
 from crm.experiments.queries import UnknownExperiment
 from crm.experiments.rules import Design, Outcome, Split, Status, Unit, Variant, bucket
 from crm.leads import intake, statuses
@@ -197,6 +197,21 @@ class TestExpose:
         assert await expose(tenant, [early], now) == got
         with pytest.raises(NotRunning):
             await expose(tenant, [late], now)
+
+    async def test_gives_the_winner_uncounted_to_who_comes_later(self, tenant: Tenant, now: datetime) -> None:
+        experiment_id = await running(tenant, now)
+        leads = await arrive(tenant, 20, now)
+        got = await expose(tenant, leads[:10], now)
+
+        with pytest.raises(UnknownVariant):
+            await db.run(tenant.admin, lambda tx: experiments.stop(tx, experiment_id, winner="none", now=now))
+        await db.run(tenant.admin, lambda tx: experiments.stop(tx, experiment_id, winner="short", now=now))
+        after = await expose(tenant, leads, now)
+
+        assert {lead: after[lead] for lead in leads[:10]} == got
+        assert {after[lead].key for lead in leads[10:]} == {"short"}
+        assert len(await told(tenant, "experiment.exposed")) == 10
+        assert [event["winner"] for event in await told(tenant, "experiment.stopped")] == ["short"]
 
     async def test_shows_agents_their_own_leads_only(self, tenant: Tenant, other_tenant: Tenant, now: datetime) -> None:
         await running(tenant, now)
