@@ -52,6 +52,7 @@ PLUMBING = {
     "crm.duplicates.candidates.settle": "settles a possible duplicate within the merge",
     "crm.duplicates.candidates.unsettle": "settles it again within the undoing of the merge",
     "crm.duplicates.merges.keep": "keeps what a merge did, within the merge",
+    "crm.duplicates.merges.write": "sets the values that a merge or its undoing decides, within it",
     "crm.duplicates.refusals._say_no": "repeats a refusal within the merge or the undoing that would lose it",
     "crm.sla.clocks._keep": "clocks follow from the log alone; what changed them is recorded there",
     "crm.inbox.clicks.want": "notes clicks to look up for the operation that settles their message",
