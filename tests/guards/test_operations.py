@@ -28,6 +28,7 @@ PLUMBING = {
     "crm.events.log.record_many": "writes the events of the operation that calls it",
     "crm.timeline.record": "writes the activity of the operation that calls it",
     "crm.timeline.record_many": "writes the activities of the operation that calls it",
+    "crm.consent.facts.write": "writes facts of the ledger for operations that learn what people said",
     "crm.consent.standing.refresh": "derives what lists show, for the operation that changes the facts",
     "crm.vault.keyring.destroy": "destroys keys for the operation that erases",
     "crm.vault.keyring._make": "keys made ahead, of nobody yet",
