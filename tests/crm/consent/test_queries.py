@@ -128,6 +128,20 @@ class TestMayContact:
         later = await may(tenant, person, now + DAY)
         assert (later.reason, later.not_before) == (Reason.outside_hours, (now + DAY).replace(hour=14, minute=0))
 
+    async def test_takes_hours_from_today_on_wherever_it_still_is_today(self, tenant, now):
+        midnight = now.replace(hour=3)  # the third of March in Istanbul, still the second in most of America
+        windows = [Window(frozenset(WEEK), 600, 660)]
+
+        async def begin(country: str, day: int) -> None:
+            begins = midnight.date().replace(day=day)
+            await do(tenant.admin, own_hours.change, country, windows, holidays=True, valid_from=begins, now=midnight)
+
+        await begin("US", 2)
+        with pytest.raises(own_hours.BadHours):
+            await begin("TR", 2)
+        with pytest.raises(own_hours.BadHours):
+            await begin("US", 1)
+
     async def test_never_calls_whose_number_is_listed_even_before_we_knew_them(self, tenant, make_person, now):
         await do(tenant.admin, dnc.add, "+90 532 123 45 67", reason="asked", now=now)
 
