@@ -1,8 +1,10 @@
 """Changes to many leads over HTTP: accepted once, followed, cancelled, reported."""
 
+import asyncio
+
 import pytest
 
-from crm import clock, ids
+from crm import clock, db, ids
 from crm.bulk import running
 from tests.api.test_leads import store
 
@@ -45,6 +47,21 @@ class TestBulk:
         assert first.json() == again.json()
         assert other.json()["code"] == "idempotency.conflict"
         assert len((await admin.get("/bulk")).json()["items"]) == 1
+
+    async def test_sent_twice_at_once_is_one_run(self, admin, tenant):
+        sent = {
+            "json": {"action": "status", "status": "contacted", "lead_ids": [await store(admin)]},
+            "headers": {"Idempotency-Key": "b2"},
+        }
+
+        answers = await asyncio.gather(*(admin.post("/leads/bulk", **sent) for _ in range(4)))
+
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        assert len((await admin.get("/bulk")).json()["items"]) == 1
+        async with db.transaction(tenant.system) as tx:
+            wanted = await tx.fetchval("select count(*) from jobs.procrastinate_jobs where task_name = 'bulk.run'")
+        assert wanted == 1
 
     async def test_takes_a_hundred_thousand_ids_and_pages(self, admin):
         many = {"action": "status", "status": "contacted", "lead_ids": [str(ids.new()) for _ in range(100_000)]}

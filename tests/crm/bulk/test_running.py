@@ -1,7 +1,9 @@
 """Bulk: frozen when accepted, each lead by the rules and the sight of its turn, once and never twice."""
 
 import asyncio
+import json
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +12,7 @@ from crm.actor import Forbidden
 from crm.bulk import operations as bulk
 from crm.bulk import queries, running
 from crm.bulk.operations import ToHands, ToStatus
-from crm.leads import intake, operations
+from crm.leads import intake, lists, operations
 from crm.leads.assigning import UnknownAssignee
 from crm.leads.filters import FIELDS
 from crm.leads.intake import NewLead
@@ -169,6 +171,22 @@ class TestFreezing:
         assert (row["total"], row["done"]) == (4, 4)
         assert await verdicts(tenant, run) == dict.fromkeys(map(str, inside), "done,")
 
+    async def test_takes_what_the_list_shows_whatever_the_filter_and_whoever_asks(self, tenant, now):
+        await store(tenant, 4, now=now, platform="meta", tags=["vip"], team_id=tenant.team_id)
+        await store(tenant, 4, now=now - timedelta(days=3), platform="google", team_id=tenant.team_id)
+        for team in (None, tenant.team_id):
+            await store(tenant, 2, now=now, campaign="a, b", tags=["vip", "cold"], team_id=team)
+        for filters in (
+            ["tags:any:vip"], ["tags:none:vip"], ['campaign:in:"a, b"'], ["campaign:is:null", "platform:in:meta,x"],
+            ["received_at:during:last_2d"], ["team:is:mine"], ["platform:not_in:meta"], ["is_test:is:false"],
+        ):  # fmt: skip
+            for actor in (tenant.admin, tenant.sales_manager):
+                wanted = lists.Wanted(filtering.parse_all(filters, FIELDS), fields=("id",), limit=200)
+                shown = await db.run(actor, lambda tx, wanted=wanted: lists.page(tx, wanted, language="en", now=now))
+                run = await submit(actor, CONTACTED, filters=filters, now=now)
+
+                assert set(await verdicts(tenant, run)) == {json.loads(item)["id"] for item in shown.items}, filters
+
     async def test_nothing_or_too_much_is_refused(self, tenant, now, monkeypatch):
         await store(tenant, 3, now=now)
         monkeypatch.setattr(bulk, "MOST", 2)
@@ -267,6 +285,22 @@ class TestRunning:
         assert Counter((await verdicts(tenant, run)).values()) == {"done,": 3, "cancelled,": 2}
         told = await rows(tenant, "select event_type from crm.event_log where aggregate_type = 'bulk' order by id")
         assert told == [("bulk.requested",), ("bulk.cancelled",)]
+
+    async def test_a_cancel_beside_a_chunk_waits_for_it_and_stops_the_next(self, tenant, now):
+        leads = await store(tenant, 7, now=now)
+        run = await submit(tenant.admin, CONTACTED, lead_ids=leads, now=now)
+
+        async with db.transaction(tenant.admin) as tx:
+            assert await running.take_chunk(tx, run, now=now)
+            cancelling = asyncio.create_task(db.run(tenant.admin, lambda tx: bulk.cancel(tx, run, now=now)))
+            await asyncio.sleep(0.1)
+            assert not cancelling.done()
+        await cancelling
+        row = await finish(tenant, run, now=now)
+
+        assert (row["status"], row["done"]) == ("cancelled", 3)
+        assert Counter((await verdicts(tenant, run)).values()) == {"done,": 3, "cancelled,": 4}
+        assert await traces(tenant, "lead.status_changed") == [Counter(sorted(leads)[:3])] * 3
 
     async def test_a_finished_run_cannot_be_cancelled(self, tenant, now):
         run = await submit(tenant.admin, CONTACTED, lead_ids=await store(tenant, 1, now=now), now=now)
