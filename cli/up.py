@@ -38,7 +38,7 @@ class Ended(errors.Unavailable):
 @app.command()
 def up(
     exit_when_ready: Annotated[bool, typer.Option(help="Start, show addresses and figures, stop, end with 0.")] = False,
-    size: Annotated[int, typer.Option(min=0, help="Leads of the demo's month, on the first start.")] = 5000,
+    size: Annotated[int, typer.Option(min=0, help="Leads of the demo's month, on the first start.")] = 2500,
 ) -> None:
     """Start everything, show where it is, and stop it all on Ctrl-C. The data stays for the next time."""
     os.environ.setdefault("SANTRAL_ENVIRONMENT", "demo")

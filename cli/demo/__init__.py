@@ -16,6 +16,8 @@ from crm.settings import settings
 __all__ = ["LOGINS", "Login", "app", "load", "password"]
 
 app = typer.Typer()
+LEADS = 2500
+"""Leads of the default month: enough for every screen, and loaded while one waits."""
 
 
 class NotADemo(errors.NotAllowed):
@@ -26,7 +28,7 @@ class NotADemo(errors.NotAllowed):
 
 @app.command()
 def demo(
-    leads: Annotated[int, typer.Option(min=0, help="Leads of the month.")] = 5000,
+    leads: Annotated[int, typer.Option(min=0, help="Leads of the month.")] = LEADS,
     days: Annotated[int, typer.Option(min=1, max=365, help="Days before now that the month covers.")] = 30,
     seed: Annotated[int, typer.Option(help="The same seed makes the same month.")] = 1,
     live: Annotated[bool, typer.Option(help="Go on with live traffic through the API until stopped.")] = False,

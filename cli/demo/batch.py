@@ -8,7 +8,10 @@ from crm import db
 from crm.actor import Actor
 from crm.db import Tx
 
-HELD = ("insert into crm.event_log", "insert into crm.audit_log", "insert into crm.activity")
+HELD = (
+    "insert into crm.event_log", "insert into crm.audit_log", "insert into crm.activity",
+    "insert into crm.routing_decision", "insert into crm.routing_run", "insert into crm.routing_roster",
+)  # fmt: skip
 
 
 class _Batch(Tx):

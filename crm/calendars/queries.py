@@ -5,6 +5,7 @@ what the team said wins over what the firm said, and that over public holidays.
 """
 
 import json
+from collections.abc import Collection
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -20,32 +21,33 @@ DEFAULT_STORED = [[each.weekday, each.opens, each.closes] for each in DEFAULT_HO
 OWN = "own"
 """The source of a special day that the firm said itself; public holidays carry `holidays:TR`."""
 
-# One statement whoever is asked for: `$2` a team, `$3` a person, both null for the firm. A person's team is looked up.
+# One statement, whoever and however many are asked for: `$2` teams, `$3` persons, side by side; both null for the firm.
+# A person's team is looked up.
 LOAD = """
-with whose as (
-  select coalesce($2::uuid, (select u.team_id from crm.user_account u
-                              where u.tenant_id = $1::uuid and u.id = $3::uuid)) as team_id
-)
-select coalesce((select t.timezone from crm.team t, whose where t.tenant_id = $1::uuid and t.id = whose.team_id),
+select whose.user_id,
+       coalesce((select t.timezone from crm.team t where t.tenant_id = $1::uuid and t.id = whose.team_id),
                 (select t.timezone from crm.tenant t where t.tenant_id = $1::uuid)) as timezone,
        (select jsonb_agg(jsonb_build_array((v.valid_from at time zone v.timezone)::date + 1, v.timezone)
                          order by v.valid_from, v.id)::text
-          from crm.team_version v, whose
+          from crm.team_version v
          where v.tenant_id = $1::uuid and v.team_id = whose.team_id and v.valid_from <= $4::timestamptz) as zones,
        (select jsonb_agg(jsonb_build_array(w.valid_from,
                            case when w.user_id is not null then 2 when w.team_id is not null then 1 else 0 end,
                            w.timezone, w.hours)
                          order by w.created_at, w.id)::text
-          from crm.calendar_week w, whose
+          from crm.calendar_week w
          where w.tenant_id = $1::uuid and w.created_at <= $4::timestamptz
-           and (w.user_id is null or w.user_id = $3::uuid) and (w.team_id is null or w.team_id = whose.team_id)
+           and (w.user_id is null or w.user_id = whose.user_id) and (w.team_id is null or w.team_id = whose.team_id)
        ) as weeks,
        (select jsonb_agg(jsonb_build_array(d.day, d.kind, d.closed_from, d.hours)
                          order by d.team_id is not null, d.source = 'own', d.created_at, d.id)::text
-          from crm.calendar_day d, whose
+          from crm.calendar_day d
          where d.tenant_id = $1::uuid and d.created_at <= $4::timestamptz
            and (d.team_id is null or d.team_id = whose.team_id)
        ) as days
+  from (select i.user_id, coalesce(i.team_id, (select u.team_id from crm.user_account u
+                                                where u.tenant_id = $1::uuid and u.id = i.user_id)) as team_id
+          from unnest($2::uuid[], $3::uuid[]) as i(team_id, user_id) offset 0) whose
 """
 
 
@@ -67,9 +69,20 @@ async def of_user(tx: Tx, user_id: UUID, at: datetime) -> Calendar:
     return await _load(tx, None, user_id, at)
 
 
+async def of_users(tx: Tx, user_ids: Collection[UUID], at: datetime) -> dict[UUID, Calendar]:
+    """Return the same of several persons, in one statement."""
+    users = list(user_ids)
+    rows = await tx.fetch(LOAD, tx.actor.tenant_id, [None] * len(users), users, at) if users else []
+    return {row["user_id"]: _of_row(row) for row in rows}
+
+
 async def _load(tx: Tx, team_id: UUID | None, user_id: UUID | None, at: datetime) -> Calendar:
-    row = await tx.fetchrow(LOAD, tx.actor.tenant_id, team_id, user_id, at)
-    assert row is not None, "a select without from has a row"
+    row = await tx.fetchrow(LOAD, tx.actor.tenant_id, [team_id], [user_id], at)
+    assert row is not None, "each who is asked for has a row"
+    return _of_row(row)
+
+
+def _of_row(row: asyncpg.Record) -> Calendar:
     return read(row["timezone"] or "UTC", row["zones"] or "[]", row["weeks"] or "[]", row["days"] or "[]")
 
 

@@ -69,6 +69,25 @@ class TestOfTeam:
         assert [open_hours(person, day) for day in mondays] == [9, 10, 8, 1]
 
 
+class TestOfUsers:
+    async def test_each_has_their_own_or_their_teams(self, tenant, now):
+        admin, agent = tenant.admin.user_id, tenant.sales_agent.user_id
+        await db.run(
+            tenant.admin,
+            lambda tx: operations.set_hours(tx, NINE_TO_FIVE, user_id=agent, valid_from=NEXT_MONDAY, now=now),
+        )
+
+        async def read(tx):
+            one_by_one = {user: await queries.of_user(tx, user, now) for user in (admin, agent)}
+            return one_by_one, await queries.of_users(tx, [admin, agent], now), await queries.of_users(tx, [], now)
+
+        one_by_one, together, nobody = await db.run(tenant.admin, read)
+
+        assert together == one_by_one
+        assert together[admin] != together[agent]
+        assert nobody == {}
+
+
 class TestSetHours:
     async def test_changes_nothing_of_what_was_known_before(self, tenant, now):
         later = now + timedelta(hours=5)
