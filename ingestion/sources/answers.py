@@ -90,8 +90,12 @@ def keyword(answered: Mapping[str, str]) -> str | None:
 
 def geography(answered: Mapping[str, str], country: str) -> str | None:
     """Return the place that hidden fields tell, or the country; what does not look like a place tells none."""
-    places = (text for text in _filled(answered, GEOGRAPHY) if len(text) <= LONGEST_PLACE and PLACE.fullmatch(text))
-    return next(places, country) or None
+    return next(filter(_is_place, _filled(answered, GEOGRAPHY)), country) or None
+
+
+def _is_place(text: str) -> bool:
+    # Raised and circled digits are word characters to a pattern, and no digits.
+    return len(text) <= LONGEST_PLACE and bool(PLACE.fullmatch(text)) and not any(sign.isdigit() for sign in text)
 
 
 def _filled(answered: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
