@@ -9,7 +9,7 @@ from fractions import Fraction
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.routing import cascade, explain, rules, rulesets
@@ -181,6 +181,7 @@ def percentages(draw, most=6):
 
 
 class TestShares:
+    @settings(deadline=None)
     @given(percentages(), st.integers(1, 250))
     def test_a_pool_is_never_a_lead_away_from_its_percentages(self, percents, arrived):
         users = [UUID(int=n) for n in range(1, len(percents) + 1)]
@@ -195,6 +196,7 @@ class TestShares:
                 abs(got[user] - Fraction(n * percent, 100)) <= 1 for user, percent in zip(users, percents, strict=True)
             )
 
+    @settings(deadline=None)
     @given(percentages(4), st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=4, max_size=4))
     def test_a_pool_of_teams_is_fair_between_teams_and_inside_each(self, percents, weights):
         teams = [UUID(int=200 + n) for n in range(len(percents))]
@@ -217,6 +219,7 @@ class TestShares:
                 share = Fraction(of_team[team] * seat.weight, sum(other.weight for other in inside))
                 assert abs(got[seat.user_id] - share) <= 1
 
+    @settings(deadline=None)
     @given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.data())
     def test_skills_only_ever_relax_and_each_ring_at_its_minute(self, levels, data):
         minutes = sorted(data.draw(st.sets(st.integers(1, 300), max_size=4)))
@@ -334,6 +337,7 @@ LANGUAGES = st.lists(st.sampled_from([None, "tr", "en", "ru"]), max_size=60)
 
 
 class TestDecideAll:
+    @settings(deadline=None)
     @given(PEOPLE, st.integers(0, 20), LANGUAGES)
     def test_no_limit_is_ever_exceeded_and_nobody_free_is_true(self, people, capacity, languages):
         seats = [Seat(TEAM, person.user_id, 1 + n, capacity) for n, person in enumerate(people)]
@@ -358,6 +362,7 @@ class TestDecideAll:
                     for person in people
                 )
 
+    @settings(deadline=None)
     @given(PEOPLE, LANGUAGES, st.randoms())
     def test_the_order_in_which_facts_come_changes_nothing(self, people, languages, chance):
         seats = [Seat(TEAM, person.user_id, 1, 20) for person in people]

@@ -4,7 +4,7 @@ from collections import Counter
 from fractions import Fraction
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm import ids
@@ -22,6 +22,7 @@ def play(weights, able_at, *, pool="team:1", holders=None):
 
 
 class TestTake:
+    @settings(deadline=None)
     @given(WEIGHTS, st.integers(1, 400))
     def test_nobody_is_ever_a_lead_away_from_their_share(self, weights, leads):
         everyone = range(len(weights))
@@ -35,6 +36,7 @@ class TestTake:
             for each, weight in enumerate(weights):
                 assert abs(got[each] - Fraction(n * weight, sum(weights))) <= bound
 
+    @settings(deadline=None)
     @given(WEIGHTS, st.integers(1, 4))
     def test_after_whole_rounds_shares_are_exact(self, weights, rounds):
         chosen, credits = play(weights, [range(len(weights))] * (rounds * sum(weights)))
@@ -42,6 +44,7 @@ class TestTake:
         assert Counter(chosen) == {place: rounds * weight for place, weight in enumerate(weights)}
         assert max(map(abs, credits)) < turns.LEAD // 1000
 
+    @settings(deadline=None)
     @given(st.data())
     def test_credit_is_neither_made_nor_lost_whoever_comes_and_goes(self, data):
         weights = data.draw(WEIGHTS)
