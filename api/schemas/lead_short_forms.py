@@ -54,7 +54,7 @@ class ShortForms(BaseModel):
     received_from: Instant | None = Field(None, description="Short for `filter=received_at:gte:…`.")
     received_to: Instant | None = Field(None, description="Short for `filter=received_at:lt:…`.")
     is_test: bool | None = Field(None, description="Short for `filter=is_test:is:…`.")
-    q: Annotated[str, BeforeValidator(without_nul), StringConstraints(min_length=2, max_length=100)] | None = Field(
+    q: Annotated[str, BeforeValidator(without_nul), StringConstraints(max_length=100)] | None = Field(
         None,
         json_schema_extra={"deprecated": True},
         description="The begin of a name, or a whole phone number or e-mail address. What stands in an address is kept"

@@ -19,7 +19,7 @@ MOST_FILTERS = 30
 
 
 class BadFilter(errors.Invalid):
-    """This filter cannot be read."""
+    """This filter cannot be read: at the character that is named, something else must stand."""
 
     code = "filter.invalid"
 
@@ -159,4 +159,4 @@ def require_allowed(clauses: Iterable[Clause], fields: Fields, actor: Actor) -> 
     for clause in clauses:
         needed = fields[clause.field].permission
         if needed and not actor.may(needed):
-            raise FilterNotAllowed(fields={clause.field: f"this needs the permission {needed}"})
+            raise FilterNotAllowed(fields={clause.field: f"this needs the permission {needed}: leave it out"})
