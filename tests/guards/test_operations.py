@@ -56,6 +56,7 @@ PLUMBING = {
     "crm.duplicates.merges.write": "sets the values that a merge or its undoing decides, within it",
     "crm.duplicates.refusals._say_no": "repeats a refusal within the merge or the undoing that would lose it",
     "crm.sla.clocks._keep": "clocks follow from the log alone; what changed them is recorded there",
+    "crm.inbox.versions.replace": "puts another body in a message's place within the operation that got or mended it",
     "crm.inbox.clicks.want": "notes clicks to look up for the operation that settles their message",
     "crm.inbox.clicks.due": "leases clicks to one worker; nothing of the business changes",
     "crm.inbox.health.unblock": "ends a pause for the operation that replaces a connection's secrets",
