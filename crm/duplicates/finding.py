@@ -5,7 +5,7 @@ is large: a name that everybody has says little. What is compared is names, mask
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from functools import partial
 from uuid import UUID
@@ -77,21 +77,27 @@ async def look(
     people = await _people(tx, asked)
     near = await _near(tx, people)
     people |= await _people(tx, {each for pair in near for each in pair} - people.keys())
-    pairs = [
-        pair
-        for first, second in near | told
-        if first in people and second in people
-        and (pair := _pair(first, second, people, is_told=(first, second) in told)).score >= rules.THRESHOLD
-    ]  # fmt: skip
+    pairs = likely(near | told, people, told)
     found = await candidates.propose(tx, pairs, source=SOURCE, now=now) if pairs else 0
     if not found:
         tx.unchanged()
     return found
 
 
-def _pair(first: UUID, second: UUID, people: dict[UUID, Person], *, is_told: bool) -> Pair:
-    reasons = rules.reasons(people[first], people[second]) | ({Reason.conflicting_keys} if is_told else frozenset())
-    return Pair.of(first, second, rules.score(reasons), reasons)
+def likely(
+    pairs: Collection[tuple[UUID, UUID]], people: Mapping[UUID, Person], told: Collection[tuple[UUID, UUID]] = ()
+) -> list[Pair]:
+    """Return those of some pairs that are to be shown to a person; `told`: those that one enquiry brought together."""
+    namesakes = rules.namesakes(pairs, people)
+    found = []
+    for first, second in pairs:
+        if first in people and second in people:
+            by_enquiry = {Reason.conflicting_keys} if (first, second) in told else frozenset()
+            reasons = rules.reasons(people[first], people[second]) | by_enquiry
+            score = rules.score(reasons, max(namesakes[first], namesakes[second]))
+            if score >= rules.THRESHOLD:
+                found.append(Pair.of(first, second, score, reasons))
+    return found
 
 
 async def _people(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, Person]:

@@ -37,8 +37,8 @@ async def rejected(admin, tenant):
 @pytest.fixture
 async def twins(admin, tenant, now):
     """A possible duplicate."""
-    await store(tenant, now, name="Ayşe Yılmaz", phone="0532 123 45 67")
-    await store(tenant, now, name="Ayşe Yılmaz", email="ayse@example.com")
+    await store(tenant, now, name="Ayşe Yılmaz", phone="0532 123 45 67", campaign="spring")
+    await store(tenant, now, name="Ayşe Yılmaz", email="ayse@example.com", campaign="spring")
     await settled()
     await finding.find(now)
     (item,) = (await admin.get("/review", params={"kind": "duplicate"})).json()["items"]
@@ -77,7 +77,7 @@ class TestList:
 
         assert {(item["kind"], *item["reasons"]) for item in listed} == {
             ("import_row", "phone_invalid"),
-            ("duplicate", "complementary", "same_name"),
+            ("duplicate", "complementary", "same_campaign_day", "same_name"),
             ("inbox_message", "lead.unreachable"),
         }
         assert {item["kind"]: (item["count"], item["is_more"]) for item in counts} == {

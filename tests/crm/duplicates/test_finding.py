@@ -85,18 +85,35 @@ class TestFind:
         await settled()
         await finding.find(now)
 
-        await enquiry(tenant, now, name="Ayşe Yılmaz", email="a@b.com")
-        await enquiry(tenant, now, name="Fatma Kaya", email="f@b.com")
+        await enquiry(tenant, now, name="Ayşe Yılmaz", phone="0533 765 43 67")
+        await enquiry(tenant, now, name="Fatma Kaya", phone="0544 222 33 67")
         await settled()
         await finding.find(now)
 
         (pair,) = await found(tenant)
         assert one in (pair["first_id"], pair["second_id"])
-        assert pair["reasons"] == ["complementary", "same_name"]
+        assert pair["reasons"] == ["phone_hint", "same_country", "same_name"]
+
+    async def test_a_name_that_many_bear_says_little(self, tenant, now):
+        for number in range(6):
+            campaign = "spring" if number < 2 else str(number)
+            await enquiry(tenant, now, name="Mehmet Yılmaz", phone=f"0532 123 45 {10 + number}", campaign=campaign)
+        await enquiry(tenant, now, name="Nehir Baysal", phone="0532 123 45 30", campaign="spring")
+        await enquiry(tenant, now, name="Dr. NEHİR BAYSAL", phone="0532 123 45 31", campaign="spring")
+
+        await settled()
+        await finding.find(now)
+
+        (pair,) = await found(tenant)
+        assert pair["reasons"] == ["same_campaign_day", "same_country", "same_name"]
+        names = await rows(
+            tenant, "select name from crm.contact where id in ($1::uuid, $2::uuid)", pair["first_id"], pair["second_id"]
+        )
+        assert {row["name"] for row in names} == {"Nehir Baysal", "Dr. NEHİR BAYSAL"}
 
     async def test_pairs_of_one_firm_only(self, tenant, other_tenant, now):
         await enquiry(tenant, now, name="Ayşe Yılmaz", phone="0532 123 45 67")
-        await enquiry(other_tenant, now, name="Ayşe Yılmaz", email="a@b.com")
+        await enquiry(other_tenant, now, name="Ayşe Yılmaz", phone="0533 765 43 67")
 
         await settled()
         await finding.find(now)
