@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from cli.demo.acts import Act, Cancel, LookAfter, Move, Offer, Refusal, Reopen, Sale, Talk
+from crm.consent import dnc
 from crm.db import Tx
 from crm.followups import check_ins
 from crm.followups import operations as followups
@@ -13,6 +14,7 @@ from crm.followups import queries as looks
 from crm.followups.check_ins import CheckInStatus
 from crm.leads import operations, quotes
 from crm.leads.quotes import Answer
+from crm.leads.rules import Status
 
 
 @dataclass
@@ -41,6 +43,8 @@ class Doing:
                 )  # fmt: skip
             case Move():
                 await operations.change_status(tx, lead, act.to, reason=act.reason, now=act.at)
+                if act.to is Status.blocked:
+                    await self._list(tx, lead, act)
             case Offer():
                 self.quotes[act.lead] = await quotes.make(
                     tx, lead, act.money, procedure_type=act.treatment,
@@ -61,6 +65,13 @@ class Doing:
                 await operations.reopen(tx, lead, reason=act.reason, now=act.at)
             case LookAfter():
                 await self._look_after(tx, lead, act)
+
+    async def _list(self, tx: Tx, lead: UUID, act: Move) -> None:
+        """Put somebody who wants to hear no more on the do-not-contact list."""
+        contact_id = await tx.fetchval(
+            "select contact_id from crm.lead where tenant_id = $1::uuid and id = $2::uuid", tx.actor.tenant_id, lead
+        )
+        await dnc.add_contact(tx, contact_id, ("phone", "email"), reason="asked_us", now=act.at)
 
     async def _look_after(self, tx: Tx, lead: UUID, act: LookAfter) -> None:
         how = CheckInStatus.skipped if act.skipped else CheckInStatus.done

@@ -77,6 +77,8 @@ _WEEK = (1.02, 0.98, 0.95, 0.96, 0.94, 1.08, 1.16)
 
 REPEATS = 0.035
 """Share of enquiries of people who have enquired before."""
+OTHERWISE = 0.3
+"""Share of those who then give another number and address, so that somebody has to look whether they are the same."""
 BOXES = (("call", 0.9, 0.01), ("whatsapp", 0.86, 0.02), ("email", 0.62, 0.07), ("sms", 0.45, 0.05))
 """What a form asks leave for: channel, share of yes, share of no."""
 
@@ -140,7 +142,10 @@ class Market:
             back = rng.randrange(1, min(len(made), 40 if rng.random() < 0.5 else 1500) + 1)
             earlier = made[-back]
             repeats, person = earlier.number, earlier.person
-            if person.country not in campaign.countries:
+            is_otherwise = rng.random() < OTHERWISE
+            if is_otherwise:
+                person = people.otherwise(person)
+            if is_otherwise or person.country not in campaign.countries:
                 campaign = earlier.campaign
         adset = rng.choice(campaign.adsets) if campaign.adsets else None
         # A webhook or a poll brings it a little later; now and then the platform is late.

@@ -4,7 +4,7 @@ Where a regulator keeps a range for film and radio that counts as valid, numbers
 subscriber part begins with zeros (world.yaml). Addresses stand under `example.com` and its sisters (RFC 2606).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from cli.demo import world
@@ -44,6 +44,10 @@ class People:
         address = f"{plain.strip('.-') or 'guest'}.{rng.randrange(10**6):06d}@{rng.choice(MAIL)}"
         number = self._number(country)
         return Person(f"{given} {family}", number, address, code, country.language, rng.choice(country.cities))
+
+    def otherwise(self, person: Person) -> Person:
+        """Return the same person with another number and another address: hardly more than the name tells who it is."""
+        return replace(person, phone=self._number(world.countries()[person.country]), email=f"work.{person.email}")
 
     def _number(self, country: Country) -> str:
         for _ in range(60):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cli.demo import hours, staff
 from cli.demo.agenda import Agent
-from crm import db, ids, tenancy
+from crm import db, ids, tenancy, views
 from crm.actor import Actor
 from crm.calendars import operations as calendars
 from crm.calendars.rules import DAY, weekly
@@ -50,7 +50,7 @@ async def open_clinic(agents: Sequence[Agent], *, now: datetime) -> Clinic:
     """Make the tenant with everybody who works there; all sign in with `staff.password()`."""
     password_hash = await passwords.hashed(staff.password())
     async with db.transaction(Actor.system(ids.unique())) as tx:
-        first, *others = staff.LOGINS
+        first = staff.LOGINS[0]
         home, abroad = staff.TEAMS
         made = await tenancy.create(
             tx,
@@ -65,28 +65,40 @@ async def open_clinic(agents: Sequence[Agent], *, now: datetime) -> Clinic:
         )
         clinic = Clinic(tx.actor, {home: made.team_id})
         clinic.teams[abroad] = await teams.create(tx, name=abroad, region=staff.TEAMS[abroad], now=now)
-        hired = _Hiring(tx, clinic, password_hash, now)
-        for login in others:
-            if login.role != Role.sales_agent:
-                await hired.hire(login.role, login.email, login.name, login.team)
-        await hired.hire(Role.sales_manager, f"manager.tr@{staff.DOMAIN}", "Gülay Önder", home)
-        for agent in agents:
-            await hired.hire(Role.sales_agent, agent.email, agent.name, agent.team)
-            actor = clinic.agents[agent.email]
-            await routing.set_member(
-                tx, clinic.teams[agent.team], actor.user_id, weight=agent.weight, capacity=agent.capacity, now=now
-            )
-            await profiles.change(tx, actor.user_id, staff.profile(agent), now=now)
-            await calendars.set_hours(
-                tx, ALWAYS, user_id=actor.user_id, valid_from=now.astimezone(hours.ZONE).date(), now=now - DAY_BEFORE
-            )
-        drafted = await sets.draft(tx, name="Kampanyalar", definition=_rules(clinic), now=now)
-        await sets.publish(tx, drafted, now=now)
-        for team, manager in clinic.managers.items():
-            await teams.update(tx, clinic.teams[team], lead_user_id=manager.user_id, now=now)
-        opening = await experiments.create(tx, key=staff.OPENING, design=staff.OPENINGS, now=now)
-        await experiments.start(tx, opening, now=now)
+        await _hire(_Hiring(tx, clinic, password_hash, now), agents)
+        await _set_up(tx, clinic, now=now)
+    async with db.transaction(clinic.manager(abroad)) as tx:
+        await views.create(tx, staff.HOT, now=now)
     return clinic
+
+
+async def _hire(hired: "_Hiring", agents: Sequence[Agent]) -> None:
+    """Make everybody's account, and let the agents take leads: at any hour, for live traffic has no night."""
+    tx, clinic, now = hired.tx, hired.clinic, hired.now
+    for login in staff.LOGINS[1:]:
+        if login.role != Role.sales_agent:
+            await hired.hire(login.role, login.email, login.name, login.team)
+    await hired.hire(Role.sales_manager, f"manager.tr@{staff.DOMAIN}", "Gülay Önder", next(iter(staff.TEAMS)))
+    for agent in agents:
+        await hired.hire(Role.sales_agent, agent.email, agent.name, agent.team)
+        user_id = clinic.agents[agent.email].user_id
+        await routing.set_member(
+            tx, clinic.teams[agent.team], user_id, weight=agent.weight, capacity=agent.capacity, now=now
+        )
+        await profiles.change(tx, user_id, staff.profile(agent), now=now)
+        await calendars.set_hours(
+            tx, ALWAYS, user_id=user_id, valid_from=now.astimezone(hours.ZONE).date(), now=now - DAY_BEFORE
+        )
+
+
+async def _set_up(tx: Tx, clinic: Clinic, *, now: datetime) -> None:
+    """Set what a manager sets: the rules of distribution, who leads which team, the experiment."""
+    drafted = await sets.draft(tx, name="Kampanyalar", definition=_rules(clinic), now=now)
+    await sets.publish(tx, drafted, now=now)
+    for team, manager in clinic.managers.items():
+        await teams.update(tx, clinic.teams[team], lead_user_id=manager.user_id, now=now)
+    opening = await experiments.create(tx, key=staff.OPENING, design=staff.OPENINGS, now=now)
+    await experiments.start(tx, opening, now=now)
 
 
 def _rules(clinic: Clinic) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from cli.demo.agenda import Agent
 from crm.experiments.rules import EVENT, Design, Outcome, Split, Variant
 from crm.settings import settings
 from crm.users.rules import Role
+from crm.views import View
 
 SLUG, CLINIC, DOMAIN = "lale", "Lale Klinik", "lale.example"
 TEAMS = {"Türkiye": "TR", "International": "EU"}
@@ -23,6 +24,8 @@ OPENINGS = Design(
     window_days=7,
 )
 """The clinic's experiment. Its agents do not follow scripts, so it shows what no difference looks like."""
+HOT = View("Sıcak başvurular", ("status:in:interested,qualified,proposal",), is_shared=True)
+"""The view everybody may open."""
 LEADS_A_DAY = 14
 """What one agent works off on an ordinary day."""
 

@@ -27,6 +27,8 @@ from crm import db, tenancy
 from crm.actor import Actor
 from crm.calendars import operations as calendars
 from crm.calendars.rules import USUAL
+from crm.duplicates import rules as duplicates
+from crm.duplicates.rules import Reason
 from crm.leads import rules
 from crm.leads.rules import Status
 
@@ -106,6 +108,22 @@ class TestMarket:
         share = sum(arrival.repeats is not None for arrival in arrivals) / len(arrivals)
 
         assert 0.02 < share < 0.05
+
+    def test_some_come_back_with_another_number_so_that_somebody_has_to_look(self):
+        arrivals = {arrival.number: arrival for arrival in market(2500).arrivals}
+        pairs = [(arrivals[each.repeats], each) for each in arrivals.values() if each.repeats is not None]
+        alike = [
+            (one, other)
+            for one, other in pairs
+            if (one.person.name, one.campaign) == (other.person.name, other.campaign)
+            and one.person.phone != other.person.phone
+            and one.person.email != other.person.email
+            and one.acquired_at.date() == other.acquired_at.date()
+        ]
+
+        assert len(alike) > 5
+        seen = {Reason.same_name, Reason.same_country, Reason.same_campaign_day}
+        assert duplicates.score(seen) >= duplicates.THRESHOLD
 
 
 class TestHours:
@@ -232,10 +250,22 @@ class TestLoad:
             )
             check_ins = dict(await tx.fetch("select status, count(*) from crm.check_in group by 1"))
             cycles = await tx.fetchval("select max(cycle_no) from crm.lead")
+            shown = await tx.fetchrow(
+                """select (select count(*) from crm.saved_view where is_shared) as views,
+                          (select count(*) from crm.dnc_entry) as listed,
+                          (select count(*) from crm.lead where status = 'blocked') as blocked,
+                          (select count(*) from crm.routing_rule_set where version is not null) as rule_sets,
+                          (select count(*) from crm.experiment_exposure) as exposures,
+                          (select count(*) from crm.routing_decision where rule = 'german') as german"""
+            )
         assert quotes["accepted"] == sales["quoted"] == sales["typed"] == sales["sales"] == made.sales > 0
         assert {"superseded", "declined", "withdrawn"} <= quotes.keys()
         assert {"done", "pending"} <= check_ins.keys()
         assert cycles == 2
+        assert (shown["views"], shown["rule_sets"]) == (1, 1)
+        assert shown["listed"] >= shown["blocked"] > 0
+        assert shown["exposures"] > 0
+        assert shown["german"] > 0
 
     async def test_a_second_load_changes_nothing(self, loaded):
         _, actor = loaded
