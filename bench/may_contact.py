@@ -20,7 +20,7 @@ from crm.db import Tx
 from crm.leads import intake
 from crm.leads.intake import Consent, NewLead
 
-PEOPLE, ASKS, PAGE, ROUNDS = 20_000, 1_000, 50, 7
+PEOPLE, ASKS, PAGE, ROUNDS = 5_000, 500, 50, 5
 CALLS = 3
 NOON = datetime(2026, 3, 3, 9, 30, tzinfo=UTC)
 """A Tuesday, half past twelve in Istanbul, night in most of America."""

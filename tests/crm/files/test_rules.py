@@ -58,6 +58,7 @@ BAD = {
     "a picture that is an archive too": JPEG + packed("setup.exe"),
     "a document that is an archive too": PDF + packed("setup.exe"),
     "an archive that is a picture too": DOCUMENT + JPEG,
+    "an archive of the long kind": DOCUMENT[:-22] + b"PK\x06\x07" + b"\0" * 16 + DOCUMENT[-22:],
     "half a character at the end": "ş".encode() * 300 + b"\xc5",
     "an old document": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600,
     "a bomb": unpacking_to(rules.archives.MOST_UNPACKED + 1),
