@@ -1,5 +1,6 @@
 """What people change about service levels: the rules, and how much a lead matters."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -25,15 +26,11 @@ async def publish(tx: Tx, rules: Sequence[Rule], *, valid_from: datetime | None 
 
     Clocks that began before keep the rules under which they began. The rules that hold then anyway change nothing.
 
-    :raises BadRules: when there are none, two have one code, or they are to hold in the past.
+    :raises BadRules: when there are none, two have one code, one names an unknown team, or they are to hold in the
+        past.
     """
     begins = valid_from or now
-    if begins < now:
-        raise BadRules(fields={"valid_from": "what was promised in the past stays as it was"})
-    if not rules:
-        raise BadRules(fields={"rules": "at least one"})
-    if len({rule.code for rule in rules}) < len(rules):
-        raise BadRules("each rule has a code of its own", fields={"rules": "a code is used twice"})
+    await _require_sound(tx, rules, begins=begins, now=now)
     known = await clocks.rule_sets(tx)
     there = in_force(known, begins)
     if there.rules == tuple(rules):
@@ -42,6 +39,22 @@ async def publish(tx: Tx, rules: Sequence[Rule], *, valid_from: datetime | None 
     version = max(each.version for each in known) + 1
     await _store(tx, rules, version, begins, now=now)
     return version
+
+
+async def _require_sound(tx: Tx, rules: Sequence[Rule], *, begins: datetime, now: datetime) -> None:
+    if begins < now:
+        raise BadRules(fields={"valid_from": "now or later: what was promised in the past stays as it was"})
+    if not rules:
+        raise BadRules(fields={"rules": "at least one"})
+    twice = sorted(code for code, times in Counter(rule.code for rule in rules).items() if times > 1)
+    if twice:
+        raise BadRules("Each rule has a code of its own.", fields={"rules": f"used twice: {', '.join(twice)}"})
+    rows = await tx.fetch("select id from crm.team where tenant_id = $1::uuid", tx.actor.tenant_id)
+    teams = {row["id"] for row in rows}
+    unknown = {f"rules.{n}.teams": f"no team has the id {team}"
+               for n, rule in enumerate(rules) for team in rule.teams if team not in teams}  # fmt: skip
+    if unknown:
+        raise BadRules(fields=unknown)
 
 
 @operation("sla.begin")

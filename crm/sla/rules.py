@@ -4,7 +4,7 @@ Rules come in sets; a set holds from an instant on and is never changed. A clock
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -73,7 +73,7 @@ class Rule(BaseModel):
 
     code: Code
     kind: Kind
-    statuses: Annotated[tuple[Code, ...], Field(max_length=50)] = ()
+    statuses: Annotated[tuple[Status, ...], Field(max_length=50)] = ()
     campaigns: Annotated[
         tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...], Field(max_length=200)
     ] = ()
@@ -81,7 +81,7 @@ class Rule(BaseModel):
     priorities: Annotated[tuple[Priority, ...], Field(max_length=3)] = ()
     target_s: Annotated[int, Field(ge=0, le=LONGEST)] = 0
     time: Literal["business", "calendar"] = "business"
-    pause_in: Annotated[tuple[Code, ...], Field(max_length=50)] = ()
+    pause_in: Annotated[tuple[Status, ...], Field(max_length=50)] = ()
     repeats: Annotated[int, Field(ge=0, le=100)] = 0
     reminders: Annotated[tuple[Seconds, ...], Field(max_length=10)] = ()
     escalations: Annotated[tuple[Escalation, ...], Field(max_length=3)] = ()
@@ -89,17 +89,17 @@ class Rule(BaseModel):
     @model_validator(mode="after")
     def _hangs_together(self) -> "Rule":
         if self.kind is not Kind.check_in and self.target_s < 1:
-            raise ValueError("a clock has a target of at least a second")
+            raise ValueError("target_s: at least a second")
         if self.kind is not Kind.check_in and any(-each >= self.target_s for each in self.reminders):
-            raise ValueError("a reminder comes after the clock began")
+            raise ValueError("reminders: those before due by less than target_s, since the clock has begun by then")
         if len(set(self.reminders)) < len(self.reminders):
-            raise ValueError("each reminder has an instant of its own")
+            raise ValueError("reminders: each instant once")
         if len({each.to for each in self.escalations}) < len(self.escalations):
-            raise ValueError("each recipient is told once")
+            raise ValueError("escalations: each recipient once")
         if set(self.pause_in) & set(self.statuses):
-            raise ValueError("a clock does not stand still in the status it is for")
+            raise ValueError("pause_in: no status that is among statuses, since the clock would never run")
         if self.repeats and self.kind is not Kind.follow_up:
-            raise ValueError("only follow-ups repeat")
+            raise ValueError("repeats: only for follow_up")
         return self
 
     def fits(self, kind: Kind, facts: "Facts") -> bool:
@@ -158,12 +158,8 @@ def _chain(*delays: int) -> tuple[Escalation, ...]:
     return tuple(Escalation(to=to, after_s=delay) for to, delay in zip(Recipient, delays, strict=True))
 
 
-def _codes(statuses: Iterable[Status]) -> tuple[str, ...]:
-    return tuple(sorted(each.value for each in statuses))
-
-
-FRESH = _codes({Status.new, Status.assigned, Status.recycled})
-STANDSTILL = _codes({Status.wrong_number, Status.blocked})
+FRESH = (Status.assigned, Status.new, Status.recycled)
+STANDSTILL = (Status.blocked, Status.wrong_number)
 
 DEFAULTS: tuple[Rule, ...] = (
     Rule(
@@ -175,27 +171,27 @@ DEFAULTS: tuple[Rule, ...] = (
         target_s=5 * 60, pause_in=STANDSTILL, reminders=(-2 * 60,), escalations=_chain(0, 5 * 60, 15 * 60),
     ),
     Rule(
-        code="interested", kind=Kind.follow_up, statuses=("interested",), target_s=4 * HOUR, pause_in=STANDSTILL,
+        code="interested", kind=Kind.follow_up, statuses=(Status.interested,), target_s=4 * HOUR, pause_in=STANDSTILL,
         repeats=5, reminders=(-HOUR, HOUR), escalations=_chain(0, 2 * HOUR, WORKDAY),
     ),
     Rule(
-        code="no-answer", kind=Kind.follow_up, statuses=("no_answer",), target_s=3 * HOUR, repeats=3,
+        code="no-answer", kind=Kind.follow_up, statuses=(Status.no_answer,), target_s=3 * HOUR, repeats=3,
         reminders=(-30 * 60,), escalations=_chain(0, 3 * HOUR, WORKDAY),
     ),
     Rule(
-        code="not-interested", kind=Kind.follow_up, statuses=("not_interested",), target_s=90 * DAY, time="calendar",
-        reminders=(-DAY,), escalations=(Escalation(to=Recipient.owner),),
+        code="not-interested", kind=Kind.follow_up, statuses=(Status.not_interested,), target_s=90 * DAY,
+        time="calendar", reminders=(-DAY,), escalations=(Escalation(to=Recipient.owner),),
     ),
     Rule(
-        code="wrong-number", kind=Kind.follow_up, statuses=("wrong_number",), target_s=4 * HOUR,
+        code="wrong-number", kind=Kind.follow_up, statuses=(Status.wrong_number,), target_s=4 * HOUR,
         escalations=(Escalation(to=Recipient.team_lead), Escalation(to=Recipient.manager, after_s=4 * HOUR)),
     ),
     Rule(
-        code="blocked", kind=Kind.follow_up, statuses=("blocked",), target_s=WORKDAY,
+        code="blocked", kind=Kind.follow_up, statuses=(Status.blocked,), target_s=WORKDAY,
         escalations=(Escalation(to=Recipient.team_lead), Escalation(to=Recipient.manager, after_s=WORKDAY)),
     ),
     Rule(
-        code="in-progress", kind=Kind.follow_up, statuses=("contacted", "qualified", "proposal"),
+        code="in-progress", kind=Kind.follow_up, statuses=(Status.contacted, Status.qualified, Status.proposal),
         target_s=2 * WORKDAY, pause_in=STANDSTILL, repeats=5, reminders=(-2 * HOUR,),
         escalations=_chain(0, WORKDAY, 2 * WORKDAY),
     ),

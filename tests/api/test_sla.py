@@ -128,6 +128,17 @@ class TestRules:
 
         assert [each.status_code for each in answers] == [422] * len(wrong)
 
+    async def test_say_which_status_or_team_is_unknown(self, admin, other_tenant):
+        foreign = str(other_tenant.team_id)
+        status, team = [
+            (await admin.post("/sla/rules", json={"rules": [{**ALL_DAY, **wrong}]})).json()
+            for wrong in ({"statuses": ["nosuch"]}, {"teams": [foreign]})
+        ]
+
+        assert "'interested'" in status["field_errors"]["rules.0.statuses.0"], "what is allowed is named"
+        assert team["code"] == "sla.rules_invalid"
+        assert team["field_errors"] == {"rules.0.teams": f"no team has the id {foreign}"}
+
     async def test_show_their_effect_before_they_hold(self, admin, tenant):
         await make_lead(tenant, minutes_ago=20)
         since = (clock.utc_now() - timedelta(hours=1)).isoformat()

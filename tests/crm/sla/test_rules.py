@@ -91,6 +91,8 @@ class TestRules:
             {"code": "Über"},
             {"priorities": ("urgent",)},
             {"someday": True},
+            {"statuses": ("nosuch",)},
+            {"pause_in": ("nosuch",)},
         ],
     )
     def test_refuse_what_does_not_hang_together(self, wrong):
