@@ -27,6 +27,8 @@ Connection = Annotated[UUID | None, typer.Option(help="only those of one connect
 SHOWN = ("id", "source", "status", "attempts", "last_error", "received_at")
 CONNECTIONS = ("id", "source", "name", "is_active", "token", "health", "inbox", "reconciled_until")
 REASONS = ("reason", "source", "messages", "oldest_received_at")
+WIDTH = 200
+"""Characters of a line at least: ids and reasons are never cut, for they are typed again into the next command."""
 PULLS = ("id", "kind", "form", "since", "until", "status", "read", "landed", "known", "last_error")
 
 
@@ -62,12 +64,15 @@ def reasons(tenant_slug: Slug = None, as_json: Json = False) -> None:
 def connections(tenant_slug: Slug = None, as_json: Json = False) -> None:
     """List connections: what is foreseen of each token, how each source behaves, and what waits for it."""
     rows = _run(tenant_slug, lambda tx: overview.listing(tx, now=clock.utc_now()))
-    if not as_json:
-        rows = [
-            {**row, "token": _token(row["token"]), "health": _health(row["health"]), "inbox": _inbox(row["inbox"])}
-            for row in rows
-        ]
-    _show(CONNECTIONS, rows, as_json=as_json)
+    if as_json:
+        _show(CONNECTIONS, rows, as_json=True)
+    for row in () if as_json else rows:
+        print(f"{row['id']}  {row['source']}  {row['name']}{'' if row['is_active'] else ' (switched off)'}")
+        print(f"  token   {_token(row['token'])}")
+        print(f"  source  {_health(row['health'])}")
+        print(f"  inbox   {_inbox(row['inbox'])}")
+        if row["reconciled_until"]:
+            print(f"  reconciled until {_utc(row['reconciled_until'])}")
 
 
 def _token(token: dict[str, Any]) -> str:
@@ -178,4 +183,4 @@ def _show(columns: tuple[str, ...], rows: list[dict[str, Any]], *, as_json: bool
     table = Table(*(name.replace("_", " ") for name in columns), box=None)
     for row in rows:
         table.add_row(*(str(row[name]) if row[name] is not None else "" for name in columns))
-    Console().print(table)
+    Console(width=max(WIDTH, Console().width)).print(table)
