@@ -12,8 +12,7 @@ from pydantic import BaseModel
 from api.schemas.followups import FollowUps, Labelled, LifecycleRead, NextStep, StatusRead, Timer
 from crm.db import Tx
 from crm.followups import queries as followups
-from crm.followups import steps
-from crm.followups.steps import Step
+from crm.followups.steps import LABELS, Step
 from crm.leads import lifecycle, queries, quotes
 from crm.leads.lifecycle import Machine, Names, Needed
 from crm.leads.rules import STAGE, TERMINAL, Status
@@ -28,7 +27,7 @@ ACTIONS = 10
 
 def next_step(step: Step, language: str) -> NextStep:
     """Return a suggestion in words."""
-    labels = steps.LABELS[step.code]
+    labels = LABELS[step.code]
     return NextStep(
         code=step.code,
         label=labels[language],
@@ -47,11 +46,13 @@ async def read(tx: Tx, lead_id: UUID, *, language: str, now: datetime) -> str:
     :raises crm.leads.rows.LeadNotFound: when there is no such lead for the actor.
     """
     lead = await queries.read(tx, lead_id, language=language)
-    suggested = [next_step(step, language) for step in await followups.next_steps(tx, lead_id, now=now)]
+    steps = [next_step(step, language) for step in await followups.next_steps(tx, lead_id, now=now)]
     found = sorted(await clocks.clocks_of(tx, lead_id, now), key=_urgency)
     timers = [Timer.of(clock) for clock in found[:TIMERS]]
     actions = await timelines.of_lead(tx, lead_id, limit=ACTIONS)
-    context = f'"timers":[{_joined(timers)}],"previous_actions":[{",".join(actions.items)}],"next_steps":[{_joined(suggested)}]'
+    context = (
+        f'"timers":[{_joined(timers)}],"previous_actions":[{",".join(actions.items)}],"next_steps":[{_joined(steps)}]'
+    )
     return f"{lead.rstrip()[:-1]},{context}}}"
 
 
