@@ -17,8 +17,8 @@ from api.routers import realtime as routes
 from crm import clock, db
 from crm.actor import Actor
 from crm.leads import intake, operations
+from crm.users import availability, tokens
 from crm.users import operations as users
-from crm.users import tokens
 from tests.api.conftest import Client, SignIn, token_of
 from tests.conftest import Tenant
 
@@ -69,7 +69,7 @@ async def give(tenant: Tenant, lead_id: UUID, to: Actor) -> None:
 async def set_accepting(tenant: Tenant, accepting: bool) -> None:
     """Let the agent say whether they take leads."""
     await db.run(
-        tenant.sales_agent, lambda tx: users.set_availability(tx, accepting=accepting, now=clock.utc_now())
+        tenant.sales_agent, lambda tx: availability.set_availability(tx, accepting=accepting, now=clock.utc_now())
     )  # fmt: skip
 
 
