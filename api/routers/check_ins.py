@@ -53,9 +53,7 @@ async def skip_check_in(check_in_id: UUID, body: CheckInSkip, actor: CurrentActo
     """Say that a check-in does not take place, and why."""
     await db.run(
         actor,
-        lambda tx: check_ins.close(
-            tx, check_in_id, CheckInStatus.skipped, reason=body.reason, note=body.note, now=now
-        ),
+        lambda tx: check_ins.close(tx, check_in_id, CheckInStatus.skipped, reason=body.reason, note=body.note, now=now),
     )
     return Response(status_code=204)
 
