@@ -10,7 +10,6 @@ from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import create
 from api.schemas import Listing
 from api.schemas.routing import (
-    Availability,
     DecisionRead,
     MemberRead,
     MemberSet,
@@ -56,14 +55,6 @@ async def remove_member(team_id: UUID, user_id: UUID, actor: CurrentActor, now: 
     """Give a person no more leads of a team; those in their hands stay there."""
     await db.run(actor, lambda tx: routing.remove_member(tx, team_id, user_id, now=now))
     return Response(status_code=204)
-
-
-@router.put("/availability")
-@permission("agent.availability")
-async def set_availability(body: Availability, actor: CurrentActor, now: Now) -> Availability:
-    """Say whether one takes new leads now."""
-    await db.run(actor, lambda tx: routing.set_availability(tx, accepting=body.accepting, now=now))
-    return body
 
 
 @router.get("/decisions")

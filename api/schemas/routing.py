@@ -31,12 +31,6 @@ class MemberRead(Read):
     updated_at: datetime
 
 
-class Availability(Body):
-    """Whether one takes new leads now."""
-
-    accepting: bool
-
-
 class DecisionRead(Read):
     """What was decided about a lead. The first reason is the outcome, the others how each person stood."""
 

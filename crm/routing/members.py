@@ -61,29 +61,3 @@ async def remove_member(tx: Tx, team_id: UUID, user_id: UUID, *, now: datetime) 
         raise UnknownMember
     await events.record(tx, "team", team_id, "routing.member_removed", {"user_id": user_id}, at=now)
     await audit.record(tx, "routing.member_remove", "team", team_id, {"user_id": user_id}, at=now)
-
-
-@operation("agent.availability")
-async def set_availability(tx: Tx, *, accepting: bool, now: datetime) -> None:
-    """Say for oneself whether one takes new leads now, in every team one belongs to.
-
-    :raises UnknownMember: when one takes part in no distribution.
-    """
-    rows = await tx.fetch(
-        "select accepting from crm.routing_member where tenant_id = $1::uuid and user_id = $2::uuid for update",
-        tx.actor.tenant_id,
-        tx.actor.user_id,
-    )
-    if not rows or tx.actor.user_id is None:
-        raise UnknownMember("you take part in no distribution of leads")
-    if all(row["accepting"] == accepting for row in rows):
-        tx.unchanged()
-        return
-    await tx.execute(
-        """update crm.routing_member set accepting = $3::boolean, updated_at = $4::timestamptz
-            where tenant_id = $1::uuid and user_id = $2::uuid""",
-        tx.actor.tenant_id, tx.actor.user_id, accepting, now,
-    )  # fmt: skip
-    detail = {"accepting": accepting, "team_id": tx.actor.team_id}
-    await events.record(tx, "agent", tx.actor.user_id, "agent.availability_changed", detail, at=now)
-    await audit.record(tx, "agent.availability", "user", tx.actor.user_id, {"accepting": accepting}, at=now)

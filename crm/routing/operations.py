@@ -9,7 +9,7 @@ from crm.db import Tx
 from crm.operation import operation
 from crm.routing import facts, rules, runs, sets
 from crm.routing.floor import Floor
-from crm.routing.members import UnknownMember, remove_member, set_availability, set_member
+from crm.routing.members import UnknownMember, remove_member, set_member
 from crm.routing.rules import Decision
 from crm.routing.runs import Run
 
@@ -21,7 +21,6 @@ __all__ = [
     "next_moment",
     "remove_member",
     "route",
-    "set_availability",
     "set_member",
     "sweep",
 ]

@@ -8,7 +8,7 @@ from crm import clock, db
 from crm.leads import operations as leads
 from crm.leads.rules import Status
 from crm.routing import moves
-from crm.routing import operations as routing
+from crm.users import availability
 from tests.crm.routing import firm
 
 
@@ -108,7 +108,7 @@ class TestWhy:
         assert [move["from_user_id"] for move in queued["moves"]] == [str(tenant.sales_agent.user_id)]
 
     async def test_says_why_nobody(self, admin, tenant, now):
-        await db.run(tenant.sales_agent, lambda tx: routing.set_availability(tx, accepting=False, now=now))
+        await db.run(tenant.sales_agent, lambda tx: availability.set_availability(tx, accepting=False, now=now))
         [lead] = await firm.arrive(tenant, 1, now)
         await firm.route(tenant, [lead], now)
 

@@ -10,9 +10,8 @@ from crm.calendars import operations as calendars
 from crm.calendars.rules import Hours
 from crm.leads import operations as leads
 from crm.leads.rules import Status
-from crm.routing import operations as routing
 from crm.routing.chore import brings_a_lead, makes_room
-from crm.users import absences
+from crm.users import absences, availability
 from crm.users import operations as users
 from tests.crm.routing import firm
 
@@ -36,8 +35,8 @@ async def comes_back_early(tenant, agent, now):
 
 
 async def ends_a_pause(tenant, agent, now):
-    await db.run(tenant.sales_agent, lambda tx: routing.set_availability(tx, accepting=False, now=now))
-    await db.run(tenant.sales_agent, lambda tx: routing.set_availability(tx, accepting=True, now=now + HOUR))
+    await db.run(tenant.sales_agent, lambda tx: availability.set_availability(tx, accepting=False, now=now))
+    await db.run(tenant.sales_agent, lambda tx: availability.set_availability(tx, accepting=True, now=now + HOUR))
 
 
 async def works_longer(tenant, agent, now):

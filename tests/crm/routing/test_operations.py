@@ -14,6 +14,7 @@ from crm.leads.intake import NewLead
 from crm.leads.rules import Status
 from crm.routing import operations as routing
 from crm.routing import queries
+from crm.users import availability
 
 OPEN_BY_OWNER = """
 select owner_id, count(*)::int from crm.lead
@@ -303,16 +304,16 @@ class TestMembers:
 
 class TestAvailability:
     async def test_a_pause_stops_new_leads_and_leaves_a_trace(self, tenant, agent, now):
-        await db.run(tenant.sales_agent, lambda tx: routing.set_availability(tx, accepting=False, now=now))
+        await db.run(tenant.sales_agent, lambda tx: availability.set_availability(tx, accepting=False, now=now))
 
         done = await route(tenant, await arrive(tenant, 1, now), now)
 
         assert len(done.kept_waiting) == 1
-        assert await count(tenant, "select count(*) from crm.audit_log where action = 'agent.availability'") == 1
+        assert await count(tenant, "select count(*) from crm.audit_log where action = 'agent.availability_changed'") == 1
 
     async def test_refuses_who_takes_no_leads(self, tenant, now):
-        with pytest.raises(routing.UnknownMember):
-            await db.run(tenant.sales_manager, lambda tx: routing.set_availability(tx, accepting=True, now=now))
+        with pytest.raises(availability.InNoTeam):
+            await db.run(tenant.sales_manager, lambda tx: availability.set_availability(tx, accepting=True, now=now))
 
 
 class TestDecisions:

@@ -16,7 +16,7 @@ from crm.leads import operations as leads
 from crm.leads.rules import Status
 from crm.routing import operations as routing
 from crm.routing import queries, rulesets, sets
-from crm.users import absences
+from crm.users import absences, availability
 from tests.conftest import settled
 from tests.crm.routing import firm
 
@@ -102,14 +102,14 @@ class TestPublish:
 
 class TestWaiting:
     async def test_drains_oldest_first_when_somebody_returns(self, tenant, agent, now):
-        await db.run(tenant.sales_agent, lambda tx: routing.set_availability(tx, accepting=False, now=now))
+        await db.run(tenant.sales_agent, lambda tx: availability.set_availability(tx, accepting=False, now=now))
         await firm.seat(tenant, agent, now, capacity=2, accepting=False)
         arrived = []
         for n in range(4):
             arrived += await firm.arrive(tenant, 1, now + n * MINUTE)
             await firm.route(tenant, arrived[-1:], now + n * MINUTE)
 
-        await db.run(tenant.sales_agent, lambda tx: routing.set_availability(tx, accepting=True, now=now + HOUR))
+        await db.run(tenant.sales_agent, lambda tx: availability.set_availability(tx, accepting=True, now=now + HOUR))
         done = await firm.sweep(tenant, now + HOUR)
 
         assert sorted(done.assigned) == sorted(arrived[:2])
