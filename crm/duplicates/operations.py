@@ -90,7 +90,7 @@ async def _merge(tx: Tx, winner: asyncpg.Record, loser: asyncpg.Record, *, now: 
 
 async def _join(tx: Tx, merge_id: UUID, winner_id: UUID, loser_id: UUID, *, now: datetime) -> dict[str, list[str]]:
     """Move all rows of the loser to the winner and repeat refusals that would be lifted; return what moved."""
-    words = await refusals.words(tx, winner_id, loser_id)
+    words = await refusals.words(tx, winner_id, loser_id, now=now)
     moved = await tables.move_all(tx, loser_id, winner_id)
     if repeated := await refusals.repeat(tx, merge_id, winner_id, words, now=now):
         moved["consent"] = [*moved.get("consent", []), *repeated]
@@ -143,6 +143,7 @@ async def _part(tx: Tx, kept: Merge, pair: Pair, *, now: datetime) -> None:
     said = await refusals.said_since(tx, kept)
     touched = await refusals.touched(tx, kept, pair, said)
     is_whole = await tables.move_back(tx, kept.winner_id, kept.loser_id, kept.moved)
+    await refusals.restore(tx, kept, now=now)
     await refusals.part(tx, kept, said, now=now)
     hints = await refusals.hints(tx, kept, pair, touched, now=now)
     winner, loser = pair[kept.winner_id], pair[kept.loser_id]

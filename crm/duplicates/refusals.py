@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from crm import ids
-from crm.consent import standing
+from crm.consent import last_word, standing
 from crm.consent.rules import ADDRESS
 from crm.db import Tx, to_json
 from crm.duplicates import survival
 from crm.duplicates.merges import Merge, Pair
 
 MERGED, UNMERGED = "merge", "unmerge"
-"""Sources of facts: a refusal repeated when two became one; one of the time together that holds for both."""
+"""Sources of facts: a refusal repeated when two became one; what is said again when they come apart: a refusal of the
+time together that holds for both, and a yes that the repeating had put behind a no."""
 
 
 class Word(NamedTuple):
@@ -28,18 +29,31 @@ class Word(NamedTuple):
     is_denied: bool
 
 
-# The last word of each on each channel and purpose; of two words of one instant the no (as `crm.consent` counts).
-WORDS = """
+WORDS = f"""
 select distinct on (f.contact_id, f.channel, f.purpose) f.contact_id, f.id, f.channel, f.purpose, f.status,
-       coalesce(f.valid_from, f.recorded_at) as said_at
+       {last_word.SAID_AT} as said_at, f.valid_until
   from crm.consent f
- where f.tenant_id = $1::uuid and f.contact_id in ($2::uuid, $3::uuid)
- order by f.contact_id, f.channel, f.purpose, coalesce(f.valid_from, f.recorded_at) desc, f.status = 'granted',
-          f.recorded_at desc, f.id desc
+ where f.tenant_id = $1::uuid and f.contact_id in ($2::uuid, $3::uuid) and {last_word.holds("$4::timestamptz")}
+ order by f.contact_id, f.channel, f.purpose, {last_word.ORDER}
 """
+"""The last word of each on each channel and purpose."""
 SAY_NO = """
 insert into crm.consent (tenant_id, id, contact_id, channel, purpose, status, source, evidence, recorded_at)
 values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, 'denied', $6::text, $7::jsonb, $8::timestamptz)
+"""
+SAY_YES = """
+insert into crm.consent (tenant_id, id, contact_id, channel, purpose, status, source, evidence, valid_until,
+                         recorded_at)
+values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, 'granted', $6::text, $7::jsonb, $8::timestamptz,
+        $9::timestamptz)
+"""
+# What holds of both by now, the last word first, and whether this merge repeated it.
+STANDING = f"""
+select f.contact_id, f.id, f.channel, f.purpose, f.status, f.valid_until,
+       f.source = '{MERGED}' and f.evidence ->> 'merge_id' = $4::text as is_repeated
+  from crm.consent f
+ where f.tenant_id = $1::uuid and f.contact_id in ($2::uuid, $3::uuid) and {last_word.holds("$5::timestamptz")}
+ order by {last_word.ORDER}
 """
 FACTS = "select id from crm.consent where tenant_id = $1::uuid and contact_id = $2::uuid order by id"
 # What a later merge repeated, undone before this one, is nobody's new word.
@@ -77,9 +91,9 @@ async def facts(tx: Tx, contact_id: UUID) -> list[str]:
     return [str(row["id"]) for row in await tx.fetch(FACTS, tx.actor.tenant_id, contact_id)]
 
 
-async def words(tx: Tx, winner_id: UUID, loser_id: UUID) -> list[Mapping[str, Any]]:
+async def words(tx: Tx, winner_id: UUID, loser_id: UUID, *, now: datetime) -> list[Mapping[str, Any]]:
     """Return the last words of both, for `repeat`, before the facts of the one become the other's."""
-    return list(await tx.fetch(WORDS, tx.actor.tenant_id, winner_id, loser_id))
+    return list(await tx.fetch(WORDS, tx.actor.tenant_id, winner_id, loser_id, now))
 
 
 async def repeat(
@@ -113,6 +127,21 @@ async def touched(tx: Tx, merge: Merge, pair: Pair, said: Iterable[Word]) -> set
     winner, changes = pair[merge.winner_id], merge.changes("winner")
     derived = {channel for column in survival.SETS for channel in {*winner[column]} ^ {*changes[column][1]}}
     return listed | derived | {word.channel for word in said}
+
+
+async def restore(tx: Tx, merge: Merge, *, now: datetime) -> None:
+    """Say again, once the rows are back, each yes that was somebody's last word before a repeated no came after it.
+
+    A no about offers, repeated, also stands before that person's own later yes about their enquiry.
+    """
+    both = (merge.winner_id, merge.loser_id)
+    rows = await tx.fetch(STANDING, tx.actor.tenant_id, *both, str(merge.id), now)
+    for fact in survival.to_say_again(rows):
+        evidence = {"merge_id": merge.id, "consent_id": fact["id"]}
+        await tx.execute(
+            SAY_YES, tx.actor.tenant_id, ids.new(), fact["contact_id"], fact["channel"], fact["purpose"], UNMERGED,
+            to_json(evidence), fact["valid_until"], now,
+        )  # fmt: skip
 
 
 async def part(tx: Tx, merge: Merge, said: Iterable[Word], *, now: datetime) -> None:

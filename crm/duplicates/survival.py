@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from crm import names
+from crm.consent.rules import COVERED_BY, Purpose, Status
 
 KEPT = ("country", "language", "phone_masked", "email_masked", "created_by")
 """The winner's value, or the loser's where the winner has none."""
@@ -83,27 +84,50 @@ def main(mask: str | None, there: Collection[str]) -> str | None:
     return mask if mask in there else next(iter(there), None)
 
 
-def to_restate(words: Iterable[Values], *, granted: str = "granted") -> list[tuple[Values, datetime]]:
+def to_restate(words: Iterable[Values]) -> list[tuple[Values, datetime]]:
     """Return the refusals that a merge must repeat so that the other contact's later yes does not lift them, each with
     the instant of the last such yes.
 
-    `words`: the last of each contact about each channel and purpose (`contact_id`, `channel`, `status`, `said_at`). A
-    yes to any purpose counts: whose word decides about which purpose is the business of `crm.consent.rules`.
+    `words`: the last of each contact about each channel and purpose (`contact_id`, `channel`, `purpose`, `status`,
+    `said_at`, `valid_until`). Any yes of the other about the channel counts; a no that the same person's own later yes
+    has lifted refuses nothing any more.
     """
     known = list(words)
-    lifted = (
-        (
-            no,
-            [
-                yes["said_at"]
-                for yes in known
-                if yes["status"] == granted
-                and yes["contact_id"] != no["contact_id"]
-                and yes["channel"] == no["channel"]
-                and yes["said_at"] > no["said_at"]
-            ],
-        )
-        for no in known
-        if no["status"] != granted
-    )
-    return [(no, max(instants)) for no, instants in lifted if instants]
+    yeses = [word for word in known if word["status"] == Status.granted]
+    found = []
+    for no in known:
+        if no["status"] == Status.granted or any(_is_own_lift(no, yes) for yes in yeses):
+            continue
+        lifting = [yes["said_at"] for yes in yeses if _is_of_other(no, yes) and yes["said_at"] > no["said_at"]]
+        if lifting:
+            found.append((no, max(lifting)))
+    return found
+
+
+def _is_of_other(no: Values, yes: Values) -> bool:
+    return bool(yes["channel"] == no["channel"] and yes["contact_id"] != no["contact_id"])
+
+
+def _is_own_lift(no: Values, yes: Values) -> bool:
+    """Return whether a yes of the same person, for good, about what covers the purpose refused, came after the no."""
+    is_own = yes["channel"] == no["channel"] and yes["contact_id"] == no["contact_id"] and not yes["valid_until"]
+    return bool(is_own and yes["purpose"] in COVERED_BY[Purpose(no["purpose"])] and yes["said_at"] > no["said_at"])
+
+
+def to_say_again(standing: Iterable[Values]) -> list[Values]:
+    """Return the yeses that were a last word before a merge repeated a no after them.
+
+    `standing`: what both contacts said and still holds, the last word first (`contact_id`, `channel`, `purpose`,
+    `status`, `is_repeated`).
+    """
+    by_channel: dict[tuple[Any, Any], list[Values]] = {}
+    for fact in standing:
+        by_channel.setdefault((fact["contact_id"], fact["channel"]), []).append(fact)
+    again: dict[Any, Values] = {}
+    for facts in by_channel.values():
+        for covering in COVERED_BY.values():
+            about = [fact for fact in facts if fact["purpose"] in covering]
+            own = next((fact for fact in about if not fact["is_repeated"]), None)
+            if own is not None and about[0]["is_repeated"] and own["status"] == Status.granted:
+                again[own["id"]] = own
+    return list(again.values())

@@ -8,12 +8,6 @@ from uuid import UUID
 
 from crm.db import Tx, to_json
 
-SQL = """
-insert into crm.event_log
-  (tenant_id, aggregate_type, aggregate_id, event_type, payload_json, occurred_at, actor_user_id, causation_id)
-values ($1::uuid, $2::text, $3::uuid, $4::text, $5::jsonb, $6::timestamptz, $7::uuid, $8::uuid)
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Event:

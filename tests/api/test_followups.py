@@ -10,6 +10,7 @@ from api.schemas.followups import CheckInPage, FollowUps, LeadDetail, LifecycleR
 from crm import clock, db, ids, tenant_settings
 from crm.sla.chore import Clocks
 from tests.api.test_leads import AYSE, give, store
+from tests.conftest import settled
 
 
 async def offer(client, lead, **fields):
@@ -77,6 +78,7 @@ class TestDetail:
         lead = await store(admin, **AYSE)
         await give(tenant, lead, tenant.admin)
         await admin.post(f"/leads/{lead}/activities", json={"channel": "note", "note": "wants to know more"})
+        await settled()
         await Clocks(clock.utc_now).work(tenant.id)
 
         answer = await admin.get(f"/leads/{lead}", headers={"Accept-Language": "en"})
@@ -126,6 +128,7 @@ class TestFollowUps:
         )  # fmt: skip
         assert (told.procedure.type, told.procedure.takes_place_on.isoformat()) == ("hair", day(10))
         assert [(each.day, each.status) for each in told.check_ins] == [(n, "pending") for n in (1, 7, 30, 180)]
+        await settled()
         await Clocks(clock.utc_now).work(tenant.id)
         detail = LeadDetail.model_validate_json((await admin.get(f"/leads/{lead}")).text)
         due = [timer.due_at for timer in detail.timers if timer.kind == "check_in" and timer.state == "running"]

@@ -28,6 +28,7 @@ DOORWAYS = {
     "crm.learn_young_tables": "only a table's owner may gather its statistics",
     "crm.event_position": "the position of a reader is of no tenant",
     "crm.advance_event_position": "the position of a reader is of no tenant",
+    "crm.sessions_ended_since": "each process asks once a second, for all tenants, which sessions ended; ids only",
     "crm.unchanged_since": "what was kept is asked for by transaction, an index that row-level security would not let"
     " be used; the answer is yes or no, about the transaction's own tenant",
 }

@@ -421,8 +421,9 @@ class TestRefusals:
 
         merge = await do(tenant.admin, operations.merge, people[winner], people[1 - winner], now=at)
         merged = await self.answers(tenant, people[winner], at)
-        await do(tenant.admin, operations.undo, merge, now=at)
-        after = [await self.answers(tenant, each, at) for each in people]
+        later = at + timedelta(minutes=1)
+        await do(tenant.admin, operations.undo, merge, now=later)
+        after = [await self.answers(tenant, each, later) for each in people]
 
         for asked, answer in merged.items():
             if any(each[asked].reason in NO_BY_NOW for each in before):

@@ -118,16 +118,23 @@ class TestChannels:
 
 
 class TestToRestate:
-    def word(self, contact, status, hour, channel="sms", purpose="marketing"):
+    def word(self, contact, status, hour, channel="sms", purpose="marketing", lapses=None):
         return {
             "contact_id": contact, "status": status, "said_at": datetime(2026, 3, 3, hour, tzinfo=UTC),
-            "channel": channel, "purpose": purpose,
+            "channel": channel, "purpose": purpose, "valid_until": lapses,
         }  # fmt: skip
 
     def test_is_a_no_that_the_others_later_yes_would_lift(self):
         no, yes = self.word("a", "withdrawn", 8), self.word("b", "granted", 9, purpose="enquiry")
 
         assert survival.to_restate([no, yes]) == [(no, yes["said_at"])]
+
+    @pytest.mark.parametrize("lapses", [None, datetime(2027, 1, 1, tzinfo=UTC)])
+    def test_is_none_that_the_own_later_yes_has_lifted_for_good(self, lapses):
+        no, own = self.word("a", "denied", 8, purpose="enquiry"), self.word("a", "granted", 9, lapses=lapses)
+        other = self.word("b", "granted", 10)
+
+        assert survival.to_restate([no, own, other]) == ([(no, other["said_at"])] if lapses else [])
 
     @pytest.mark.parametrize(
         ("contact", "status", "hour", "channel"),
@@ -140,3 +147,23 @@ class TestToRestate:
         no = self.word("a", "denied", 8)
 
         assert survival.to_restate([no, self.word(contact, status, hour, channel)]) == []
+
+
+class TestToSayAgain:
+    def fact(self, number, purpose, status, *, is_repeated=False):
+        return {
+            "id": number, "contact_id": "a", "channel": "sms", "purpose": purpose, "status": status,
+            "is_repeated": is_repeated,
+        }  # fmt: skip
+
+    def test_is_the_yes_that_a_repeated_no_came_after(self):
+        no, yes = self.fact(3, "marketing", "denied", is_repeated=True), self.fact(2, "enquiry", "granted")
+        own_no = self.fact(1, "marketing", "denied")
+
+        assert survival.to_say_again([no, yes, own_no]) == [yes]
+
+    def test_is_nothing_that_was_refused_anew_or_had_been_refused(self):
+        repeated, yes = self.fact(3, "enquiry", "denied", is_repeated=True), self.fact(1, "enquiry", "granted")
+
+        assert survival.to_say_again([self.fact(4, "enquiry", "denied"), repeated, yes]) == []
+        assert survival.to_say_again([repeated, self.fact(2, "enquiry", "denied"), yes]) == []

@@ -309,7 +309,9 @@ class TestAvailability:
         done = await route(tenant, await arrive(tenant, 1, now), now)
 
         assert len(done.kept_waiting) == 1
-        assert await count(tenant, "select count(*) from crm.audit_log where action = 'agent.availability_changed'") == 1
+        assert (
+            await count(tenant, "select count(*) from crm.audit_log where action = 'agent.availability_changed'") == 1
+        )
 
     async def test_refuses_who_takes_no_leads(self, tenant, now):
         with pytest.raises(availability.InNoTeam):
