@@ -8,54 +8,17 @@ import pytest
 
 from crm import db, ids
 from crm.actor import Actor, Forbidden
-from crm.leads import intake
 from crm.leads import operations as leads
-from crm.leads.intake import NewLead
 from crm.leads.rules import Status
 from crm.routing import operations as routing
 from crm.routing import queries
 from crm.users import availability
+from tests.crm.routing.firm import arrive, hire, route, seat, sweep
 
 OPEN_BY_OWNER = """
 select owner_id, count(*)::int from crm.lead
  where owner_id is not null and status not in ('won', 'lost') and not is_test group by owner_id
 """
-
-
-async def hire(tenant, now, *, weight=1, capacity=50, team_id=None):
-    """Make one more agent who takes leads, and return their id."""
-    user_id, team_id = ids.new(), team_id or tenant.team_id
-    async with db.transaction(tenant.system) as tx:
-        await tx.execute(
-            "insert into crm.user_account (tenant_id, id, email, name, roles, team_id, created_at, updated_at) values"
-            " ($1::uuid, $2::uuid, $3::text, 'Agent', '{sales_agent}', $4::uuid, $5::timestamptz, $5::timestamptz)",
-            tenant.id, user_id, f"{user_id}@acme.example", team_id, now,
-        )  # fmt: skip
-    await set_member(tenant, user_id, now, weight=weight, capacity=capacity, team_id=team_id)
-    return user_id
-
-
-async def set_member(tenant, user_id, now, *, team_id=None, weight=1, capacity=50, accepting=True):
-    await db.run(
-        tenant.admin,
-        lambda tx: routing.set_member(
-            tx, team_id or tenant.team_id, user_id, weight=weight, capacity=capacity, accepting=accepting, now=now
-        ),
-    )
-
-
-async def arrive(tenant, how_many, now, **more):
-    batch = [NewLead(source="api", **more) for _ in range(how_many)]
-    stored = await db.run(tenant.system, lambda tx: intake.create_many(tx, batch, now=now))
-    return [one.lead_id for one in stored]
-
-
-async def route(tenant, arrived, now):
-    return await db.run(tenant.system, lambda tx: routing.route(tx, arrived, now=now))
-
-
-async def sweep(tenant, now):
-    return await db.run(tenant.system, lambda tx: routing.sweep(tx, now=now))
 
 
 async def owners(tenant):
@@ -119,7 +82,7 @@ class TestRoute:
         assert set((await owners(tenant)).values()) == {None}
 
     async def test_the_longest_waiting_goes_first(self, tenant, agent, now):
-        await set_member(tenant, agent, now, capacity=2)
+        await seat(tenant, agent, now, capacity=2)
         early = await arrive(tenant, 2, now - timedelta(hours=1))
 
         await route(tenant, await arrive(tenant, 2, now), now)
@@ -170,7 +133,7 @@ class TestCapacity:
     async def test_routers_in_a_race_never_exceed_it(self, tenant, agent, now):
         for capacity in (7, 11, 0):
             await hire(tenant, now, capacity=capacity)
-        await set_member(tenant, agent, now, capacity=5)
+        await seat(tenant, agent, now, capacity=5)
         arrived = await arrive(tenant, 40, now)
 
         async def one(part):
@@ -186,7 +149,7 @@ class TestCapacity:
         assert await count(tenant, "select count(*) from crm.routing_decision where user_id is null") == 17
 
     async def test_what_waits_is_said_once(self, tenant, agent, now):
-        await set_member(tenant, agent, now, capacity=1)
+        await seat(tenant, agent, now, capacity=1)
         arrived = await arrive(tenant, 3, now)
 
         for _ in range(3):
@@ -201,7 +164,7 @@ class TestCapacity:
         assert happened == 2
 
     async def test_what_waits_is_given_when_room_comes(self, tenant, agent, now):
-        await set_member(tenant, agent, now, capacity=1)
+        await seat(tenant, agent, now, capacity=1)
         first, second = await arrive(tenant, 2, now)
         await route(tenant, [first, second], now)
         done = next(lead for lead, owner in (await owners(tenant)).items() if owner)
@@ -212,7 +175,7 @@ class TestCapacity:
         assert swept.assigned == [({first, second} - {done}).pop()]
 
     async def test_counts_what_was_assigned_by_hand(self, tenant, agent, now):
-        await set_member(tenant, agent, now, capacity=1)
+        await seat(tenant, agent, now, capacity=1)
         [by_hand] = await arrive(tenant, 1, now)
         await db.run(tenant.admin, lambda tx: leads.assign(tx, by_hand, agent, reason="manual", now=now))
 
@@ -228,8 +191,8 @@ class TestCapacity:
                 " values ($1::uuid, $2::uuid, 'Other', $3::timestamptz, $3::timestamptz)",
                 tenant.id, team, now,
             )  # fmt: skip
-        await set_member(tenant, agent, now, capacity=3)
-        await set_member(tenant, agent, now, capacity=3, team_id=team)
+        await seat(tenant, agent, now, capacity=3)
+        await seat(tenant, agent, now, capacity=3, team_id=team)
         arrived = await arrive(tenant, 3, now) + await arrive(tenant, 3, now, team_id=team)
 
         done = await route(tenant, arrived, now)
@@ -257,7 +220,7 @@ class TestSweep:
         assert (await sweep(tenant, now)).assigned == []
 
     async def test_gives_a_batch_at_a_time(self, tenant, agent, now):
-        await set_member(tenant, agent, now, capacity=1000)
+        await seat(tenant, agent, now, capacity=1000)
         await arrive(tenant, routing.BATCH + 1, now)
 
         first, second = await sweep(tenant, now), await sweep(tenant, now)
@@ -274,16 +237,16 @@ class TestSweep:
 
 class TestMembers:
     async def test_setting_the_same_changes_nothing(self, tenant, agent, now):
-        await set_member(tenant, agent, now, weight=2)
+        await seat(tenant, agent, now, weight=2)
         before = await count(tenant, "select count(*) from crm.event_log")
 
-        await set_member(tenant, agent, now, weight=2)
+        await seat(tenant, agent, now, weight=2)
 
         assert await count(tenant, "select count(*) from crm.event_log") == before
 
     async def test_refuses_who_is_not_here(self, tenant, now):
         with pytest.raises(routing.UnknownMember):
-            await set_member(tenant, ids.new(), now)
+            await seat(tenant, ids.new(), now)
         with pytest.raises(routing.UnknownMember):
             await db.run(tenant.admin, lambda tx: routing.remove_member(tx, tenant.team_id, ids.new(), now=now))
 
