@@ -61,12 +61,14 @@ def main() -> None:
         finally:
             worker.terminate()
             worker.wait()
-    without, with_clocks = zip(*rounds, strict=True)
-    more = [ours - base for base, ours in rounds]
-    report.figure("100,000 open clocks at rest, % of a core", more, TARGET, at_least=False)
-    report.remark(f"at rest {report.median_of(without):.2f} %, with clocks {report.median_of(with_clocks):.2f} %")
-    report.remark(f"{SECONDS:g} s each, {ROUNDS} rounds after a warm-up, worker and server, 1 worker process, fsync on")
-    product.run(come_due())
+        without, with_clocks = zip(*rounds, strict=True)
+        more = [ours - base for base, ours in rounds]
+        report.figure("100,000 open clocks at rest, % of a core", more, TARGET, at_least=False)
+        report.remark(f"at rest {report.median_of(without):.2f} %, with clocks {report.median_of(with_clocks):.2f} %")
+        report.remark(
+            f"{SECONDS:g} s each, {ROUNDS} rounds after a warm-up, worker and server, 1 worker process, fsync on"
+        )
+        product.run(come_due())
 
 
 async def come_due() -> None:
