@@ -11,6 +11,11 @@ ORDER = f"{SAID_AT} desc, f.status = 'granted', f.recorded_at desc, f.id desc"
 """The order of facts `f` in which the first is the last word."""
 
 
+def lasts(at: str) -> str:
+    """Return the condition that a fact `f` of `crm.consent` has not lapsed at an instant (SQL text)."""
+    return f"(f.valid_until is null or f.valid_until > {at})"
+
+
 def holds(at: str) -> str:
     """Return the condition that a fact `f` of `crm.consent` was said and has not lapsed at an instant (SQL text)."""
-    return f"{SAID_AT} <= {at} and (f.valid_until is null or f.valid_until > {at})"
+    return f"{SAID_AT} <= {at} and {lasts(at)}"

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from crm import ids
 from crm.consent import last_word, standing
-from crm.consent.rules import ADDRESS
+from crm.consent.rules import ADDRESS, Status
 from crm.db import Tx, to_json
 from crm.duplicates import survival
 from crm.duplicates.merges import Merge, Pair
@@ -33,19 +33,15 @@ WORDS = f"""
 select distinct on (f.contact_id, f.channel, f.purpose) f.contact_id, f.id, f.channel, f.purpose, f.status,
        {last_word.SAID_AT} as said_at, f.valid_until
   from crm.consent f
- where f.tenant_id = $1::uuid and f.contact_id in ($2::uuid, $3::uuid) and {last_word.holds("$4::timestamptz")}
+ where f.tenant_id = $1::uuid and f.contact_id in ($2::uuid, $3::uuid) and {last_word.lasts("$4::timestamptz")}
  order by f.contact_id, f.channel, f.purpose, {last_word.ORDER}
 """
-"""The last word of each on each channel and purpose."""
-SAY_NO = """
-insert into crm.consent (tenant_id, id, contact_id, channel, purpose, status, source, evidence, recorded_at)
-values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, 'denied', $6::text, $7::jsonb, $8::timestamptz)
-"""
-SAY_YES = """
+"""The last word of each on each channel and purpose; by a clock that runs ahead it may be of an instant to come."""
+SAY = """
 insert into crm.consent (tenant_id, id, contact_id, channel, purpose, status, source, evidence, valid_until,
                          recorded_at)
-values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, 'granted', $6::text, $7::jsonb, $8::timestamptz,
-        $9::timestamptz)
+values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::text, $8::jsonb, $9::timestamptz,
+        $10::timestamptz)
 """
 # What holds of both by now, the last word first, and whether this merge repeated it.
 STANDING = f"""
@@ -75,13 +71,15 @@ select distinct p.kind from crm.contact_point p
 HINTS = "select id, consented, opted_out from crm.contact where tenant_id = $1::uuid and id in ($2::uuid, $3::uuid)"
 
 
-async def _say_no(
-    tx: Tx, contact_id: UUID, channel: str, purpose: str, source: str, evidence: Mapping[str, Any], *, at: datetime
+async def _say(
+    tx: Tx, contact_id: UUID, channel: str, purpose: str, status: Status, source: str, evidence: Mapping[str, Any], *,
+    valid_until: datetime | None = None, at: datetime,
 ) -> UUID:  # fmt: skip
-    """Record a refusal again as a fact of a contact; return its id."""
+    """Record again what was said, as a fact of a contact; return its id."""
     fact_id = ids.new()
     await tx.execute(
-        SAY_NO, tx.actor.tenant_id, fact_id, contact_id, channel, purpose, source, to_json(evidence), at
+        SAY, tx.actor.tenant_id, fact_id, contact_id, channel, purpose, status.value, source, to_json(evidence),
+        valid_until, at,
     )  # fmt: skip
     return fact_id
 
@@ -107,7 +105,7 @@ async def repeat(
     for no, lifted_at in survival.to_restate(said):
         evidence = {"merge_id": merge_id, "consent_id": no["id"]}
         at = max(now, lifted_at)  # clocks of two processes differ; of one instant the no counts
-        fact = await _say_no(tx, winner_id, no["channel"], no["purpose"], MERGED, evidence, at=at)
+        fact = await _say(tx, winner_id, no["channel"], no["purpose"], Status.denied, MERGED, evidence, at=at)
         if no["contact_id"] != winner_id:
             repeated.append(str(fact))
     return repeated
@@ -138,9 +136,9 @@ async def restore(tx: Tx, merge: Merge, *, now: datetime) -> None:
     rows = await tx.fetch(STANDING, tx.actor.tenant_id, *both, str(merge.id), now)
     for fact in survival.to_say_again(rows):
         evidence = {"merge_id": merge.id, "consent_id": fact["id"]}
-        await tx.execute(
-            SAY_YES, tx.actor.tenant_id, ids.new(), fact["contact_id"], fact["channel"], fact["purpose"], UNMERGED,
-            to_json(evidence), fact["valid_until"], now,
+        await _say(
+            tx, fact["contact_id"], fact["channel"], fact["purpose"], Status.granted, UNMERGED, evidence,
+            valid_until=fact["valid_until"], at=now,
         )  # fmt: skip
 
 
@@ -151,7 +149,7 @@ async def part(tx: Tx, merge: Merge, said: Iterable[Word], *, now: datetime) -> 
     for fact_id, contact_id in await tx.fetch(WHOSE, tx.actor.tenant_id, list(refused)):
         other_id = merge.winner_id if contact_id == merge.loser_id else merge.loser_id
         no, evidence = refused[fact_id], {"merge_id": merge.id, "consent_id": fact_id}
-        await _say_no(tx, other_id, no.channel, no.purpose, UNMERGED, evidence, at=now)
+        await _say(tx, other_id, no.channel, no.purpose, Status.denied, UNMERGED, evidence, at=now)
 
 
 async def hints(

@@ -202,7 +202,7 @@ class Actions:
         for each in self.board.channels.values():
             seconds = int(self.board.now() - each.began)
             rows.append(
-                [("Event", "CoreShowChannel"), *each.shown(), ("Application", each.application),
+                [("Event", "CoreShowChannel"), *each.shown(), ("Application", ""),
                  ("Duration", f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"),
                  ("BridgeId", each.bridge.id if each.bridge else "")]
             )  # fmt: skip

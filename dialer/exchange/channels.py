@@ -32,7 +32,6 @@ class Channel:
     cause: int = 0
     answered: float | None = None
     bridge: "Bridge | None" = None
-    application: str = ""
     is_gone: bool = False
     left: "asyncio.Future[str]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 

@@ -401,6 +401,19 @@ class TestRefusals:
                 for purpose in consent.Purpose
             }
 
+    async def test_survive_a_yes_by_a_clock_that_runs_ahead(self, tenant, now):
+        people = [
+            (await enquiry(tenant, now, phone=PHONES[n], email=f"{n}@example.com")).contact_id for n in (0, 1)
+        ]  # fmt: skip
+        for who, status, seconds in ((0, consent.Status.denied, 0), (1, consent.Status.granted, 2)):
+            said = consent.Statement(consent.Channel.call, consent.Purpose.marketing, status, "phone", {"heard": "yes"})
+            await do(tenant.admin, consent.record, people[who], said, now=now + timedelta(seconds=seconds))
+
+        await do(tenant.admin, operations.merge, people[0], people[1], now=now + timedelta(seconds=1))
+
+        answers = await self.answers(tenant, people[0], now + timedelta(minutes=1))
+        assert answers[consent.Channel.call, consent.Purpose.marketing].reason is consent.Reason.opted_out
+
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(facts=FACTS, listed=st.sampled_from([None, 0, 1]), winner=st.sampled_from([0, 1]))
     async def test_of_either_survive_both_merging_and_undoing(self, database, now, facts, listed, winner):
