@@ -25,6 +25,7 @@ PLUMBING = {
     "crm.audit.record": "writes the audit row of the operation that calls it",
     "crm.audit.of_person_many": "writes the audit rows of the operation that calls it",
     "crm.bulk.running._note": "notes how far a run has come; whether it may is asked for each of its chunks",
+    "crm.exchange.ask": "asks the exchange for what the operation that calls it wants",
     "crm.events.log.record_dated": "writes the events of the operation that calls it",
     "crm.timeline.record": "writes the activity of the operation that calls it",
     "crm.timeline.record_many": "writes the activities of the operation that calls it",
