@@ -108,10 +108,15 @@ COLUMNS = (
     Place("crm.calendar_day.name", Kind.text, Erasure.keep, "why a day is special: the firm's own words"),
     Place("crm.experiment.hypothesis", Kind.text, Erasure.keep, "what is to be learnt, scrubbed: the firm's own words"),
     Place("crm.connection.secrets_sealed", Kind.secret, Erasure.delete),
+    Place("crm.outside_agent.name", Kind.staff, Erasure.keep, "who took a call, by the name another system used"),
+    Place("crm.historical_call.content_hash", Kind.lookup, Erasure.null, "of a row as another system told it"),
+    Place("crm.historical_call.caller_index", Kind.lookup, Erasure.null, "another system's id of the caller, hashed"),
 )
 
 FILES = (
     Place("objects/", Kind.sealed, Erasure.shred, "each file under a key of its own: crm.attachment.key_id"),
+    Place("objects/recordings/", Kind.sealed, Erasure.shred, "calls, each under a key of its own: crm.recording.key_id"),
+    Place("recordings spool", Kind.sealed, Erasure.delete, "as the exchange wrote them, until the dialer stores them"),
     Place("import reports", Kind.sealed, Erasure.delete, "made on demand from sealed rows; kept by whoever asked"),
     Place("logs/", Kind.text, Erasure.expire, "routes, codes and ids; the leak crawler reads them"),
 )
@@ -145,6 +150,7 @@ HARMLESS: dict[str, str] = {
     "crm.exchange_ask": "kind args status failure answer",
     "crm.experiment": "key split unit metric event_type event_match status",
     "crm.experiment_variant": "key script",
+    "crm.historical_call": "source external_id",
     "crm.idempotency_key": "route",
     "crm.import_rejection": "codes",
     "crm.import_run": "source status",
@@ -154,7 +160,10 @@ HARMLESS: dict[str, str] = {
     "crm.invitation": "roles",
     "crm.lead": "status loss_reason source external_id platform campaign adset ad form keyword geography tags",
     "crm.lead_assignment": "reason",
+    "crm.outside_agent": "source",
     "crm.quote": "status currency reason",
+    "crm.recording": "part object_key retention hold_reason deletion_reason",
+    "crm.recording_link": "reason",
     "crm.request_log": "route method",
     "crm.review_resolution": "kind outcome reason fields",
     "crm.routing_decision": "strategy reasons rule standing",
@@ -172,6 +181,7 @@ HARMLESS: dict[str, str] = {
     "crm.team_version": "timezone region",
     "crm.tenant": "slug name timezone country currency",
     "crm.tenant_setting": "key",
+    "crm.twin_run": "policy learned_from",
     "crm.user_absence": "kind",
     "crm.user_account": "locale roles",
     "crm.user_profile": "field value",

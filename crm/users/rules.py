@@ -76,6 +76,7 @@ PERMISSIONS = {
     "experiment.view": "see experiments and read them out",
     "experiment.manage": "make, start and stop experiments",
     "experiment.expose": "learn which variant of an experiment a lead gets",
+    "twin.keep": "keep what simulated shifts of a dialling campaign came to",
     "settings.view": "see the settings",
     "settings.manage": "change the settings",
 }
@@ -97,7 +98,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "user.view", "team.view", "import.view", "import.run", "inbox.view", "campaign.view", "campaign.manage",
             "routing.view", "routing.manage", "agent.availability", "kpi.view", "dashboard.view", "realtime.listen",
             "settings.view", "calendar.view", "sla.view",
-            "profile.manage", "absence.plan", "experiment.view", "experiment.expose",
+            "profile.manage", "absence.plan", "experiment.view", "experiment.expose", "twin.keep",
         }
     ),
     Role.sales_agent: frozenset(
