@@ -23,6 +23,8 @@ class Kind(StrEnum):
     """A code that can tell of a person's health."""
     text = "text"
     """What people wrote, scrubbed of numbers and addresses; a name may have stayed."""
+    voice = "voice"
+    """What people said, in clear."""
     staff = "staff"
     """Data of the people who work here."""
     evidence = "evidence"
@@ -116,7 +118,7 @@ COLUMNS = (
 FILES = (
     Place("objects/", Kind.sealed, Erasure.shred, "each file under a key of its own: crm.attachment.key_id"),
     Place("objects/recordings/", Kind.sealed, Erasure.shred, "calls, each under a key of its own: crm.recording.key_id"),
-    Place("recordings spool", Kind.sealed, Erasure.delete, "as the exchange wrote them, until the dialer stores them"),
+    Place("recordings spool", Kind.voice, Erasure.delete, "as the exchange wrote them, until the dialer stores them"),
     Place("import reports", Kind.sealed, Erasure.delete, "made on demand from sealed rows; kept by whoever asked"),
     Place("logs/", Kind.text, Erasure.expire, "routes, codes and ids; the leak crawler reads them"),
 )
