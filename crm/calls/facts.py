@@ -231,6 +231,11 @@ class RecordWritten(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vanished(Fact):
+    """The exchange was asked, and knows nothing of the call (any more); how it ended was not heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemberChanged(Fact):
     """An agent's place in a queue of the exchange, as it is now; `is_member` False: gone."""
 
