@@ -59,6 +59,7 @@ MOVED = (
     Table("attachment", of_activities=True),  # after the activities, which are back then
     Table("consent"),
     Table("consent_check"),
+    Table("callback"),
 )
 STAY = {"contact_block": "keys of the names a contact has had, made anew by whoever looks for duplicates"}
 """Tables with a `contact_id` whose rows stay where they are, and why."""
