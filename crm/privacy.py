@@ -150,8 +150,8 @@ HARMLESS: dict[str, str] = {
     "crm.contact_merge": "moved",
     "crm.contact_point": "kind",
     "crm.dial_attempt": "mode result reason",
-    "crm.dial_campaign": "code name mode status purpose queue caller_id on_machine machine_message safe_harbour windows "
-    "timezone retry override_reason status_reason",
+    "crm.dial_campaign": "code name mode status purpose queue caller_id on_machine machine_message safe_harbour"
+    " windows timezone retry override_reason status_reason",
     "crm.dial_entry": "state reason counts last_result zone",
     "crm.dnc_entry": "kind reason source removal_reason",
     "crm.duplicate_candidate": "source reasons status dismissal_reason",
