@@ -84,6 +84,7 @@ TABLES: dict[str, str] = {
         sent_to text,
         sent_at timestamptz,
         sent_ask_id uuid,
+        told text,
         primary key (tenant_id, call_id, visit_no),
         foreign key (tenant_id, call_id) references crm.call on delete cascade,
         check (short_s <= sl_s)

@@ -1,0 +1,229 @@
+"""Stays of callers in queues, kept as the exchange tells them, each judged by the settings of when it began."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from crm import codes, events
+from crm.db import Tx
+from crm.queues import settings
+from crm.queues.rules import Outcome
+
+UNKNOWN = "unknown"
+"""The code of a queue whose name on the exchange is none of ours, nor could be."""
+AUDIBLE_S = 1.0
+"""Seconds an agent must have been heard for a caller to count as answered."""
+
+SENT = {
+    "overflow": Outcome.overflow,
+    "moved": Outcome.overflow,
+    "timeout": Outcome.timeout,
+    "callback": Outcome.callback,
+    "closed": Outcome.system,
+}
+"""How a stay ended out of which we sent the caller, by why we did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One stay of a caller in a queue (its code on the exchange), as told so far; times are UTC, seconds may be broken.
+
+    `outcome`: a word of `rules.Outcome`. `missed`: the agents who did not answer, in order.
+    """
+
+    visit_no: int
+    queue: str
+    enqueued_at: datetime | None
+    left_at: datetime | None = None
+    connected_at: datetime | None = None
+    ended_at: datetime | None = None
+    wait_s: float | None = None
+    ring_s: float | None = None
+    talk_s: float | None = None
+    outcome: str = "waiting"
+    agent_user_id: UUID | None = None
+    missed: tuple[UUID, ...] = ()
+
+
+COLUMNS = (
+    "left_at", "connected_at", "ended_at", "wait_s", "ring_s", "talk_s", "outcome", "agent_user_id", "missed", "told",
+)  # fmt: skip
+KNOWN = """
+select v.*, a.status as ask_status from crm.queue_visit v
+  left join crm.exchange_ask a on a.tenant_id = v.tenant_id and a.id = v.sent_ask_id
+ where v.tenant_id = $1::uuid and v.call_id = $2::uuid order by v.visit_no
+"""
+JOIN = """
+insert into crm.queue_visit
+  (tenant_id, call_id, visit_no, queue_id, queue, enqueued_at, in_hours, is_test, sl_s, short_s, timezone, priority,
+   due_at, left_at, connected_at, ended_at, wait_s, ring_s, talk_s, outcome, agent_user_id, missed, told)
+values ($1::uuid, $2::uuid, $3::int, $4::uuid, $5::text, $6::timestamptz, $7::boolean, $8::boolean, $9::int, $10::int,
+        $11::text, $12::int, $13::timestamptz, $14::timestamptz, $15::timestamptz, $16::timestamptz, $17::float8,
+        $18::float8, $19::float8, $20::text, $21::uuid, $22::uuid[], $23::text)
+"""
+UPDATE = """
+update crm.queue_visit
+   set left_at = $4::timestamptz, connected_at = $5::timestamptz, ended_at = $6::timestamptz, wait_s = $7::float8,
+       ring_s = $8::float8, talk_s = $9::float8, outcome = $10::text, agent_user_id = $11::uuid, missed = $12::uuid[],
+       told = $13::text
+ where tenant_id = $1::uuid and call_id = $2::uuid and visit_no = $3::int
+"""
+PLACE = """
+select p.waits_since, coalesce(p.priority, 0) as priority,
+       coalesce((select l.is_test from crm.call c join crm.lead l on l.tenant_id = $1::uuid and l.id = c.lead_id
+                  where c.tenant_id = $1::uuid and c.id = $2::uuid), false) as is_test
+  from (select) one left join crm.queue_place p on p.tenant_id = $1::uuid and p.call_id = $2::uuid
+"""
+
+
+async def keep(tx: Tx, call_id: UUID, stays: Sequence[Stay], *, now: datetime) -> None:
+    """Write a call's stays as they are told by now, with an event for each that began, ended or turned out otherwise.
+
+    Plumbing, within the hearing of a call whose row is there. The same stays again change nothing.
+    """
+    if not stays:
+        return
+    known = {row["visit_no"]: row for row in await tx.fetch(KNOWN, tx.actor.tenant_id, call_id)}
+    happened: list[tuple[str, UUID, str, Mapping[str, Any], datetime]] = []
+    last = max(stay.visit_no for stay in stays)
+    for stay in stays:
+        before = known.get(stay.visit_no)
+        told = _told(stay, before, is_last=stay.visit_no == last)
+        if before is None:
+            tells, at = await _join(tx, call_id, stay, told, known.get(stay.visit_no - 1), now=now)
+            happened.append(("queue_visit", call_id, "queue_visit.joined", tells, at))
+        elif any(before[name] != told[name] for name in COLUMNS):
+            await tx.execute(UPDATE, tx.actor.tenant_id, call_id, stay.visit_no, *(told[name] for name in COLUMNS))
+        happened += _ended(call_id, stay.visit_no, before, told, queue=code_of(stay.queue), now=now)
+    await events.record_dated(tx, happened)
+
+
+def code_of(name: str) -> str:
+    """Return a queue's name on the exchange as a code; the exchange does not tell upper from lower case."""
+    folded = name.lower()
+    return folded if codes.CODE.fullmatch(folded) else UNKNOWN
+
+
+def _told(stay: Stay, before: asyncpg.Record | None, *, is_last: bool) -> dict[str, Any]:
+    """Return the columns that say how a stay went."""
+    since = before["enqueued_at"] if before else stay.enqueued_at
+    heard_at = stay.connected_at or stay.left_at
+    waited = max(0.0, (heard_at - since).total_seconds()) if heard_at and since else stay.wait_s
+    outcome = heard(stay)
+    if before is not None and before["sent_ask_id"] and outcome is not Outcome.answered and stay.left_at:
+        outcome = sent(outcome, before["sent_why"], before["ask_status"], has_come_elsewhere=not is_last)
+    values = {name: getattr(stay, name) for name in COLUMNS if name not in ("wait_s", "outcome", "missed", "told")}
+    return values | {"wait_s": waited, "outcome": outcome.value, "missed": list(stay.missed), "told": heard(stay).value}
+
+
+def heard(stay: Stay) -> Outcome:
+    """Return how a stay went by what the exchange told: answered is who heard an agent for a second at least."""
+    outcome = Outcome(stay.outcome)
+    if outcome is not Outcome.answered:
+        return outcome
+    if stay.connected_at is None:  # the agent's answer is still to be told
+        return Outcome.abandoned if stay.ended_at else Outcome.waiting
+    if stay.ended_at is not None and stay.talk_s is not None and stay.talk_s < AUDIBLE_S:
+        return Outcome.abandoned
+    return outcome
+
+
+def sent(told: Outcome, why: str, ask_status: str | None, *, has_come_elsewhere: bool) -> Outcome:
+    """Return how a stay went out of which we asked the exchange to send the caller, and the caller has left it.
+
+    To the exchange they have hung up or just left. As long as it has not said whether it did what it was asked for,
+    they count as waiting.
+    """
+    if has_come_elsewhere or ask_status == "done":
+        return SENT[why]
+    if ask_status in ("waiting", "sent"):
+        return Outcome.waiting
+    return Outcome.abandoned if told is Outcome.waiting else told
+
+
+async def _join(
+    tx: Tx, call_id: UUID, stay: Stay, told: Mapping[str, Any], earlier: asyncpg.Record | None, *, now: datetime
+) -> tuple[dict[str, Any], datetime]:
+    """Write a stay that is new, with the settings of its beginning; return what its event tells, and of when."""
+    since, code = stay.enqueued_at or stay.left_at or now, code_of(stay.queue)
+    queue = await settings.of(tx, code, at=since)
+    firm = queue or await settings.promise(tx, at=since)
+    calendar, zone = await settings.calendar(tx, queue.settings if queue else None, at=since)
+    place = await tx.fetchrow(PLACE, tx.actor.tenant_id, call_id)
+    assert place is not None, "a select from one row has a row"
+    in_hours = calendar.is_open(since)
+    # Whom we sent on keeps their place in time; what was promised first is what they wait for.
+    begun = (place["waits_since"] or since) + timedelta(seconds=firm.sl_s)
+    due_at = earlier["due_at"] if earlier and earlier["sent_ask_id"] and earlier["due_at"] else begun
+    priority = place["priority"] + (queue.settings.priority if queue else 0)
+    queue_id = queue.id if queue else None
+    await tx.execute(
+        JOIN, tx.actor.tenant_id, call_id, stay.visit_no, queue_id, code, since, in_hours, place["is_test"], firm.sl_s,
+        firm.short_s, zone, priority, due_at, *(told[name] for name in COLUMNS),
+    )  # fmt: skip
+    return {"visit_no": stay.visit_no, "queue": code, "queue_id": queue_id, "in_hours": in_hours}, since
+
+
+def _ended(
+    call_id: UUID, visit_no: int, before: asyncpg.Record | None, told: Mapping[str, Any], *, queue: str, now: datetime
+) -> list[tuple[str, UUID, str, Mapping[str, Any], datetime]]:
+    """Return the event of a stay that has ended, or has turned out to have ended otherwise."""
+    was = before["outcome"] if before else Outcome.waiting.value
+    if was == told["outcome"]:
+        return []
+    happened = "queue_visit.left" if was == Outcome.waiting else "queue_visit.corrected"
+    tells = {
+        "visit_no": visit_no, "queue": queue, "outcome": told["outcome"], "agent_user_id": told["agent_user_id"],
+    }  # fmt: skip
+    if was != Outcome.waiting:
+        tells["was"] = was
+    return [("queue_visit", call_id, happened, tells, told["connected_at"] or told["left_at"] or now)]
+
+
+UNDECIDED = """
+select v.call_id, v.visit_no, v.queue, v.told, v.sent_why, v.agent_user_id, v.left_at, a.status as ask_status
+  from crm.queue_visit v left join crm.exchange_ask a on a.tenant_id = v.tenant_id and a.id = v.sent_ask_id
+ where v.tenant_id = $1::uuid and v.outcome = 'waiting' and v.left_at is not null and v.sent_ask_id is not null
+   and (a.status is null or a.status not in ('waiting', 'sent'))
+ order by v.call_id, v.visit_no for update of v skip locked
+"""
+
+
+async def settle(tx: Tx, *, now: datetime) -> int:
+    """Decide the stays that were left open until the exchange said whether it sent the caller on; return how many.
+
+    Plumbing, done every second by whoever steers the queues.
+    """
+    happened: list[tuple[str, UUID, str, Mapping[str, Any], datetime]] = []
+    for row in await tx.fetch(UNDECIDED, tx.actor.tenant_id):
+        outcome = sent(Outcome(row["told"]), row["sent_why"], row["ask_status"], has_come_elsewhere=False)
+        await tx.execute(
+            "update crm.queue_visit set outcome = $4::text"
+            " where tenant_id = $1::uuid and call_id = $2::uuid and visit_no = $3::int",
+            tx.actor.tenant_id, row["call_id"], row["visit_no"], outcome.value,
+        )  # fmt: skip
+        told = {"outcome": outcome.value, "agent_user_id": None, "connected_at": None, "left_at": row["left_at"]}
+        happened += _ended(row["call_id"], row["visit_no"], None, told, queue=row["queue"], now=now)
+    await events.record_dated(tx, happened)
+    return len(happened)
+
+
+async def reserve_place(
+    tx: Tx, call_id: UUID, *, waits_since: datetime | None = None, priority: int = 0, now: datetime
+) -> None:
+    """Have a call that is about to be made wait as if since an instant (UTC), and with steps of priority.
+
+    Plumbing: a caller who chose to be called back keeps the place in the queue they had. To be said before the call
+    enters a queue; said again, the last word holds.
+    """
+    await tx.execute(
+        "insert into crm.queue_place (tenant_id, call_id, waits_since, priority, created_at)"
+        " values ($1::uuid, $2::uuid, $3::timestamptz, $4::int, $5::timestamptz)"
+        " on conflict (tenant_id, call_id) do update set waits_since = excluded.waits_since,"
+        " priority = excluded.priority",
+        tx.actor.tenant_id, call_id, waits_since, priority, now,
+    )  # fmt: skip
