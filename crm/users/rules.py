@@ -77,6 +77,12 @@ PERMISSIONS = {
     "experiment.manage": "make, start and stop experiments",
     "experiment.expose": "learn which variant of an experiment a lead gets",
     "twin.keep": "keep what simulated shifts of a dialling campaign came to",
+    "process.view": "see call processes and their versions",
+    "process.manage": "draft, publish and retire call processes, and say which calls follow them",
+    "process.work": "follow a process in one's own calls and save the answers",
+    "callback.view": "see callbacks",
+    "callback.work": "promise callbacks, take them, and change one's own",
+    "callback.manage": "change and cancel anybody's callbacks",
     "settings.view": "see the settings",
     "settings.manage": "change the settings",
 }
@@ -98,7 +104,8 @@ ROLES: dict[Role, frozenset[str]] = {
             "user.view", "team.view", "import.view", "import.run", "inbox.view", "campaign.view", "campaign.manage",
             "routing.view", "routing.manage", "agent.availability", "kpi.view", "dashboard.view", "realtime.listen",
             "settings.view", "calendar.view", "sla.view",
-            "profile.manage", "absence.plan", "experiment.view", "experiment.expose", "twin.keep",
+            "profile.manage", "absence.plan", "experiment.view", "experiment.expose",
+            "process.view", "process.manage", "process.work", "callback.view", "callback.work", "callback.manage", "twin.keep",
         }
     ),
     Role.sales_agent: frozenset(
@@ -107,6 +114,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "contact.edit", "activity.create", "team.view", "agent.availability", "dashboard.view", "realtime.listen",
             "quote.edit", "followup.edit", "attachment.create", "attachment.view", "consent.record", "consent.check",
             "dnc.add", "calendar.view", "sla.view", "absence.plan", "experiment.expose",
+            "process.work", "callback.view", "callback.work",
         }
     ),
     Role.compliance_auditor: frozenset(
@@ -114,7 +122,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
             "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
             "audit.read", "review.view", "settings.view", "view.manage", "consent.audit", "dnc.view",
-            "experiment.view",
+            "experiment.view", "process.view", "callback.view",
         }
     ),
     Role.analyst: frozenset({"kpi.view", "dashboard.view", "campaign.view", "team.view", "experiment.view"}),
