@@ -60,6 +60,8 @@ MOVED = (
     Table("consent"),
     Table("consent_check"),
     Table("callback"),
+    Table("dial_entry"),
+    Table("dial_attempt"),
 )
 STAY = {"contact_block": "keys of the names a contact has had, made anew by whoever looks for duplicates"}
 """Tables with a `contact_id` whose rows stay where they are, and why."""

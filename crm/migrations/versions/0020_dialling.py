@@ -35,7 +35,6 @@ TABLES: dict[str, str] = {
         retry jsonb not null,
         lock_out_h int not null default 72 check (lock_out_h >= 1),
         preview_s int not null default 60 check (preview_s between 5 and 3600),
-        process_id uuid,
         team_id uuid,
         override_reason text,
         overridden_by uuid,
