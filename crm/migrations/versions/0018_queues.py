@@ -39,7 +39,7 @@ TABLES: dict[str, str] = {
         is_member boolean not null default false,
         is_paused boolean not null default false,
         penalty int not null default 0,
-        asked text check (asked in ('add', 'remove', 'penalty')),
+        is_ours boolean not null default false,
         asked_at timestamptz,
         reported_at timestamptz,
         primary key (tenant_id, queue, endpoint)
@@ -120,7 +120,7 @@ create index queue_action_open on crm.queue_action (tenant_id, until) where ende
 create index queue_action_of_queue on crm.queue_action (tenant_id, queue_id, began_at desc);
 """
 APPEND_ONLY: tuple[str, ...] = ("queue_version",)
-PII_COLUMNS: dict[str, tuple[str, ...] | None] = {}
+PII_COLUMNS: dict[str, tuple[str, ...] | None] = {"queue_member": ("endpoint",)}
 """What the pipeline never sees: columns it has no grant on; None: the whole table."""
 
 
