@@ -1,4 +1,4 @@
-"""`santral import`: files of leads into the CRM."""
+"""`santral import`: files of leads and of calls into the CRM."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ from crm.db import to_json
 from crm.imports import mapping as mappings
 from crm.imports import reports
 from crm.imports.chunks import Rejection
-from crm.imports.mapping import Mapping
+from crm.imports.parts import FileMapping
 from crm.imports.runs import Run
 from ingestion.files import running
 from ingestion.files.reading import Table
@@ -42,30 +42,62 @@ def main() -> None:
     """Read files into the CRM."""
 
 
+File = Annotated[Path, typer.Argument(help="a CSV or TSV file or an Excel workbook; its first row names the columns")]
+ByMapping = Annotated[
+    str, typer.Option("--mapping", "-m", help="a mapping's file, or the name of one that comes along")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="count and report, and write nothing")]
+OfTenant = Annotated[str | None, typer.Option("--tenant", help="the firm, where there are several")]
+Report = Annotated[Path | None, typer.Option(help="where rejected rows go (default: beside the file)")]
+AsJson = Annotated[bool, typer.Option("--json", help="no progress, only the line of numbers")]
+
+
 @app.command()
 def leads(
-    file: Annotated[Path, typer.Argument(help="a CSV file or an Excel workbook; its first row names the columns")],
-    mapping: Annotated[
-        str, typer.Option("--mapping", "-m", help="a mapping's file, or the name of one that comes along")
-    ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="count and report, and write nothing")] = False,
-    tenant_slug: Annotated[str | None, typer.Option("--tenant", help="the firm, where there are several")] = None,
-    report: Annotated[Path | None, typer.Option(help="where rejected rows go (default: beside the file)")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="no progress, only the line of numbers")] = False,
+    file: File,
+    mapping: ByMapping,
+    dry_run: DryRun = False,
+    tenant_slug: OfTenant = None,
+    report: Report = None,
+    as_json: AsJson = False,
 ) -> None:
     """Import leads. The same file again adds nothing; a run that was cut off goes on.
 
     Rows that cannot be read go to a report beside the file, with what is wrong: mend it and import it like the file.
     Ends with one JSON line: read = created + merged + unchanged + rejected.
     """
-    plan = read_mapping(mapping)
+    _import("leads", file, mapping, dry_run=dry_run, slug=tenant_slug, report=report, quiet=as_json)
+
+
+@app.command()
+def calls(
+    file: File,
+    mapping: ByMapping,
+    dry_run: DryRun = False,
+    tenant_slug: OfTenant = None,
+    report: Report = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import calls that another system handled, as history: they count in figures and are never acted upon.
+
+    The same file again adds nothing; a run that was cut off goes on. Rows that cannot be read go to a report beside the
+    file, like those of leads. Ends with one JSON line: read = created + merged + unchanged + rejected, where `merged`
+    are calls that were known and are told otherwise now, and rows that the mapping ignores count as unchanged.
+    """
+    _import("calls", file, mapping, dry_run=dry_run, slug=tenant_slug, report=report, quiet=as_json)
+
+
+def _import(
+    kind: str, file: Path, mapping: str, *, dry_run: bool, slug: str | None, report: Path | None, quiet: bool
+) -> None:
+    plan = mappings.require_kind(read_mapping(mapping), kind)
     with _open(file) as content, postgres.ensure_database():
         place = report or file.with_name(f"{file.stem}.rejected.csv")
-        result = asyncio.run(_run(content, file.name, plan, tenant_slug, place, dry_run=dry_run, quiet=as_json))
+        result = asyncio.run(_run(content, file.name, plan, slug, place, dry_run=dry_run, quiet=quiet))
     print(to_json(result))
 
 
-def read_mapping(name: str) -> Mapping:
+def read_mapping(name: str) -> FileMapping:
     """Return the mapping in a file, or of one of the names that come along.
 
     :raises CannotRead: when there is no such file.
@@ -89,7 +121,7 @@ def _open(file: Path) -> BinaryIO:
 
 
 async def _run(
-    content: BinaryIO, name: str, plan: Mapping, slug: str | None, place: Path, *, dry_run: bool, quiet: bool
+    content: BinaryIO, name: str, plan: FileMapping, slug: str | None, place: Path, *, dry_run: bool, quiet: bool
 ) -> dict[str, int | str | None]:
     try:
         actor = await tenant.choose(slug)

@@ -50,6 +50,7 @@ async def import_leads(
 ) -> Response:
     """Take a file of leads; a worker stores it. Follow it at the address in `Location`."""
     plan = mappings.named(mapping) if mappings.NAME.fullmatch(mapping) else mappings.parse(mapping)
+    mappings.require_kind(plan, "leads")
     content = await file.read()
     name = (file.filename or "file").replace("\x00", "")[:200]
     sent = _Sent(file=sha256(content).hexdigest(), mapping=mapping, dry_run=dry_run)

@@ -40,7 +40,8 @@ async def begin(tx: Tx, call: Mapping[str, Any], *, now: datetime) -> bool:
 
     Within the operation that hears of the end. A call that has been wrapped up, or had no agent, is left as it is.
     """
-    until = now + timedelta(seconds=await tenant_settings.value(tx, WRAP, at=now))
+    wrap_s: int = await tenant_settings.value(tx, WRAP, at=now)
+    until = now + timedelta(seconds=wrap_s)
     row = await tx.fetchrow(BEGIN, tx.actor.tenant_id, call["id"], now, until)
     if row is None:
         return False

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from crm.imports.rows import DAY_NUMBER
+from crm.imports.cells import DAY_NUMBER
 
 CODES: tuple[tuple[str, str], ...] = (
     ("longer than", "too_long"),
@@ -17,6 +17,10 @@ CODES: tuple[tuple[str, str], ...] = (
     ("unreadable", "unreadable"),
     ("the whole record is wrapped", "wrapped"),
     ("the database cannot hold it", "unstorable"),
+    ("not a number of seconds", "seconds_invalid"),
+    ("not what a call of the mapping", "ending_unknown"),
+    ("lies before", "order_invalid"),
+    ("is missing", "missing"),
 )
 """How a sentence begins, and its code."""
 COLUMNS = " columns where the header has "

@@ -12,9 +12,9 @@ from crm import audit, db, events, vault
 from crm.actor import Actor
 from crm.db import Tx
 from crm.imports import runs
+from crm.imports.cells import ERROR_COLUMN, escape
 from crm.imports.chunks import Rejection
-from crm.imports.mapping import Mapping
-from crm.imports.rows import ERROR_COLUMN, escape
+from crm.imports.parts import FileMapping
 from crm.imports.runs import Run
 from crm.operation import operation
 
@@ -76,13 +76,13 @@ async def as_csv(run: Run, rejections: AsyncIterator[Rejection], *, clear: bool 
         yield line(cells_of(rejection, run.columns, run.mapping, show=str if clear else vault.scrub))
 
 
-def header(columns: Sequence[str], mapping: Mapping) -> list[str]:
+def header(columns: Sequence[str], mapping: FileMapping) -> list[str]:
     """Return the columns of a report: the file's own (without an earlier report's) and what is wrong."""
     return [name for name in columns if name != ERROR_COLUMN or name in mapping.columns] + [ERROR_COLUMN]
 
 
 def cells_of(
-    rejection: Rejection, columns: Sequence[str], mapping: Mapping, *, show: Callable[[str], str] = str
+    rejection: Rejection, columns: Sequence[str], mapping: FileMapping, *, show: Callable[[str], str] = str
 ) -> list[str]:
     """Return one line of a report: the row as it was, safe to open in a spreadsheet, and its faults."""
     faults = "; ".join(

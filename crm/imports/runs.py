@@ -7,11 +7,11 @@ with the same mapping goes on with the rows that are not.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -19,17 +19,20 @@ import asyncpg
 from crm import audit, db, errors, events, ids, vault
 from crm.db import Tx, to_json
 from crm.imports import faults
-from crm.imports import known as known_leads
 from crm.imports import mapping as mappings
 from crm.imports.chunks import Chunk, Rejection, Row
-from crm.imports.mapping import Mapping as FileMapping
-from crm.leads import intake
+from crm.imports.parts import FileMapping
 from crm.operation import operation
 
 MOST_NOTED = 200
 """Different unmapped values a run remembers."""
+
+
 UNSTORABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.CheckViolationError)
 """What the database says when a row cannot be stored as it is, whoever sends it."""
+
+T = TypeVar("T")
+S = TypeVar("S")
 
 
 class RunNotFound(errors.NotFound):
@@ -173,31 +176,6 @@ update crm.import_run
 """
 
 
-@operation("import.run")
-async def take(tx: Tx, run: Run, chunk: Chunk, *, now: datetime) -> Run:
-    """Store one chunk with its rejections, and note that it is done; return the run as it stands then.
-
-    A row that the database cannot hold is rejected alone; the rest of the chunk is stored.
-
-    :raises Overtaken: when another process has stored rows of this chunk.
-    """
-    counts, outcomes = Counts(chunk.read, unchanged=chunk.unchanged), Counter[str]()
-    rejections = list(chunk.rejections)
-    for row, prepared, outcome in await store(tx, chunk.rows, chunk.prepared, now=now):
-        if isinstance(outcome, str):
-            rejections.append(Rejection(row.number, row.cells, {"row": outcome}))
-        elif outcome.outcome == "changed":
-            await known_leads.update(tx, outcome.lead_id, outcome.contact_id, row.lead, prepared, now=now)
-            counts.merged += 1
-        else:
-            outcomes[outcome.outcome] += 1
-    counts.created, counts.merged = outcomes["created"], counts.merged + outcomes["merged"]
-    counts.unchanged += outcomes["unchanged"]
-    counts.rejected = len(rejections)
-    await reject(tx, run.id, rejections, now=now)
-    return await advance(tx, run, counts, chunk, now=now)
-
-
 async def advance(tx: Tx, run: Run, counts: Counts, chunk: Chunk, *, now: datetime) -> Run:
     """Note that a chunk is done and return the run as it stands then. Chunks stored side by side meet here, in turn.
 
@@ -230,22 +208,22 @@ def moved(run: Run, counts: Counts, chunk: Chunk) -> Run:
     return after
 
 
-async def store(
-    tx: Tx, rows: Sequence[Row], prepared: Sequence[intake.Prepared], *, now: datetime
-) -> list[tuple[Row, intake.Prepared, intake.Stored | str]]:
+async def halving(
+    tx: Tx, rows: Sequence[Row], prepared: Sequence[T], store: Callable[[Sequence[T]], Awaitable[Sequence[S]]]
+) -> list[tuple[Row, T, S | str]]:
     """Store rows, in halves where the database refuses one among them; a refused one comes back with a sentence."""
     if not rows:
         return []
     await tx.execute("savepoint rows")
     try:
-        stored = await intake.store(tx, prepared, now=now)
+        stored = await store(prepared)
     except UNSTORABLE as error:
         await tx.execute("rollback to savepoint rows")
         if len(rows) == 1:
             return [(rows[0], prepared[0], f"the database cannot hold it ({type(error).__name__})")]
         half = len(rows) // 2
-        first = await store(tx, rows[:half], prepared[:half], now=now)
-        return first + await store(tx, rows[half:], prepared[half:], now=now)
+        first = await halving(tx, rows[:half], prepared[:half], store)
+        return first + await halving(tx, rows[half:], prepared[half:], store)
     await tx.execute("release savepoint rows")
     return list(zip(rows, prepared, stored, strict=True))
 

@@ -16,7 +16,7 @@ from crm.actor import Actor
 from crm.db import Tx
 from crm.imports import runs
 from crm.imports.chunks import Rejection
-from crm.imports.mapping import Mapping
+from crm.imports.parts import FileMapping
 from crm.imports.runs import Run
 from crm.operation import operation
 
@@ -49,7 +49,7 @@ async def seal(tenant_id: UUID, file_name: str, content: bytes) -> Upload:
 
 
 @operation("import.run")
-async def queue(tx: Tx, upload: Upload, mapping: Mapping, *, is_dry_run: bool, now: datetime) -> UUID:
+async def queue(tx: Tx, upload: Upload, mapping: FileMapping, *, is_dry_run: bool, now: datetime) -> UUID:
     """Store an upload and want its import; return the import's id."""
     run = Run(ids.new(), mapping, [])
     digest = runs.file_digest(tx.actor.tenant_id, upload.sha256)

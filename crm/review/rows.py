@@ -9,14 +9,12 @@ from uuid import UUID
 
 import asyncpg
 
-from crm import errors, phone, vault
+from crm import errors, vault
 from crm.db import Tx
-from crm.imports import known, runs
-from crm.imports.chunks import Row
-from crm.imports.rows import BadRow, Reader
+from crm.imports import kinds, runs
+from crm.imports.cells import BadRow, RowReader
+from crm.imports.chunks import Draft, Row
 from crm.imports.runs import Run
-from crm.leads import intake
-from crm.leads.intake import NewLead, Prepared
 from crm.review import rules
 
 
@@ -66,8 +64,7 @@ def shown(rejected: Rejected) -> list[dict[str, Any]]:
 
     A cell where an address belongs shows its shape alone, whatever stands there.
     """
-    fields = rejected.run.mapping.fields
-    of_addresses = {column.strip() for field in (fields.phone, fields.email) for column in field.column}
+    of_addresses = {column.strip() for column in rejected.run.mapping.personal}
     return [
         {
             "name": name,
@@ -91,37 +88,35 @@ def patched(rejected: Rejected, values: Mapping[str, str]) -> list[str]:
 
 
 async def resubmit(tx: Tx, rejected: Rejected, values: Mapping[str, str], *, now: datetime) -> tuple[str, UUID]:
-    """Send a mended row through its mapping and the intake; return the outcome and the lead.
+    """Send a mended row through its mapping and the intake; return the outcome and the lead, or call.
 
     :raises UnknownColumn: when the file has no such column.
     :raises StillInvalid: when it cannot be taken as it is now; nothing was changed.
     """
-    country = await tx.fetchval("select country from crm.tenant where tenant_id = $1::uuid", tx.actor.tenant_id)
+    tenant_id, run = tx.actor.tenant_id, rejected.run
+    country = await tx.fetchval("select country from crm.tenant where tenant_id = $1::uuid", tenant_id)
 
     def digest(content: str) -> bytes:
-        return vault.blind_index(tx.actor.tenant_id, "import", content)
+        return vault.blind_index(tenant_id, "import", content)
 
-    run = rejected.run
-    reader = Reader(run.mapping, run.columns, digest=digest, country=country or "TR", import_id=run.id)
-    cells = patched(rejected, values)
-    key = (await vault.take(tx.actor.tenant_id))[0]
+    kind = kinds.of(run.mapping)
+    reader = kinds.reader(run.mapping, run.columns, digest=digest, country=country or "TR", import_id=run.id)
+    row = _read(reader, rejected.row_no, patched(rejected, values))
+    keys = await vault.take(tenant_id, kind.keys) if kind.keys else []
+    chunk = kind.seal(tenant_id, reader, Draft(row.number, row.number + 1, [row]), [row], keys, now=now)
+    if chunk.rejections:
+        raise StillInvalid(fields=chunk.rejections[0].faults)
+    outcome, made = await kind.mend(tx, row, chunk.prepared[0], now=now)
+    if made is None:
+        raise StillInvalid(fields={"row": outcome})
+    return outcome, made
+
+
+def _read(reader: RowReader, row_no: int, cells: list[str]) -> Row:
     try:
-        lead = reader.lead(cells)
-        prepared = intake.prepare(tx.actor.tenant_id, lead, key, now=now)
+        record = reader.read(cells)
     except BadRow as bad:
         raise StillInvalid(fields=bad.faults) from bad
-    except phone.NotAPhone as bad:
-        raise StillInvalid(fields=reader.named(bad.fields)) from bad
-    return await _store(tx, rejected.row_no, cells, lead, prepared, now=now)
-
-
-async def _store(
-    tx: Tx, row_no: int, cells: list[str], lead: NewLead, prepared: Prepared, *, now: datetime
-) -> tuple[str, UUID]:
-    row = Row(row_no, cells, lead, lead.external_id or "", lead.content_hash or b"")
-    ((_, _, stored),) = await runs.store(tx, [row], [prepared], now=now)
-    if isinstance(stored, str):
-        raise StillInvalid(fields={"row": stored})
-    if stored.outcome == "changed":
-        await known.update(tx, stored.lead_id, stored.contact_id, lead, prepared, now=now)
-    return stored.outcome, stored.lead_id
+    if record is None:
+        raise StillInvalid(fields={"row": "the mapping ignores such a row: dismiss it"})
+    return Row(row_no, cells, record, record.external_id or "", record.content_hash or b"")

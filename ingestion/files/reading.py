@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from crm.imports.cells import LONGEST_CELL, BadFile, Unreadable
 from crm.imports.chunks import Numbered
-from crm.imports.mapping import Mapping
-from crm.imports.rows import LONGEST_CELL, BadFile, Unreadable
+from crm.imports.parts import FileMapping
 
 WORKBOOK = b"PK\x03\x04"
 """How an .xlsx begins; no CSV does."""
@@ -44,7 +44,7 @@ def digest(file: BinaryIO) -> str:
     return found
 
 
-def table(file: BinaryIO, mapping: Mapping) -> Table:
+def table(file: BinaryIO, mapping: FileMapping) -> Table:
     """Return the rows of a CSV file or of a workbook's sheet; which it is, its first bytes tell.
 
     :raises BadFile: when it is neither, empty, or its header is not text in the mapping's encoding.
@@ -108,7 +108,7 @@ class _Source:
         return first
 
 
-def _csv(file: BinaryIO, mapping: Mapping) -> Table:
+def _csv(file: BinaryIO, mapping: FileMapping) -> Table:
     _require_encoding(file.read(64), mapping.encoding)
     file.seek(0)
     size = max(0, sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1)
@@ -125,7 +125,7 @@ def _csv(file: BinaryIO, mapping: Mapping) -> Table:
     return Table(header, _numbered(rows), size)
 
 
-def _records(source: _Source, mapping: Mapping) -> Iterator[list[str]]:
+def _records(source: _Source, mapping: FileMapping) -> Iterator[list[str]]:
     """Yield the records of a CSV file; blank lines are left out.
 
     A quote that is not closed would take the lines after it along: of such a record only the first line is unreadable,
@@ -158,7 +158,7 @@ def _swallowed(lines: list[str], has_its_width: bool) -> bool:
     return not has_its_width or sum(line.count('"') for line in lines) % 2 == 1
 
 
-def _workbook(file: BinaryIO, mapping: Mapping) -> Table:
+def _workbook(file: BinaryIO, mapping: FileMapping) -> Table:
     import fastexcel  # big, and most files are CSV
 
     content = file.read()

@@ -14,12 +14,12 @@ from sqlalchemy.exc import DBAPIError
 
 from crm import clock, db, errors, ids, jobs, vault
 from crm.actor import Actor
-from crm.imports import chunks, runs, uploads
+from crm.imports import chunks, kinds, runs, uploads
+from crm.imports.cells import BadFile, RowReader
 from crm.imports.chunks import Chunk, Draft, Rejection
-from crm.imports.mapping import Mapping
-from crm.imports.rehearsal import Rehearsal
+from crm.imports.kinds import Kind
+from crm.imports.parts import FileMapping
 from crm.imports.rehearsal import keys as throwaway_keys
-from crm.imports.rows import BadFile, Reader
 from crm.imports.runs import Run
 from ingestion.files import reading
 from ingestion.files.reading import Table
@@ -49,6 +49,7 @@ class Sink(Protocol):
     """Where chunks go: into the database, or into a rehearsal."""
 
     run: Run
+    kind: Kind
     lanes: int
     """How many chunks may be under way at once."""
 
@@ -69,6 +70,7 @@ class Storing:
 
     def __init__(self, actor: Actor, run: Run, now: Now) -> None:
         self.run = run
+        self.kind = kinds.of(run.mapping)
         self._actor = actor
         self._now = now
         self._unfinished: dict[int, frozenset[str]] = {}
@@ -79,16 +81,16 @@ class Storing:
         wanted = outside_ids.difference(*self._unfinished.values())
         self._unfinished[draft.first] = outside_ids
         async with db.transaction(self._actor) as tx:
-            return await chunks.known(tx, self.run.mapping.source, wanted)
+            return await self.kind.known(tx, self.run.mapping.source, wanted)
 
     async def keys(self, how_many: int) -> list[vault.DataKey]:
         """Return fresh keys, committed in the keys database."""
-        return await vault.take(self._actor.tenant_id, how_many)
+        return await vault.take(self._actor.tenant_id, how_many) if how_many else []
 
     async def take(self, chunk: Chunk, known: dict[str, bytes]) -> None:
         """Store one chunk and note that it is done."""
         now = self._now()
-        after = await db.run(self._actor, lambda tx: runs.take(tx, self.run, chunk, now=now))
+        after = await db.run(self._actor, lambda tx: self.kind.take(tx, self.run, chunk, now=now))
         del self._unfinished[chunk.first]
         if after.counts.read > self.run.counts.read:
             self.run = after
@@ -101,16 +103,17 @@ class Rehearsing:
 
     def __init__(self, actor: Actor, run: Run) -> None:
         self.run = run
+        self.kind = kinds.of(run.mapping)
         self.rejections: list[Rejection] = []
         self._actor = actor
-        self._rehearsal = Rehearsal()
+        self._rehearsal = self.kind.rehearsal()
         self._in_step = asyncio.Lock()
 
     async def known(self, draft: Draft) -> dict[str, bytes]:
         """Return what is stored of a draft or was rehearsed before, once the draft before it is taken."""
         await self._in_step.acquire()
         async with db.transaction(self._actor) as tx:
-            stored = await chunks.known(tx, self.run.mapping.source, [row.outside_id for row in draft.rows])
+            stored = await self.kind.known(tx, self.run.mapping.source, [row.outside_id for row in draft.rows])
         return stored | self._rehearsal.known(draft)
 
     async def keys(self, how_many: int) -> list[vault.DataKey]:
@@ -127,7 +130,7 @@ class Rehearsing:
 
 
 async def _chunks(
-    actor: Actor, sink: Sink, reader: Reader, table: Table, now: Now
+    actor: Actor, sink: Sink, reader: RowReader, table: Table, now: Now
 ) -> AsyncIterator[tuple[Chunk, dict[str, bytes]]]:
     """Yield a file's chunks; the next one is made while the caller is busy with one."""
     drafts = chunks.drafts(reader, table.rows, done=sink.run.done)
@@ -138,8 +141,8 @@ async def _chunks(
             return None
         known = await sink.known(draft)
         wanted = chunks.fresh(draft, known)
-        keys = await sink.keys(len(wanted))
-        return await asyncio.to_thread(chunks.seal, actor.tenant_id, reader, draft, wanted, keys, now=now()), known
+        keys = await sink.keys(len(wanted) * sink.kind.keys)
+        return await asyncio.to_thread(sink.kind.seal, actor.tenant_id, reader, draft, wanted, keys, now=now()), known
 
     coming = asyncio.create_task(make())
     try:
@@ -152,7 +155,7 @@ async def _chunks(
             await coming
 
 
-async def pump(actor: Actor, sink: Sink, reader: Reader, table: Table, *, now: Now, progress: Progress) -> None:
+async def pump(actor: Actor, sink: Sink, reader: RowReader, table: Table, *, now: Now, progress: Progress) -> None:
     """Send the rows of a file that are not done to a sink.
 
     Chunks that share an outside id, a phone or an e-mail go one after the other, in the order of the file.
@@ -188,7 +191,7 @@ async def import_file(
     actor: Actor,
     file: BinaryIO,
     file_name: str,
-    mapping: Mapping,
+    mapping: FileMapping,
     *,
     wait: bool = True,
     now: Now = clock.utc_now,
@@ -228,7 +231,7 @@ async def proceed(actor: Actor, run: Run, table: Table, *, now: Now, progress: P
 async def rehearse(
     actor: Actor,
     file: BinaryIO,
-    mapping: Mapping,
+    mapping: FileMapping,
     *,
     now: Now = clock.utc_now,
     progress: Progress = lambda run: None,
@@ -273,7 +276,7 @@ async def import_upload(actor: Actor, *, import_id: UUID) -> None:
         await db.run(sender, lambda tx: uploads.refuse(tx, import_id, refusal, now=now()))
 
 
-async def make_reader(actor: Actor, mapping: Mapping, table: Table, *, run: Run | None = None) -> Reader:
+async def make_reader(actor: Actor, mapping: FileMapping, table: Table, *, run: Run | None = None) -> RowReader:
     """Return the reader of a file for the actor's tenant.
 
     :raises BadFile: when the file lacks columns that the mapping names.
@@ -284,7 +287,7 @@ async def make_reader(actor: Actor, mapping: Mapping, table: Table, *, run: Run 
     def digest(content: str) -> bytes:
         return vault.blind_index(actor.tenant_id, "import", content)
 
-    return Reader(mapping, table.header, digest=digest, country=country or "TR", import_id=run and run.id)
+    return kinds.reader(mapping, table.header, digest=digest, country=country or "TR", import_id=run and run.id)
 
 
 GONE = (

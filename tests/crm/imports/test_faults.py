@@ -6,7 +6,8 @@ import pytest
 
 from crm import phone
 from crm.imports import faults, mapping
-from crm.imports.rows import BadRow, Reader, Unreadable
+from crm.imports.cells import BadRow, Unreadable
+from crm.imports.rows import Reader
 
 PLAN = mapping.of(
     {"source": "fair", "fields": {"name": "Name", "phone": "Phone", "email": "Email", "country": "Country",
@@ -19,7 +20,7 @@ GOOD = ["Ada", "0532 123 45 67", "ada@example.com", "TR", "2026-03-03T09:00:00Z"
 def refused(cells, plan=PLAN):
     """Return the faults of a row."""
     with pytest.raises(BadRow) as bad:
-        Reader(plan, HEADER, digest=lambda text: text.encode(), country="TR").lead(cells)
+        Reader(plan, HEADER, digest=lambda text: text.encode(), country="TR").read(cells)
     return bad.value.faults
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.imports import mapping
-from crm.imports.rows import BadFile, BadRow, Reader, escape, unescape
+from crm.imports.cells import BadFile, BadRow, escape, unescape
+from crm.imports.rows import Reader
 from crm.leads.rules import Status
 
 PLAN = """
@@ -49,7 +50,7 @@ def cells(**changed: str) -> list[str]:
 
 class TestLead:
     def test_reads_a_row(self):
-        lead = reader().lead(cells())
+        lead = reader().read(cells())
 
         assert (lead.name, lead.phone, lead.email) == ("Ayşe Yılmaz", "0532 123 45 67", "a@example.com")
         assert (lead.source, lead.external_id, lead.platform, lead.campaign) == ("fair", "7", "google", "Spring")
@@ -60,30 +61,30 @@ class TestLead:
         assert [(each.channel, each.status) for each in lead.consents] == [("email", "denied")]
 
     def test_the_first_table_that_knows_its_value_decides(self):
-        assert reader().lead(cells(Sold="1", Tag="Gone")).status is Status.won
+        assert reader().read(cells(Sold="1", Tag="Gone")).status is Status.won
 
     def test_a_status_brings_its_reason(self):
-        lead = reader().lead(cells(Tag="gone"))
+        lead = reader().read(cells(Tag="gone"))
 
         assert (lead.status, lead.loss_reason) == (Status.lost, "competitor")
 
     def test_an_unknown_status_is_new_and_noted(self):
         fair = reader()
 
-        assert fair.lead(cells(Tag="Perhaps")).status is Status.new
+        assert fair.read(cells(Tag="Perhaps")).status is Status.new
         assert fair.unmapped == {("Tag", "Perhaps"): 1}
 
     def test_without_an_outside_id_the_content_is_the_id(self):
         fair = reader()
 
-        first, again, other = (fair.lead(cells(Id="", City=city)) for city in ("İzmir", "İzmir", "Bursa"))
+        first, again, other = (fair.read(cells(Id="", City=city)) for city in ("İzmir", "İzmir", "Bursa"))
 
         assert first.external_id == again.external_id != other.external_id
 
     def test_a_phone_written_otherwise_is_the_same_content(self):
         fair = reader()
 
-        assert fair.lead(cells()).content_hash == fair.lead(cells(Phone="0532-1234567")).content_hash
+        assert fair.read(cells()).content_hash == fair.read(cells(Phone="0532-1234567")).content_hash
 
     @pytest.mark.parametrize(
         ("changed", "column"),
@@ -98,13 +99,13 @@ class TestLead:
     )
     def test_refuses_what_cannot_be_stored(self, changed, column):
         with pytest.raises(BadRow) as refusal:
-            reader().lead(cells(**changed))
+            reader().read(cells(**changed))
 
         assert list(refusal.value.faults) == [column]
 
     def test_refuses_a_row_of_another_width(self):
         with pytest.raises(BadRow, match="11 columns where the header has 12"):
-            reader().lead(cells()[:-1])
+            reader().read(cells()[:-1])
 
 
 class TestWrapped:
@@ -112,10 +113,10 @@ class TestWrapped:
 
     def test_is_reported(self):
         with pytest.raises(BadRow, match="wrapped in quotes"):
-            reader().lead([self.ROW])
+            reader().read([self.ROW])
 
     def test_is_mended_where_the_mapping_says_so(self):
-        lead = reader(PLAN + "unwrap_quoted_rows: true").lead([self.ROW])
+        lead = reader(PLAN + "unwrap_quoted_rows: true").read([self.ROW])
 
         assert (lead.external_id, lead.tags, lead.attributes) == ("7", ["a", "b", "fair"], {"town": "Bursa"})
 
@@ -123,8 +124,8 @@ class TestWrapped:
         row = [self.ROW] + [""] * 11 + ["the whole record is wrapped"]
 
         with pytest.raises(BadRow, match="wrapped in quotes"):
-            reader(header=[*HEADER, "error"]).lead(row)
-        assert reader(PLAN + "unwrap_quoted_rows: true", [*HEADER, "error"]).lead(row).external_id == "7"
+            reader(header=[*HEADER, "error"]).read(row)
+        assert reader(PLAN + "unwrap_quoted_rows: true", [*HEADER, "error"]).read(row).external_id == "7"
 
 
 class TestHeader:

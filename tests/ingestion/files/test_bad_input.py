@@ -8,7 +8,7 @@ import pytest
 import xlsxwriter
 
 from crm.imports import mapping, reports
-from crm.imports.rows import DAY_NUMBER, BadFile
+from crm.imports.cells import DAY_NUMBER, BadFile
 from tests.ingestion.files.conftest import HEADER, PLAN, as_csv, row
 
 

@@ -7,7 +7,7 @@ import pytest
 import xlsxwriter
 
 from crm.imports import mapping
-from crm.imports.rows import LONGEST_CELL, BadFile, Unreadable
+from crm.imports.cells import LONGEST_CELL, BadFile, Unreadable
 from ingestion.files import reading
 
 
