@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -45,6 +45,12 @@ MISSED = "missed_calls"
 EXCHANGE = "exchange"
 """The reason of a pause made at the exchange or the telephone."""
 OWN_REASONS = frozenset({MISSED, EXCHANGE})
+LOST = "lost"
+"""The reason of a session's end whose agent was heard of no more."""
+LOST_AFTER = timedelta(seconds=60)
+"""A session nobody signs off from ends so long after the last sign of its agent."""
+WATCHED = frozenset({State.available, State.wrap_up, State.paused})
+"""The states in which an agent who is not heard of counts as not responding; calls are signs themselves."""
 
 _A, _R, _G, _C = State.available, State.reserved, State.ringing, State.on_call
 _W, _P, _N, _O = State.wrap_up, State.paused, State.not_responding, State.offline
@@ -153,6 +159,11 @@ def wish(held: Standing, wanted: Pending) -> Standing | None:
     return None if held.pending == wanted else replace(held, pending=wanted)
 
 
+def unwish(held: Standing) -> Standing | None:
+    """Return how an agent stands who wishes nothing any more for after the call; None when they wished nothing."""
+    return None if held.pending is None else replace(held, pending=None)
+
+
 def after_silence(held: Standing, before: Standing, *, now: datetime) -> Standing:
     """Return how an agent stands whose screen is heard again: as before, but for what has run out meanwhile."""
     if before.state is State.paused:
@@ -168,3 +179,19 @@ def is_paused_there(state: State) -> bool | None:
     None: as it is; what rings already is not taken back.
     """
     return None if state is State.ringing else state is not State.available
+
+
+def next_change(held: Standing, *, last_beat_at: datetime, silent_after: timedelta) -> tuple[datetime, Standing] | None:
+    """Return when the present state ends by itself (UTC) and what follows; None: it lasts until something happens.
+
+    A deadline comes, or nothing is heard of the agent: first they count as not responding, then their session is over.
+    A conversation goes on as long as the exchange says so.
+    """
+    coming: list[tuple[datetime, Standing]] = []
+    if held.until is not None and (free := step(held, State.available, by=By.system)):
+        coming.append((held.until, free))
+    if held.state in WATCHED and (silent := step(held, State.not_responding, by=By.system)):
+        coming.append((last_beat_at + silent_after, silent))
+    if held.state is not State.on_call:
+        coming.append((last_beat_at + LOST_AFTER, Standing(State.offline, LOST)))
+    return min(coming, key=lambda each: each[0], default=None)

@@ -13,6 +13,7 @@ from crm.agents import rules, settings
 from crm.agents.rules import By, Pending, Standing, State
 from crm.db import Tx
 
+SIGNED_OFF = "signed_off"
 RESERVED_FOR = timedelta(seconds=90)
 """How long an agent waits at most for a call that is about to ring."""
 OURS = "santral."
@@ -164,16 +165,18 @@ select $1::uuid, $2::uuid, user_id, $3::text, $4::text, $5::uuid, $6::timestampt
 """
 
 
-async def enter(tx: Tx, held: Held, new: Standing, *, now: datetime, is_sign_of_life: bool = True) -> None:
-    """Write how a locked session stands now, with its event, and what the exchange is to do about it.
+async def enter(
+    tx: Tx, held: Held, new: Standing, *, now: datetime, at: datetime | None = None, is_sign_of_life: bool = True
+) -> None:
+    """Write how a locked session stands from an instant on (UTC; default: now), tell it, have the exchange follow.
 
     The same state of the same call goes on with other words; another one begins, never before the present one began.
     """
     if new.state is State.offline:
-        await end(tx, held, reason=new.reason or "signed_off", now=now)
+        await end(tx, held, reason=new.reason or SIGNED_OFF, at=at, now=now)
         return
     old = held.standing
-    at = max(now, held.since)
+    at = max(at or now, held.since)
     goes_on = (old.state, old.reason, old.call_id) == (new.state, new.reason, new.call_id)
     pending = new.pending or Pending(State.offline, "")
     args = [

@@ -22,8 +22,8 @@ ROOM = frozenset(
     }
 )  # fmt: skip
 """Events after which somebody may have room who had none, or a lead may be asked for elsewhere."""
-KINDS = ("agent.", "calendar.", "routing.")
-"""Beginnings of more such events: pauses and absences, working hours, members and rules."""
+KINDS = ("agent.availability_", "agent.absence_", "calendar.", "routing.")
+"""Beginnings of more such events: who takes leads, absences, working hours, members and rules."""
 MISSED = timedelta(days=2)
 """How far back a look goes for leads to be moved that no event told of; the first look goes back to the beginning."""
 

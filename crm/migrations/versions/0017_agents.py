@@ -26,7 +26,6 @@ TABLES: dict[str, str] = {
         tenant_id uuid not null,
         id uuid not null,
         user_id uuid not null,
-        team_id uuid,
         endpoint text not null,
         started_at timestamptz not null,
         last_beat_at timestamptz not null,
