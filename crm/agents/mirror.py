@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from crm import events
 from crm.agents import rules, states
 from crm.agents.rules import By, State
-from crm.agents.states import OURS, Held
+from crm.agents.states import OURS, QUEUE_PAUSED, Held
 from crm.db import Tx
 from crm.operation import operation
 
@@ -45,6 +45,9 @@ async def heard(tx: Tx, endpoint: str, is_paused: bool, reason: str, *, queue: s
     `reason`: the exchange's word for the pause; it is compared with ours and not kept. Endpoints of nobody, and of
     agents who are not signed on, are none of our business.
     """
+    if is_paused and reason == QUEUE_PAUSED:
+        tx.unchanged()
+        return False
     known = await tx.fetchrow(KNOWN, tx.actor.tenant_id, endpoint, queue, now - ON_ITS_WAY)
     if known is None:
         tx.unchanged()

@@ -18,6 +18,8 @@ RESERVED_FOR = timedelta(seconds=90)
 """How long an agent waits at most for a call that is about to ring."""
 OURS = "santral."
 """How the reasons begin with which we pause at the exchange: our own word coming back is known by it."""
+QUEUE_PAUSED = OURS + "queue_paused"
+"""The reason of a pause of a whole queue: it says nothing of the agent."""
 
 
 class NotSignedOn(errors.Conflict):
