@@ -114,7 +114,7 @@ def _told(stay: Stay, before: asyncpg.Record | None, *, is_last: bool) -> dict[s
     heard_at = stay.connected_at or stay.left_at
     waited = max(0.0, (heard_at - since).total_seconds()) if heard_at and since else stay.wait_s
     outcome = heard(stay)
-    if before is not None and before["sent_ask_id"] and outcome is not Outcome.answered and stay.left_at:
+    if before is not None and before["sent_ask_id"] and stay.left_at and outcome is not Outcome.answered:
         outcome = sent(outcome, before["sent_why"], before["ask_status"], has_come_elsewhere=not is_last)
     values = {name: getattr(stay, name) for name in COLUMNS if name not in ("wait_s", "outcome", "missed", "told")}
     return values | {"wait_s": waited, "outcome": outcome.value, "missed": list(stay.missed), "told": heard(stay).value}
@@ -125,8 +125,8 @@ def heard(stay: Stay) -> Outcome:
     outcome = Outcome(stay.outcome)
     if outcome is not Outcome.answered:
         return outcome
-    if stay.connected_at is None:  # the agent's answer is still to be told
-        return Outcome.abandoned if stay.ended_at else Outcome.waiting
+    if stay.ring_s is None and stay.agent_user_id is None:  # out of the queue, and no agent told of (yet)
+        return Outcome.system if stay.ended_at else Outcome.waiting
     if stay.ended_at is not None and stay.talk_s is not None and stay.talk_s < AUDIBLE_S:
         return Outcome.abandoned
     return outcome

@@ -82,7 +82,7 @@ class TestKeep:
             await make_queue(tx, since=now)
             call_id = await make_call(tx, now=now)
             gave_up = stay(now, left_at=after(now, 9), outcome="abandoned")
-            late = stay(now, left_at=after(now, 9), connected_at=after(now, 9), outcome="answered")
+            late = stay(now, left_at=after(now, 9), connected_at=after(now, 9), ring_s=2, outcome="answered")
 
             await visits.keep(tx, call_id, [gave_up], now=after(now, 10))
             await visits.keep(tx, call_id, [late], now=after(now, 11))
@@ -186,7 +186,8 @@ class TestHeard:
             ({"outcome": "answered", "connected": 5}, Outcome.answered),
             ({"outcome": "answered", "connected": 5, "ended": 5.5, "talk_s": 0.5}, Outcome.abandoned),
             ({"outcome": "answered", "connected": 5, "ended": 6, "talk_s": 1.0}, Outcome.answered),
-            ({"outcome": "answered"}, Outcome.waiting),
+            ({"outcome": "answered", "connected": 5, "ring_s": None}, Outcome.waiting),
+            ({"outcome": "answered", "connected": 5, "ring_s": None, "ended": 60, "talk_s": 55}, Outcome.system),
             ({"outcome": "timeout"}, Outcome.timeout),
         ],
     )
@@ -194,7 +195,7 @@ class TestHeard:
         self, now: datetime, changed: dict[str, Any], outcome: Outcome
     ) -> None:
         told = stay(
-            now, outcome=changed["outcome"], talk_s=changed.get("talk_s"),
+            now, outcome=changed["outcome"], talk_s=changed.get("talk_s"), ring_s=changed.get("ring_s", 3.0),
             connected_at=after(now, changed["connected"]) if "connected" in changed else None,
             ended_at=after(now, changed["ended"]) if "ended" in changed else None,
         )  # fmt: skip
