@@ -13,6 +13,7 @@ from cli import postgres
 from crm import clock, db, holidays_ahead, jobs, logs, retention, vault
 from crm.agents.chore import Watch
 from crm.bulk import running as bulk
+from crm.calls.chore import WrapUps
 from crm.chores import Chore, follow
 from crm.duplicates import finding as duplicates
 from crm.duplicates.chore import Gatherer
@@ -52,7 +53,15 @@ async def _until_told() -> None:
 async def work(stop: asyncio.Event) -> None:
     """Do all of it until told to stop. When one part fails for good the others end too, and the process with them."""
     now = clock.utc_now
-    chores: list[Chore] = [Router(now), Clocks(now), Gatherer(now), FollowUps(now), Watch(now), Inbox(now, parsers())]
+    chores: list[Chore] = [
+        Router(now),
+        Clocks(now),
+        Gatherer(now),
+        FollowUps(now),
+        Watch(now),
+        WrapUps(now),
+        Inbox(now, parsers()),
+    ]
     try:
         async with bell.ringing(), asyncio.TaskGroup() as parts:
             parts.create_task(follow(chores, stop))

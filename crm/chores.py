@@ -103,6 +103,32 @@ class Chore:
         asyncio.get_running_loop().call_later(AGAIN, again)
 
 
+class Punctual(Chore):
+    """A chore whose next work comes at a known instant: a tenant's turn comes on the second."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._alarms: dict[UUID, tuple[datetime, asyncio.TimerHandle]] = {}
+
+    def forget_alarm(self, tenant_id: UUID) -> None:
+        """Have no alarm any more: its turn has come."""
+        if alarm := self._alarms.pop(tenant_id, None):
+            alarm[1].cancel()
+
+    def wake_at(self, tenant_id: UUID, at: datetime) -> None:
+        """Have a tenant's turn come at an instant (UTC), unless it comes earlier anyway."""
+        known = self._alarms.get(tenant_id)
+        if known is not None and known[0] <= at:
+            return
+        self.forget_alarm(tenant_id)
+        left = max(0.05, (at - self.clock()).total_seconds())
+        self._alarms[tenant_id] = at, asyncio.get_running_loop().call_later(left, self._ring, tenant_id)
+
+    def _ring(self, tenant_id: UUID) -> None:
+        self._alarms.pop(tenant_id, None)
+        self.want(tenant_id)
+
+
 async def _either(one: asyncio.Event, other: asyncio.Event, *, at_most: float) -> None:
     """Wait for one of two events, at most so many seconds."""
     waiting = [asyncio.create_task(each.wait()) for each in (one, other)]

@@ -17,6 +17,8 @@ SECONDS = ("self_service_s", "wait_s", "talk_s")
 LONGEST = {"external_id": 200, "caller": 200, "queue": 60, "agent": 120, "priority": 3}
 """Characters a field may have."""
 NUMBER = re.compile(r"\d{1,7}(?:\.\d{1,6})?")
+SIGNED = frozenset({"self_service_s"})
+"""Below nought where a place in the queue was dated back before the begin of the call: then there was none of it."""
 QUEUE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 HALF_A_DAY = timedelta(hours=12)
 SLACK = timedelta(minutes=5)
@@ -77,6 +79,8 @@ class CallReader(RowReader):
 
     def _seconds(self, name: str, cells: Sequence[str], faults: dict[str, str]) -> float | None:
         text = self._text(name, cells, 20, faults)
+        if name in SIGNED and text.startswith("-") and NUMBER.fullmatch(text[1:]):
+            return 0.0
         if text and not NUMBER.fullmatch(text):
             faults[self._columns_of[name]] = "not a number of seconds"
             return None

@@ -68,6 +68,10 @@ PERMISSIONS = {
     "agent.work": "sign on at the telephone, pause and sign off",
     "agent.supervise": "see how the agents of one's team stand, pause them and sign them off",
     "agent.manage": "give agents their telephones",
+    "call.dispose": "say what came of one's own calls, in time",
+    "call.dispose.any": "say it of the calls one sees, also when the time is over",
+    "recording.play": "listen to the recordings of the calls one sees, with a reason, audited",
+    "recording.hold": "keep recordings from being deleted, by order of law, and release them",
     "call.supervise": "listen to the calls of one's team, whisper to its agents, barge in",
     "kpi.view": "ask for KPIs",
     "dashboard.view": "see the operational dashboard",
@@ -104,6 +108,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "lead.view.own", "lead.view.team", "lead.create", "lead.edit", "lead.status", "lead.reassign", "quote.edit",
             "followup.edit",
             "lead.bulk", "view.manage", "view.share", "call.make",
+            "call.dispose", "call.dispose.any", "recording.play",
             "contact.view", "contact.create", "contact.edit", "contact.archive", "activity.create",
             "contact.merge", "review.view", "review.resolve",
             "attachment.create", "attachment.view", "attachment.delete", "consent.record", "consent.check",
@@ -120,7 +125,7 @@ ROLES: dict[Role, frozenset[str]] = {
     Role.sales_agent: frozenset(
         {
             "lead.view.own", "lead.create", "lead.edit", "lead.status", "view.manage", "contact.view", "contact.create",
-            "call.make",
+            "call.make", "call.dispose",
             "contact.edit", "activity.create", "team.view", "agent.availability", "dashboard.view", "realtime.listen",
             "agent.work",
             "quote.edit", "followup.edit", "attachment.create", "attachment.view", "consent.record", "consent.check",
@@ -132,7 +137,7 @@ ROLES: dict[Role, frozenset[str]] = {
         {
             "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
             "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
-            "audit.read", "review.view", "settings.view", "view.manage", "consent.audit", "dnc.view",
+            "audit.read", "recording.play", "review.view", "settings.view", "view.manage", "consent.audit", "dnc.view",
             "experiment.view", "process.view", "callback.view", "queue.view",
         }
     ),

@@ -52,6 +52,7 @@ PLUMBING = {
     "crm.users.sessions._count_failure": "counts a wrong password within the operation that asked for it",
     "crm.users.memberships.move": "notes who is in which team within the operation that changes it",
     "crm.calls.history._write": "stores calls of another system within the operation that imports them, with events",
+    "crm.calls.dispositions._write": "writes what was said, within the operation that disposes, with its traces",
     "crm.calls.wrapping.begin": "begins what follows from a call's end, within the hearing of it, with its event",
     "crm.queues.history.replace": "stores stays of another system's calls within the operation that imports them",
     "crm.queues.history._ensure": "makes the retired queues of those stays",
