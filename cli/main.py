@@ -19,6 +19,7 @@ COMMANDS = {
     ),
     "api": ("cli.api", "Serve the API."),
     "worker": ("cli.worker", "Work on jobs and follow the event log."),
+    "dialer": ("cli.dialer", "Carry calls between the product and the telephone exchange."),
     "import": ("cli.imports", "Read leads from a CSV or Excel file."),
     "inbox": ("cli.inbox", "See what arrived from lead sources, work it off or ask for it again."),
     "demo": ("cli.demo", "Fill the demo tenant, or keep it alive."),

@@ -55,6 +55,16 @@ class Settings(BaseSettings):
     s3_region: str = "us-east-1"
     s3_access_key: str = ""
     s3_secret_key: SecretStr = SecretStr("")
+    ami_host: str = ""
+    """Where the telephone exchange listens for its manager interface (AMI)."""
+    ami_port: int = 5038
+    ami_username: str = "santral"
+    """A user of the exchange's `manager.conf`."""
+    ami_secret: SecretStr = SecretStr("")
+    ami_tenant: str = ""
+    """The slug of the tenant whose exchange it is."""
+    ami_trunk: str = "PJSIP/{number}@carrier"
+    """How a customer is dialled: the dial string, with the digits in the place of `{number}`."""
     otlp_endpoint: str = ""
     """Where traces go (OTLP over HTTP); empty: nowhere."""
     rate_limit: str = "600/minute"

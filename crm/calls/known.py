@@ -60,4 +60,5 @@ class Known:
 
     def refused(self) -> OriginateEnded | None:
         """Return the exchange's word that what we asked for came to nothing."""
-        return next((fact for fact in self.all(OriginateEnded) if not fact.has_succeeded), None)
+        told = (fact for fact in self.all(OriginateEnded) if fact.leg_id in ("", self.call_id))
+        return next((fact for fact in told if not fact.has_succeeded), None)

@@ -34,13 +34,17 @@ select p.id, p.kind, p.key_id, p.sealed, p.blind_index
 
 @dataclass(frozen=True, slots=True)
 class NewContact:
-    """A person entered by hand; a number without its country code is read as one of `country` (Türkiye if none)."""
+    """A person entered by hand, or met otherwise (`source`, a code).
+
+    A number without its country code is read as one of `country` (Türkiye if none).
+    """
 
     name: str = ""
     phone: str = ""
     email: str = ""
     country: str | None = None
     language: str | None = None
+    source: str = "manual"
 
 
 def _canonical(kind: Kind, value: str, country: str | None) -> tuple[str, str]:
@@ -97,7 +101,7 @@ async def create(tx: Tx, contact: NewContact, *, now: datetime) -> UUID:
     )  # fmt: skip
     for kind, value in _addresses(contact.phone, contact.email):
         await _set_address(tx, contact_id, kind, value, country, now=now)
-    await _traces(tx, contact_id, "contact.created", "contact.create", {"source": "manual"}, now=now)
+    await _traces(tx, contact_id, "contact.created", "contact.create", {"source": contact.source}, now=now)
     return contact_id
 
 

@@ -1,0 +1,67 @@
+"""`santral dialer`: the bridge between a tenant and its telephone exchange. Start two: the second takes over."""
+
+import asyncio
+import signal
+
+import structlog
+import typer
+
+from cli import postgres
+from crm import db, errors, logs, tenancy, vault
+from crm.settings import Settings, settings
+from dialer import ownership
+from dialer.ami.connection import Address, Connection
+from dialer.bridge import Bridge, Wiring
+
+log = structlog.get_logger("cli.dialer")
+app = typer.Typer()
+
+
+class NoExchange(errors.Invalid):
+    """Name the exchange and the tenant: SANTRAL_AMI_HOST, _PORT, _USERNAME, _SECRET, _TENANT."""
+
+    code = "dialer.not_configured"
+
+
+@app.command()
+def dialer() -> None:
+    """Carry calls between the product and the telephone exchange, until SIGTERM or Ctrl-C."""
+    with postgres.ensure_database():
+        logs.configure(settings().log_level)
+        asyncio.run(_until_told())
+
+
+async def _until_told() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    await bridge(stop)
+
+
+def address(config: Settings) -> Address:
+    """Return how the exchange is reached.
+
+    :raises NoExchange: when a part of it is not set.
+    """
+    if not (config.ami_host and config.ami_username and config.ami_secret.get_secret_value() and config.ami_tenant):
+        raise NoExchange
+    return Address(config.ami_host, config.ami_port, config.ami_username, config.ami_secret)
+
+
+async def bridge(stop: asyncio.Event) -> None:
+    """Be the bridge of the configured tenant whenever no other process is, until told to stop."""
+    config = settings()
+    where = address(config)
+    try:
+        tenant_id = await tenancy.by_slug(config.ami_tenant)
+        if tenant_id is None:
+            raise NoExchange(f"there is no tenant {config.ami_tenant!r}; SANTRAL_AMI_TENANT names one by its slug")
+
+        async def work(over: asyncio.Event) -> None:
+            await Bridge(Connection(where), tenant_id, wiring=Wiring(config.ami_trunk)).run(over)
+
+        await ownership.while_owner(tenant_id, stop, work)
+    finally:
+        await vault.close()
+        await db.close()

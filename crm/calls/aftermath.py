@@ -1,0 +1,174 @@
+"""What follows from news of a call: its legs, the stays in queues, the states of agents, the lead's timeline."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm import timeline
+from crm.agents import queries as agents
+from crm.agents import states
+from crm.agents.rules import State
+from crm.calls import wrapping
+from crm.calls.legs import Leg, Party, Stage
+from crm.calls.steps import Status, Step
+from crm.calls.story import Outcome, Story
+from crm.calls.visits import Visit, VisitEnd
+from crm.db import Tx
+from crm.leads import operations as leads
+from crm.leads.rules import Channel
+from crm.leads.rules import Direction as Way
+from crm.queues import visits as queues
+from crm.queues.visits import Stay
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The legs of a call when they were looked at last: how far each had come, and whose it was."""
+
+    stages: dict[str, Stage] = field(default_factory=dict)
+    agents: dict[str, UUID] = field(default_factory=dict)
+
+
+LEGS_BEFORE = """
+select l.call_id, l.leg_id, l.stage, l.agent_user_id
+  from unnest($2::uuid[]) as wanted(id)
+ cross join lateral (
+    select call_id, leg_id, stage, agent_user_id from crm.call_leg where tenant_id = $1::uuid and call_id = wanted.id) l
+"""
+KEEP_LEG = """
+insert into crm.call_leg as l (tenant_id, call_id, leg_id, party, agent_user_id, interface, stage, started_at, rang_at,
+                               answered_at, ended_at, cause)
+values ($1::uuid, $2::uuid, $3::text, $4::text, $5::uuid, $6::text, $7::text, $8::timestamptz, $9::timestamptz,
+        $10::timestamptz, $11::timestamptz, $12::int)
+    on conflict (tenant_id, call_id, leg_id) do update
+   set party = excluded.party, agent_user_id = excluded.agent_user_id, interface = excluded.interface,
+       stage = excluded.stage, started_at = excluded.started_at, rang_at = excluded.rang_at,
+       answered_at = excluded.answered_at, ended_at = excluded.ended_at, cause = excluded.cause
+"""
+
+
+async def people(tx: Tx, interfaces: Iterable[set[str]]) -> dict[str, UUID]:
+    """Return who is behind the endpoints that calls met; strangers are left out."""
+    wanted = set().union(*interfaces)
+    return await agents.by_endpoint(tx, sorted(wanted)) if wanted else {}
+
+
+def agent_of(row: Mapping[str, Any], leg: Leg, known: Mapping[str, UUID], before: Before) -> UUID | None:
+    """Return whose leg it is: that of an agent invited to it, the queue's agent, or the one who asked for the call."""
+    if leg.leg_id in before.agents and leg.party is Party.other:
+        return before.agents[leg.leg_id]
+    if leg.party is not Party.agent:
+        return None
+    return known.get(leg.interface) if leg.interface else row["agent_user_id"]
+
+
+async def keep_legs(
+    tx: Tx, calls: Sequence[tuple[Mapping[str, Any], Sequence[Leg]]], known: Mapping[str, UUID]
+) -> dict[UUID, Before]:
+    """Store the legs of calls; return how they stood before."""
+    before = {row["id"]: Before() for row, _ in calls}
+    for stored in await tx.fetch(LEGS_BEFORE, tx.actor.tenant_id, list(before)):
+        of = before[stored["call_id"]]
+        of.stages[stored["leg_id"]] = Stage(stored["stage"])
+        if stored["agent_user_id"]:
+            of.agents[stored["leg_id"]] = stored["agent_user_id"]
+    await tx.executemany(
+        KEEP_LEG,
+        [
+            (tx.actor.tenant_id, row["id"], leg.leg_id, _party(leg, before[row["id"]]).value,
+             agent_of(row, leg, known, before[row["id"]]), leg.interface, leg.stage.value, leg.started_at, leg.rang_at,
+             leg.answered_at, leg.ended_at, leg.cause)
+            for row, its in calls for leg in its if before[row["id"]].stages.get(leg.leg_id) is not leg.stage
+        ],
+    )  # fmt: skip
+    return before
+
+
+def _party(leg: Leg, before: Before) -> Party:
+    return Party.agent if leg.party is Party.other and leg.leg_id in before.agents else leg.party
+
+
+async def follow(
+    tx: Tx, row: Mapping[str, Any], story: Story, new: Sequence[Step], before: Before, its: Sequence[Leg],
+    known: Mapping[str, UUID], *, now: datetime,
+) -> None:  # fmt: skip
+    """Pass on what became new of a call (its row as it is now)."""
+    if story.visits:
+        stays = [_stay(n, visit, story, known) for n, visit in enumerate(story.visits, 1) if visit.queue]
+        await queues.keep(tx, row["id"], stays, now=now)
+    for leg in its:
+        if before.stages.get(leg.leg_id) is not leg.stage and (who := agent_of(row, leg, known, before)):
+            await _move(tx, row, who, leg, now=now)
+    statuses = {step.status for step in new}
+    if statuses & {Status.connected, Status.ended}:
+        await _tell_lead(tx, row, story, now=now)
+    if Status.ended in statuses:
+        await _end(tx, row, story, now=now)
+
+
+def _stay(n: int, visit: Visit, story: Story, known: Mapping[str, UUID]) -> Stay:
+    is_answered = visit.end is VisitEnd.connected
+    talk_s = visit.talk_s if visit.talk_s is not None else story.talk_s
+    return Stay(
+        visit_no=n, queue=visit.queue, enqueued_at=visit.joined_at or story.started_at, left_at=visit.left_at,
+        connected_at=visit.left_at if is_answered else None, ended_at=story.ended_at if is_answered else visit.left_at,
+        wait_s=visit.waited_s, ring_s=visit.ring_s, talk_s=talk_s if is_answered else None,
+        outcome=OUTCOMES[visit.end], agent_user_id=known.get(visit.interface) if visit.interface else None,
+        missed=tuple(known[each] for each in visit.missed if each in known),
+    )  # fmt: skip
+
+
+OUTCOMES = {
+    VisitEnd.waiting: "waiting", VisitEnd.connected: "answered", VisitEnd.abandoned: "abandoned",
+    VisitEnd.timeout: "timeout", VisitEnd.refused: "system",
+}  # fmt: skip
+"""The words of the numbers for how a stay ended; a queue that lets nobody in offered no stay."""
+
+
+async def _move(tx: Tx, row: Mapping[str, Any], who: UUID, leg: Leg, *, now: datetime) -> None:
+    """Let an agent's state follow their leg."""
+    match leg.stage:
+        case Stage.ringing:
+            await states.move(tx, who, State.ringing, call_id=row["id"], now=now)
+        case Stage.answered:
+            await states.move(tx, who, State.on_call, call_id=row["id"], now=now)
+        case Stage.missed:
+            await states.missed(tx, who, row["id"], now=now)
+        case Stage.left:
+            await states.move(tx, who, State.available, call_id=row["id"], now=now)
+        case Stage.ended if row["ended_at"] is None or row["agent_user_id"] != who:
+            await wrapping.leave(tx, who, row["id"], now=now)
+
+
+async def _end(tx: Tx, row: Mapping[str, Any], story: Story, *, now: datetime) -> None:
+    """Give the agent who spoke time to write it up; one who did not is free again."""
+    if story.connected_at is not None:
+        await wrapping.begin(tx, row, now=now)
+    elif row["agent_user_id"] is not None and story.outcome is not Outcome.agent_no_answer:
+        await states.move(tx, row["agent_user_id"], State.available, call_id=row["id"], now=now)
+
+
+async def _tell_lead(tx: Tx, row: Mapping[str, Any], story: Story, *, now: datetime) -> None:
+    """Note the conversation, or the attempt at one, once: when it begins, or when it has come to nothing."""
+    reached = row["direction"] == "inbound" or story.ring_s is not None or story.connected_at is not None
+    if row["activity_id"] is not None or row["contact_id"] is None or not reached:
+        return
+    way = Way.inbound if row["direction"] == "inbound" else Way.outbound
+    outcome = "answered" if story.connected_at else story.outcome.value
+    at = min(story.started_at or now, now)
+    if row["lead_id"] is not None:
+        activity_id = await leads.record_activity(
+            tx, row["lead_id"], Channel.call, way, outcome, is_human=row["purpose"] != "campaign", occurred_at=at,
+            now=now,
+        )  # fmt: skip
+    else:
+        activity_id = await timeline.record(
+            tx, row["contact_id"], "call", at=at, channel="call", direction=way.value, outcome=outcome,
+            detail={"call_id": row["id"]},
+        )  # fmt: skip
+    await tx.execute(
+        "update crm.call set activity_id = $3::uuid where tenant_id = $1::uuid and id = $2::uuid",
+        tx.actor.tenant_id, row["id"], activity_id,
+    )  # fmt: skip

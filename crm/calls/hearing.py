@@ -1,0 +1,154 @@
+"""What an exchange tells becomes what we know of calls: facts stored once, and all that follows from them.
+
+A call is worked out anew from all its facts each time one is added, so that duplicates, late ones and any order of them
+come to the same. What changed is written, told as events, and passed on to queues, agents and the timeline in one
+transaction.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from crm import events
+from crm.calls import aftermath, keeping, legs, rows, steps, story
+from crm.calls.facts import AgentConnected, Fact
+from crm.calls.known import Direction, Known
+from crm.calls.legs import Leg, Party
+from crm.calls.steps import Status, Step
+from crm.calls.story import Story
+from crm.db import Tx
+from crm.operation import operation
+
+REMEMBERED = 5_000
+"""Calls whose facts a process holds in memory; of others they are read again."""
+
+
+class Memory:
+    """The facts of recent calls, for the one process that hears them; what it forgets is read from the database."""
+
+    def __init__(self) -> None:
+        self._facts: OrderedDict[UUID, set[Fact]] = OrderedDict()
+
+    async def of(self, tx: Tx, call_ids: Iterable[UUID]) -> dict[UUID, set[Fact]]:
+        """Return the facts of calls, as sets of the caller's own."""
+        wanted = list(call_ids)
+        missing = [call_id for call_id in wanted if call_id not in self._facts]
+        read = await keeping.read(tx, missing) if missing else {}
+        return {call_id: set(read[call_id] if call_id in read else self._facts[call_id]) for call_id in wanted}
+
+    def learn(self, known: Mapping[UUID, set[Fact]]) -> None:
+        """Take over what a committed transaction knew."""
+        for call_id, facts in known.items():
+            self._facts[call_id] = facts
+            self._facts.move_to_end(call_id)
+        while len(self._facts) > REMEMBERED:
+            self._facts.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became new of a call: its steps, and its row's values as they are now."""
+
+    call_id: UUID
+    steps: tuple[Step, ...]
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What hearing came to: news of calls, and the facts to remember once it is committed."""
+
+    news: Sequence[Told]
+    known: Mapping[UUID, set[Fact]]
+    foreign: int
+    """Facts of calls that are none of ours."""
+
+
+@operation("call.hear")
+async def hear(tx: Tx, facts: Iterable[Fact], *, memory: Memory | None = None, now: datetime) -> Heard:
+    """Take what the exchange told of calls that are known; repeating it changes nothing.
+
+    Facts of calls that nobody knows are counted and left out.
+    """
+    told: dict[UUID, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        told[keeping.call_id_of(tx.actor.tenant_id, fact.call_id)].append(fact)
+    calls = await rows.lock_many(tx, list(told))
+    foreign = sum(len(each) for call_id, each in told.items() if call_id not in calls)
+    ours = [(call_id, fact) for call_id, each in told.items() if call_id in calls for fact in each]
+    known = await (memory or Memory()).of(tx, calls)
+    for call_id, fact in ours:
+        known[call_id].add(fact)
+    touched = await keeping.keep(tx, ours, now=now)
+    news = await _retell(tx, [calls[call_id] for call_id in sorted(touched)], known, now=now)
+    if not news:
+        tx.unchanged()
+    return Heard(news, known, foreign)
+
+
+async def _retell(
+    tx: Tx, calls: Sequence[asyncpg.Record], known: Mapping[UUID, set[Fact]], *, now: datetime
+) -> list[Told]:
+    """Work out calls anew, write what changed and what follows; return the news."""
+    tellings = [_Telling.of(row, known[row["id"]]) for row in calls]
+    people = await aftermath.people(tx, [each.interfaces for each in tellings])
+    stories = [(each, each.columns(people)) for each in tellings]
+    await rows.write(tx, [(each.row["id"], columns) for each, columns in stories], now=now)
+    before = await aftermath.keep_legs(tx, [(each.row, each.legs) for each in tellings], people)
+    news = [Told(each.row["id"], each.news(columns), {**each.row, **columns}) for each, columns in stories]
+    await events.record_dated(tx, [each for one in news for each in _events(one)])
+    for each, one in zip(tellings, news, strict=True):
+        await aftermath.follow(tx, one.row, each.story, one.steps, before[one.call_id], each.legs, people, now=now)
+    return [one for one in news if one.steps]
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """A call worked out from its facts."""
+
+    row: asyncpg.Record
+    story: Story
+    steps: tuple[Step, ...]
+    legs: tuple[Leg, ...]
+    last_agent: str | None
+
+    @classmethod
+    def of(cls, row: asyncpg.Record, facts: set[Fact]) -> "_Telling":
+        name, direction = row["external_id"] or str(row["id"]), Direction(row["direction"])
+        known = Known(name, direction, facts)
+        told = story.tell(name, direction, facts)
+        connected = known.all(AgentConnected)
+        last = connected[-1].interface if connected else None
+        return cls(row, told, steps.of(name, direction, facts, told), legs.of(known), last)
+
+    @property
+    def interfaces(self) -> set[str]:
+        """The endpoints of agents that the call met."""
+        of_legs = {leg.interface for leg in self.legs if leg.party is Party.agent and leg.interface}
+        return of_legs | {missed for stay in self.story.visits for missed in stay.missed}
+
+    def columns(self, people: Mapping[str, UUID]) -> dict[str, Any]:
+        """Return the row's columns as they are now."""
+        queue = next((stay.queue for stay in reversed(self.story.visits) if stay.queue), None)
+        agent = people.get(self.last_agent) if self.last_agent else None
+        return rows.changed(self.row, self.story, self.steps, agent_user_id=agent, queue=queue)
+
+    def news(self, columns: Mapping[str, Any]) -> tuple[Step, ...]:
+        """Return the steps that were not known before."""
+        stored = {(step["status"], step["at"]) for step in rows.steps_of(self.row)}
+        return tuple(step for step in self.steps if (step.status.value, step.at.isoformat()) not in stored)
+
+
+def _events(told: Told) -> Iterable[tuple[str, UUID, str, Mapping[str, Any], datetime]]:
+    """Yield the event of each new step; what is taken up again after a hold has a name of its own."""
+    new, was_held = {(step.status.value, step.at.isoformat()) for step in told.steps}, False
+    for step in sorted(told.row["steps"], key=lambda step: str(step["at"])):
+        if (step["status"], step["at"]) in new:
+            name = "resumed" if was_held and step["status"] == Status.connected else step["status"]
+            yield "call", told.call_id, f"call.{name}", rows.payload(told.row), datetime.fromisoformat(step["at"])
+        was_held = step["status"] == Status.held

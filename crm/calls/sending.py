@@ -1,0 +1,238 @@
+"""What waits to be asked of the exchange, taken by the one bridge that may ask it, and what the exchange answered.
+
+An ask is marked as sent, and that is committed, before it is sent: whatever happens afterwards, it is never sent again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from crm import events, vault
+from crm.agents import queries as agents
+from crm.agents import states
+from crm.agents.rules import State
+from crm.calls import rows
+from crm.calls.steps import Status
+from crm.consent import queries as consent
+from crm.consent.rules import Channel, Purpose, Reason
+from crm.contacts import sending as contacts
+from crm.db import Tx
+from crm.exchange import Kind
+from crm.operation import operation
+from crm.phone import Phone
+
+AT_ONCE = 50
+"""Asks taken in one transaction."""
+HARD = frozenset(
+    {Reason.erased, Reason.archived, Reason.no_address, Reason.dnc, Reason.opted_out, Reason.no_consent,
+     Reason.outside_hours}
+)  # fmt: skip
+"""What stops a call that was allowed a moment ago; that the person was called often is its own doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An ask to be sent now, with its call where it has one, and the number when it dials one."""
+
+    id: UUID
+    kind: Kind
+    args: Mapping[str, Any]
+    call: Mapping[str, Any] | None
+    endpoint: str | None = None
+    number: Phone | None = field(default=None, repr=False)
+
+
+CLAIM = """
+update crm.exchange_ask a
+   set status = case when a.expires_at <= $2::timestamptz then 'expired' else 'sent' end,
+       failure = case when a.expires_at <= $2::timestamptz then 'exchange.too_late' end,
+       sent_at = case when a.expires_at <= $2::timestamptz then null else $2::timestamptz end
+ where a.tenant_id = $1::uuid and a.id in (
+   select id from crm.exchange_ask
+    where tenant_id = $1::uuid and status = 'waiting' order by asked_at, id limit $3::int for update skip locked)
+returning a.id, a.call_id, a.kind, a.args, a.status, a.asked_at
+"""
+
+
+SENDING = """
+with mine as (
+  update crm.exchange_ask a
+     set status = case when a.expires_at <= $2::timestamptz then 'expired' else 'sent' end,
+         failure = case when a.expires_at <= $2::timestamptz then 'exchange.too_late' end,
+         sent_at = case when a.expires_at <= $2::timestamptz then null else $2::timestamptz end
+   where a.tenant_id = $1::uuid and a.id in (
+     select id from crm.exchange_ask
+      where tenant_id = $1::uuid and status = 'waiting' and (not $4::boolean or expires_at <= $2::timestamptz)
+      order by asked_at, id limit $3::int for update skip locked)
+  returning a.id, a.call_id, a.kind, a.args, a.status, a.asked_at)
+select * from mine order by asked_at, id
+"""
+
+
+@operation("call.send")
+async def claim(tx: Tx, *, at_most: int = AT_ONCE, only_late: bool = False, now: datetime) -> list[Outgoing]:
+    """Take asks that wait, the oldest first, and return those to be sent; they are never given out again.
+
+    What nobody took in time is not wanted any more (`only_late`: nothing else is taken, while there is nobody to send
+    it to). Whoever withdrew since is not called.
+    """
+    asked = await tx.fetch(SENDING, tx.actor.tenant_id, now, at_most, only_late)
+    calls = await rows.lock_many(tx, list({ask["call_id"] for ask in asked if ask["call_id"]}))
+    starting = {ask["call_id"]: ask["status"] for ask in asked if ask["kind"] == Kind.originate}
+    going = [calls[call_id] for call_id, status in starting.items() if status == "sent" and call_id in calls]
+    for call_id, status in starting.items():
+        if status == "expired" and call_id in calls:
+            await give_up(tx, calls[call_id], "exchange.too_late", now=now)
+    numbers = await contacts.numbers(tx, {call["contact_id"] for call in going}) if going else {}
+    stopped = await _stopped(tx, going, numbers, now=now)
+    await _begin(tx, [call for call in going if call["id"] not in stopped], now=now)
+    if not starting:
+        tx.unchanged()
+    endpoints = {call["agent_user_id"]: None for call in going if call["agent_user_id"]}
+    endpoints |= {user_id: await agents.endpoint_of(tx, user_id) for user_id in endpoints}
+    return [
+        _outgoing(ask, calls.get(ask["call_id"]), numbers, endpoints)
+        for ask in asked
+        if ask["status"] == "sent" and ask["call_id"] not in stopped
+    ]
+
+
+def _outgoing(
+    ask: asyncpg.Record,
+    call: asyncpg.Record | None,
+    numbers: Mapping[UUID, Phone],
+    endpoints: Mapping[UUID, str | None],
+) -> Outgoing:
+    kind, args = Kind(ask["kind"]), ask["args"]
+    if call is None or kind is not Kind.originate:
+        return Outgoing(ask["id"], kind, args, call)
+    return Outgoing(ask["id"], kind, args, call, endpoints.get(call["agent_user_id"]), numbers.get(call["contact_id"]))
+
+
+async def _stopped(
+    tx: Tx, calls: Sequence[asyncpg.Record], numbers: Mapping[UUID, Phone], *, now: datetime
+) -> set[UUID]:
+    """Refuse the calls whose people may not be called any more; return their ids. Told by the hour of the number."""
+    stopped: set[UUID] = set()
+    for call in calls:
+        number = numbers.get(call["contact_id"])
+        reason = await _reason(tx, call, number, now=now)
+        if reason is not None or number is None:
+            await give_up(tx, call, f"consent.{(reason or Reason.no_address).value}", status=Status.denied, now=now)
+            stopped.add(call["id"])
+    return stopped
+
+
+async def _reason(tx: Tx, call: asyncpg.Record, number: Phone | None, *, now: datetime) -> Reason | None:
+    """Return why a person may not be called any more, by what they were allowed to be called for."""
+    asked = await tx.fetchval(
+        "select purpose from crm.consent_check where tenant_id = $1::uuid and id = $2::uuid",
+        tx.actor.tenant_id, call["consent_check_id"],
+    )  # fmt: skip
+    purpose = Purpose(asked) if asked else Purpose.enquiry
+    answer = await consent.may_contact(tx, call["contact_id"], Channel.call, purpose, at=now, number=number)
+    return answer.reason if answer.reason in HARD else None
+
+
+BEGIN = """
+update crm.call
+   set status = 'originating', updated_at = $3::timestamptz,
+       steps = steps || jsonb_build_array(jsonb_build_object('status', 'originating', 'at', $3::timestamptz))
+ where tenant_id = $1::uuid and id in (select unnest($2::uuid[]))
+"""
+
+
+async def _begin(tx: Tx, calls: Sequence[asyncpg.Record], *, now: datetime) -> None:
+    if calls:
+        await tx.execute(BEGIN, tx.actor.tenant_id, [call["id"] for call in calls], now)
+        told = [("call", call["id"], "call.originating", rows.payload(call)) for call in calls]
+        await events.record_many(tx, told, at=now)
+
+
+GIVE_UP = """
+update crm.call
+   set status = $3::text, failure = $4::text, outcome = 'failed', ended_at = $5::timestamptz,
+       updated_at = $5::timestamptz,
+       steps = steps || jsonb_build_array(jsonb_build_object('status', $3::text, 'at', $5::timestamptz))
+ where tenant_id = $1::uuid and id = $2::uuid and ended_at is null
+returning id
+"""
+
+
+async def give_up(
+    tx: Tx, call: Mapping[str, Any], failure: str, *, status: Status = Status.ended, now: datetime
+) -> None:
+    """End a call that never reached the exchange, within the operation that finds it cannot; free its agent again."""
+    if not await tx.fetchval(GIVE_UP, tx.actor.tenant_id, call["id"], status.value, failure, now):
+        return
+    told = rows.payload(call) | {"outcome": "failed", "failure": failure}
+    await events.record(tx, "call", call["id"], f"call.{status.value}", told, at=now)
+    if call["agent_user_id"] is not None:
+        await states.move(tx, call["agent_user_id"], State.available, call_id=call["id"], now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of an ask: `failure` is None when it was done; `is_sure` False: it may have been done all the same.
+
+    `answer`: the exchange's own words, without numbers. `was_sent` False: nothing left us, it may be tried again.
+    """
+
+    id: UUID
+    failure: str | None = None
+    answer: str = ""
+    is_sure: bool = True
+    was_sent: bool = True
+
+
+SETTLE = """
+update crm.exchange_ask
+   set status = $3::text, failure = $4::text, answer = $5::text, answered_at = $6::timestamptz,
+       sent_at = case when $3::text = 'waiting' then null else sent_at end,
+       args = case when $3::text = 'waiting' then args else args - 'digits' end
+ where tenant_id = $1::uuid and id = $2::uuid and status = 'sent'
+returning call_id, kind
+"""
+
+
+@operation("call.send")
+async def settle(tx: Tx, answers: Iterable[Answered], *, now: datetime) -> None:
+    """Keep what the exchange answered. A refused call has ended; a refused wish of an agent's is told to them."""
+    wrote = tx.events
+    for one in answers:
+        status = "waiting" if not one.was_sent else "done" if one.failure is None else "refused"
+        status = "unanswered" if not one.is_sure else status
+        ask = await tx.fetchrow(
+            SETTLE, tx.actor.tenant_id, one.id, status, one.failure, vault.scrub(one.answer) or None,
+            now if one.was_sent else None,
+        )  # fmt: skip
+        if ask is None or status != "refused" or ask["call_id"] is None:
+            continue
+        call = await rows.lock(tx, ask["call_id"])
+        if ask["kind"] == Kind.originate:
+            await give_up(tx, call, one.failure or "exchange.refused", now=now)
+        else:
+            told = rows.payload(call) | {"kind": ask["kind"], "failure": one.failure}
+            await events.record(tx, "call", call["id"], "call.wish_refused", told, at=now)
+    if tx.events == wrote:
+        tx.unchanged()
+
+
+@operation("call.send")
+async def forget_sent(tx: Tx, *, now: datetime) -> int:
+    """Note, at a bridge's start, that what another one sent was not answered; return how many there were.
+
+    Whether it was done shows when the exchange is asked for its calls; it is not sent again.
+    """
+    done = await tx.execute(
+        "update crm.exchange_ask"
+        " set status = 'unanswered', failure = 'exchange.unanswered', answered_at = $2::timestamptz"
+        " where tenant_id = $1::uuid and status = 'sent'",
+        tx.actor.tenant_id, now,
+    )  # fmt: skip
+    tx.unchanged()
+    return int(done.split()[-1])

@@ -1,0 +1,224 @@
+"""The bridge between the product and a telephone exchange: what is wanted goes out once, what happens comes in.
+
+One bridge per tenant is at work (`dialer.ownership`); others wait. Everything it knows is in the database or is asked
+anew after each connection: it may be killed at any moment.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+import structlog
+
+from crm import clock, db
+from crm.actor import Actor
+from crm.agents import mirror
+from crm.calls import arriving, hearing, sending
+from crm.calls.facts import Fact, MemberChanged
+from crm.calls.hearing import Memory, Told
+from crm.calls.sending import Answered, Outgoing
+from crm.events import bell
+from crm.exchange import Kind
+from dialer import resync, words
+from dialer.ami import messages
+from dialer.ami.connection import Connection, Heard, Lost, Refused, Up
+from dialer.ami.line import Down, Unanswered
+from dialer.ami.messages import Message
+from dialer.hearing import Arrival, Ear
+
+log = structlog.get_logger("dialer.bridge")
+
+TOGETHER_S = 0.04
+"""Seconds for which what is heard is gathered into one transaction."""
+MOST_TOGETHER = 500
+LOOK_S = 0.25
+"""Seconds after which asks are looked for although no bell was heard."""
+AGAIN_S = 1.0
+CHECK_EVERY_S = 60.0
+"""Seconds between two comparisons of our calls with the exchange's; one follows each connection, too."""
+
+Listener = Callable[[Told], None]
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How customers are dialled: the dial string, `{number}` in the place of the digits."""
+
+    trunk: str = words.TRUNK
+
+
+class Bridge:
+    """One tenant's bridge over a connection. `run` works until told to stop; `listeners` are told news of calls."""
+
+    def __init__(
+        self, connection: Connection, tenant_id: UUID, *, wiring: Wiring | None = None, now: Clock = clock.utc_now
+    ) -> None:
+        self.connection = connection
+        self.actor = Actor.system(tenant_id)
+        self.wiring = wiring or Wiring()
+        self.now = now
+        self.listeners: list[Listener] = []
+        self.foreign = 0
+        """Facts of calls that are none of ours, left out."""
+        self.ear = Ear()
+        self._memory = Memory()
+        self._items: asyncio.Queue[Heard] = asyncio.Queue()
+        self._check = asyncio.Event()
+        self._is_up = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._answers: asyncio.Queue[Answered] = asyncio.Queue()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until told to stop; what was asked meanwhile is then answered or left to the next bridge."""
+        await self._until_done(lambda: db.run(self.actor, lambda tx: sending.forget_sent(tx, now=self.now())))
+        ear = bell.Ear()
+        async with bell.listening(ear), bell.ringing(), asyncio.TaskGroup() as parts:
+            works = [
+                parts.create_task(self.connection.run(stop)), parts.create_task(self._gather()),
+                parts.create_task(self._hear()), parts.create_task(self._send(ear)), parts.create_task(self._settle()),
+                parts.create_task(self._compare()),
+            ]  # fmt: skip
+            await stop.wait()
+            await works[0]
+            for work in works:
+                work.cancel()
+
+    async def _gather(self) -> None:
+        async for item in self.connection.heard():
+            await self._items.put(item)
+
+    async def _hear(self) -> None:
+        """Take what is heard, as much as comes within a moment, in one transaction; what fails is tried again."""
+        while True:
+            batch = [await self._items.get()]
+            await asyncio.sleep(TOGETHER_S)
+            while len(batch) < MOST_TOGETHER and not self._items.empty():
+                batch.append(self._items.get_nowait())
+            self._note_connection(batch)
+            told = [item for item in batch if isinstance(item, Message)]
+            await self._until_done(lambda told=told: self._take(told))  # type: ignore[misc]
+
+    def _note_connection(self, batch: Sequence[Heard]) -> None:
+        for item in batch:
+            if isinstance(item, Up):
+                self._is_up.set()
+                self._check.set()
+            elif isinstance(item, Lost):
+                self._is_up.clear()
+
+    async def _take(self, told: Sequence[Message]) -> None:
+        now = self.now()
+        arrivals = [arrival for each in told if (arrival := self.ear.arrival(each, now=now))]
+        for each in arrivals:
+            await db.run(self.actor, partial(self._arrive, each))
+        await self.tell(self.ear.facts(told, now=now))
+
+    @staticmethod
+    async def _arrive(arrival: Arrival, tx: db.Tx) -> None:
+        await arriving.arrive(tx, arrival.name, arrival.number, queue=arrival.queue, now=arrival.at)
+
+    async def tell(self, facts: Sequence[Fact]) -> None:
+        """Store facts and what follows from them, then tell the listeners."""
+        members = [fact for fact in facts if isinstance(fact, MemberChanged)]
+        of_calls = [fact for fact in facts if not isinstance(fact, MemberChanged)]
+        if members:
+            await db.run(self.actor, lambda tx: self._mirror(tx, members))
+        if not of_calls:
+            return
+        heard = await db.run(self.actor, lambda tx: hearing.hear(tx, of_calls, memory=self._memory, now=self.now()))
+        self._memory.learn(heard.known)
+        self.foreign += heard.foreign
+        for news in heard.news:
+            for listener in self.listeners:
+                listener(news)
+
+    async def _mirror(self, tx: db.Tx, members: Sequence[MemberChanged]) -> None:
+        for each in members:
+            await mirror.heard(tx, each.interface, each.is_paused, each.reason, queue=each.queue, now=self.now())
+
+    async def _send(self, ear: bell.Ear) -> None:
+        """Send what is wanted; while there is nobody to send it to, only let go of what comes too late."""
+        while True:
+            out: list[Outgoing] = []
+            only_late = not self._is_up.is_set()
+            with suppress(*db.GONE):
+                out = await db.run(self.actor, lambda tx: sending.claim(tx, only_late=only_late, now=self.now()))  # noqa: B023
+            for each in out:
+                task = asyncio.create_task(self._say(each))
+                self._sending.add(task)
+                task.add_done_callback(self._sending.discard)
+            if len(out) < sending.AT_ONCE:
+                await ear.wait(LOOK_S)
+
+    async def _say(self, out: Outgoing) -> None:
+        """Send one ask. Its id is the action's, by which its late answer is known."""
+        if out.call is not None and out.kind is Kind.originate:
+            name = str(out.call["id"])
+            self.ear.expect(str(out.id), name)
+            self.ear.expect(name, name)
+        elif out.kind is Kind.conference:
+            self.ear.expect(str(out.id), out.args["room"])
+        answered = await self._answer(out)
+        if answered.failure:
+            log.warning("ask_failed", kind=out.kind.value, ask_id=str(out.id), code=answered.failure)
+        self._answers.put_nowait(answered)
+
+    async def _settle(self) -> None:
+        """Keep what the exchange answered, as much as comes within a moment in one transaction."""
+        while True:
+            answers = [await self._answers.get()]
+            await asyncio.sleep(TOGETHER_S)
+            while not self._answers.empty():
+                answers.append(self._answers.get_nowait())
+            await self._until_done(
+                lambda answers=answers: db.run(self.actor, lambda tx: sending.settle(tx, answers, now=self.now()))  # type: ignore[misc]
+            )
+
+    async def _answer(self, out: Outgoing) -> Answered:
+        has_begun = False
+        try:
+            for n, action in enumerate(words.actions(out, named=self.ear.name_of, trunk=self.wiring.trunk)):
+                action_id = str(out.id) if n == 0 else f"{out.id}-{n}"
+                await self.connection.say(action.name, action.fields, variables=action.variables, action_id=action_id)
+                has_begun = True
+        except Down:
+            return Answered(out.id, "exchange.down", is_sure=not has_begun, was_sent=has_begun)
+        except Unanswered:
+            return Answered(out.id, "exchange.unanswered", is_sure=False)
+        except Refused as error:
+            return Answered(out.id, words.failure(out.kind, str(error)), str(error))
+        except messages.Unspeakable:
+            return Answered(out.id, "exchange.unspeakable")
+        return Answered(out.id)
+
+    async def _compare(self) -> None:
+        """Compare our calls with the exchange's after each connection, and now and then."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_EVERY_S):
+                    await self._check.wait()
+            self._check.clear()
+            if not self._is_up.is_set():
+                continue
+            try:
+                await resync.resync(self)
+            except (Down, Unanswered, Refused, *db.GONE) as error:
+                log.warning("comparison_put_off", error=type(error).__name__)
+                await asyncio.sleep(AGAIN_S)
+                self._check.set()
+
+    async def _until_done(self, work: Callable[[], object]) -> None:
+        """Do something until the database takes it; meanwhile nothing more is read, and the exchange waits."""
+        while True:
+            try:
+                await work()  # type: ignore[misc]
+            except db.GONE as error:
+                log.warning("bridge_put_off", error=type(error).__name__)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return

@@ -1,0 +1,91 @@
+"""From messages to facts that can be told: whose call each is about, and what each channel is called."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from crm.calls.facts import Fact, LegEnded, MemberChanged, OriginateEnded
+from dialer.ami.messages import Message
+from dialer.ami.translate import translate
+
+REMEMBERED = 50_000
+"""Legs whose call is known; the oldest are forgotten first."""
+INBOUND = "inbound"
+"""The context in which customers come in."""
+OF_CALL = "DIALER_CALL_ID"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A customer is calling: the exchange's id of the call, the number as the network shows it, the queue dialled."""
+
+    name: str
+    number: str = field(repr=False)
+    queue: str
+    at: datetime
+
+
+class Ear:
+    """Remembers which leg is of which call, since not every message says so."""
+
+    def __init__(self) -> None:
+        self._calls: OrderedDict[str, str] = OrderedDict()
+        self._names: OrderedDict[str, str] = OrderedDict()
+
+    def expect(self, leg_id: str, call_name: str) -> None:
+        """Know a leg before it is heard of: one we asked for (also by the ask's id, which its answer bears)."""
+        _keep(self._calls, leg_id, call_name)
+
+    def name_of(self, leg_id: str) -> str:
+        """Return the channel's name of a leg, the leg's id itself while it has none."""
+        return self._names.get(leg_id, leg_id)
+
+    def meet(self, leg_id: str, call_name: str, channel: str) -> None:
+        """Know a leg and its channel's name."""
+        _keep(self._calls, leg_id, call_name)
+        _keep(self._names, leg_id, channel)
+
+    def arrival(self, message: Message, *, now: datetime) -> Arrival | None:
+        """Return the call of a customer that this message begins; None when it begins none."""
+        if message.event != "Newchannel" or message["context"] != INBOUND or message["uniqueid"] != message["linkedid"]:
+            return None
+        if message.variables.get(OF_CALL) or not message["uniqueid"]:
+            return None
+        return Arrival(message["uniqueid"], message["calleridnum"], message["exten"], message.at or now)
+
+    def fact(self, message: Message, *, now: datetime) -> Fact | None:
+        """Return what a message tells, with the call it is about where that can be known."""
+        fact = translate(message, now=now)
+        if fact is None or isinstance(fact, MemberChanged):
+            return fact
+        if message["channel"] and fact.leg_id and fact.leg_id == message["uniqueid"]:
+            _keep(self._names, fact.leg_id, message["channel"])
+        named = self._calls.get(fact.leg_id)
+        if isinstance(fact, OriginateEnded):
+            named = self._calls.get(fact.action_id) or named
+            # An id that was in use already: the answer names the other call's leg, which has nothing to do with it.
+            fact = replace(fact, leg_id=fact.leg_id or named or "")
+        call_name = named or fact.call_id
+        if not call_name:
+            return None
+        if fact.leg_id:
+            _keep(self._calls, fact.leg_id, call_name)
+        if isinstance(fact, LegEnded):
+            self._names.pop(fact.leg_id, None)
+        return replace(fact, call_id=call_name)
+
+    def facts(self, messages: Iterable[Message], *, now: datetime) -> list[Fact]:
+        """Return the facts of several messages, in order."""
+        return [fact for message in messages if (fact := self.fact(message, now=now))]
+
+
+def _keep(known: OrderedDict[str, str], key: str, value: str) -> None:
+    known[key] = value
+    if len(known) > REMEMBERED:
+        known.popitem(last=False)
+
+
+def variables_of(message: Message) -> Mapping[str, str]:
+    """Return the variables of a message's channel."""
+    return message.variables

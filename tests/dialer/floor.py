@@ -1,0 +1,131 @@
+"""A firm at work with a loopback exchange: agents at telephones, leads in their hands, a bridge between."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from crm import clock, db
+from crm.actor import Actor
+from crm.calls import operations as calls
+from crm.calls.placing import Placed
+from crm.consent import hours, own_hours
+from crm.leads import intake
+from dialer.ami.connection import Address, Connection, Limits
+from dialer.bridge import Bridge
+from dialer.exchange.people import Party
+from dialer.exchange.server import Exchange
+from tests.conftest import Tenant
+from tests.crm.agents.floor import signed_on
+
+SPEED = 20.0
+SECRET = SecretStr("lab")
+PATIENT = Party(rings_s=1, stays_s=10_000, patience_s=10_000)
+"""Answers after a second, stays."""
+ALWAYS = [hours.Window(frozenset(range(1, 8)), 0, 1440)]
+NUMBERS = (f"+9053212345{n:02}" for n in range(100))
+
+
+@dataclass
+class Floor:
+    """All of it. `people`: who behaves otherwise than to answer and stay, by dial string."""
+
+    tenant: Tenant
+    exchange: Exchange
+    bridge: Bridge
+    people: dict[str, Party] = field(default_factory=dict)
+
+    async def lead(self, number: str, owner: Actor | None = None) -> UUID:
+        """Store a lead with a number, in somebody's hands."""
+        now = clock.utc_now()
+        stored = await db.run(
+            self.tenant.system, lambda tx: intake.create(tx, intake.NewLead("api", phone=number), now=now)
+        )
+        who = (owner or self.tenant.sales_agent).user_id
+        await db.run(
+            self.tenant.system,
+            lambda tx: tx.execute("update crm.lead set owner_id = $2::uuid where id = $1::uuid", stored.lead_id, who),
+        )
+        return stored.lead_id
+
+    async def click(self, lead_id: UUID, agent: Actor | None = None) -> Placed:
+        """Ask for a call as an agent."""
+        who = agent or self.tenant.sales_agent
+        return await db.run(who, lambda tx: calls.request(tx, lead_id, now=clock.utc_now()))
+
+    async def call(self, call_id: UUID) -> dict[str, Any]:
+        """Return a call's row."""
+        rows = await self.rows("select * from crm.call where id = $1::uuid", call_id)
+        return {**rows[0], "steps": [step["status"] for step in rows[0]["steps"]]}
+
+    async def rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
+        """Ask the database as the system."""
+        async with db.transaction(self.tenant.system) as tx:
+            return [dict(row) for row in await tx.fetch(sql, *args)]
+
+    async def until(self, call_id: UUID, question: Callable[[Mapping[str, Any]], object]) -> dict[str, Any]:
+        """Wait until a call is as wanted, and return it."""
+        try:
+            async with asyncio.timeout(15):
+                while not question(row := await self.call(call_id)):
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"the call stayed {await self.call(call_id)}") from None
+        return row
+
+    async def until_status(self, call_id: UUID, *statuses: str) -> dict[str, Any]:
+        """Wait until a call is in one of some statuses."""
+        return await self.until(call_id, lambda row: row["status"] in statuses)
+
+
+async def may_call_always(tenant: Tenant, now: datetime) -> None:
+    """Let people be called at every hour, so that tests do not sleep at night."""
+    for country in ("TR", "DE", "GB"):
+        await db.run(
+            tenant.admin,
+            lambda tx, country=country: own_hours.change(
+                tx, country, ALWAYS, holidays=True, valid_from=now.date(), now=now
+            ),
+        )
+
+
+def address_of(exchange: Exchange) -> Address:
+    """Return how a bridge reaches an exchange."""
+    return Address(exchange.host, exchange.port, exchange.username, SECRET)
+
+
+LIMITS = Limits(connect=2, answer=2, probe_every=1, retry_first=0.05, retry_most=0.2)
+
+
+@asynccontextmanager
+async def bridged(tenant: Tenant, exchange: Exchange) -> AsyncIterator[Bridge]:
+    """Have a bridge at work while the block runs."""
+    bridge = Bridge(Connection(address_of(exchange), limits=LIMITS), tenant.id)
+    stop = asyncio.Event()
+    work = asyncio.create_task(bridge.run(stop))
+    try:
+        yield bridge
+    finally:
+        stop.set()
+        await work
+
+
+@asynccontextmanager
+async def at_work(tenant: Tenant, *, speed: float = SPEED) -> AsyncIterator[Floor]:
+    """Open the floor: the exchange, the bridge, the firm's agent signed on at `PJSIP/agent-1`."""
+    now = clock.utc_now()
+    await may_call_always(tenant, now)
+    people: dict[str, Party] = {}
+    async with (
+        Exchange(
+            username="bridge", secret=SECRET, people=lambda who: people.get(who, PATIENT), speed=speed
+        ) as exchange,
+        bridged(tenant, exchange) as bridge,
+    ):
+        await signed_on(tenant, now, endpoint="PJSIP/agent-1")
+        yield Floor(tenant, exchange, bridge, people)
