@@ -18,13 +18,13 @@ class NoEndpoint(errors.Conflict):
     code = "agent.no_endpoint"
 
 
+LOCK = "select from crm.agent where tenant_id = $1::uuid and user_id = $2::uuid for no key update"
 AGENT = """
 select a.endpoint, u.team_id,
        (select max(s.ended_at) from crm.agent_session s where s.tenant_id = $1::uuid and s.user_id = a.user_id)
          as last_ended_at
   from crm.agent a join crm.user_account u on u.tenant_id = a.tenant_id and u.id = a.user_id
  where a.tenant_id = $1::uuid and a.user_id = $2::uuid
-   for share of a
 """
 BEGIN = """
 with begun as (
@@ -42,6 +42,8 @@ async def begin(tx: Tx, user_id: UUID, *, now: datetime) -> UUID:
 
     :raises NoEndpoint: when they have no telephone.
     """
+    # One beginning at a time, and the next one reads what this one has made.
+    await tx.execute(LOCK, tx.actor.tenant_id, user_id)
     agent = await tx.fetchrow(AGENT, tx.actor.tenant_id, user_id)
     if agent is None:
         raise NoEndpoint
