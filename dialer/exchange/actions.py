@@ -1,83 +1,65 @@
-"""AMI's actions on a loopback exchange, answered in the words of the real one."""
+"""AMI's actions on calls of a loopback exchange, answered in the words of the real one."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from dialer.exchange.channels import Channel, Member, Queue
-from dialer.exchange.people import People
-from dialer.exchange.switchboard import Header, Switchboard, party_of
+from dialer.exchange.channels import Channel
+from dialer.exchange.replies import Reply, Said, done, listed, refuse
+from dialer.exchange.ringing import originate, party_of, refuse_originate
+from dialer.exchange.spying import spy
+from dialer.exchange.switchboard import Header, Switchboard
+from dialer.exchange.transfers import Attended, blind
 
-Said = dict[str, str]
-Rows = Sequence[Sequence[Header]]
-Reply = tuple[str, Sequence[Header], Rows]
-"""Response, its headers, and the rows of a list."""
 LONGEST_ID = 149
+FORBIDDEN = frozenset(
+    {"system", "trysystem", "exec", "execif", "agi", "deadagi", "externalivr", "mixmonitor", "mset", "originate"}
+)
+"""Applications that a user without write `system` may not begin a call with."""
+DTMF = re.compile(r"[0-9A-Da-d*#]")
 
 
-def refuse(message: str) -> Reply:
-    """Refuse an action."""
-    return "Error", [("Message", message)], ()
+class CallActions:
+    """What may be asked of calls."""
 
-
-def done(message: str = "") -> Reply:
-    """Say that an action is done, or under way."""
-    return "Success", [("Message", message)] if message else [], ()
-
-
-def listed(message: str, rows: Rows) -> Reply:
-    """Answer with a list."""
-    return "Success", [("EventList", "start"), ("Message", message)], rows
-
-
-class Actions:
-    """What may be asked of a switchboard."""
-
-    def __init__(self, board: Switchboard, people: People) -> None:
+    def __init__(self, board: Switchboard) -> None:
         self.board = board
-        self.people = people
         self.known: dict[str, Callable[[Said], Reply]] = {
             "originate": self.originate, "hangup": self.hang_up, "redirect": self.redirect, "bridge": self.bridge,
-            "blindtransfer": self.transfer, "queueadd": self.queue_add, "queueremove": self.queue_remove,
-            "queuepause": self.queue_pause, "queuestatus": self.queue_status, "coreshowchannels": self.channels,
-            "bridgelist": self.bridges, "muteaudio": self.act, "playdtmf": self.act,
+            "blindtransfer": self.transfer, "atxfer": self.consult, "setvar": self.set_variable,
+            "playdtmf": self.play, "coreshowchannels": self.channels, "bridgelist": self.bridges,
         }  # fmt: skip
-
-    def do(self, said: Said) -> Reply:
-        """Do an action."""
-        name = said.get("action", "")
-        if found := self.known.get(name.lower()):
-            return found(said)
-        return refuse(f"Invalid/unknown command: {name}. Use Action: ListCommands to show available commands.")
 
     def originate(self, said: Said) -> Reply:
         """Call somebody."""
-        if said.get("application", "").lower() == "system":
+        application = said.get("application", "")
+        if application.lower() in FORBIDDEN:
             return refuse("Originate Access Forbidden")
         if "channel" not in said:
             return refuse("Channel not specified")
         context, exten = said.get("context", ""), said.get("exten", "")
-        if context not in self.board.dialplan or not exten:
+        if not application and not (exten and self.board.has_extension(context, exten)):
             return refuse("Extension does not exist.")
         if len(said.get("channelid", "")) > LONGEST_ID:
             return refuse("Uniqueid length exceeds maximum of 149")
-        self.board.begin(self._originate(said, context, exten))
+        self.board.begin(self._originate(said))
         return done("Originate successfully queued")
 
-    async def _originate(self, said: Said, context: str, exten: str) -> None:
-        action_id, call_id = said.get("actionid", ""), said.get("channelid", "")
+    async def _originate(self, said: Said) -> None:
+        dial_string, action_id, call_id = said["channel"], said.get("actionid", ""), said.get("channelid", "")
+        asked = _asked(said)
         live = self.board.find(call_id) if call_id else None
-        if live is not None or party_of(self.people, said["channel"]) is None:
-            self.board.event(
-                "OriginateResponse", ("ActionID", action_id), ("Response", "Failure"), ("Channel", said["channel"]),
-                ("Context", context), ("Exten", exten), ("Reason", "0"), ("Uniqueid", call_id or "<unknown>"),
-                ("CallerIDNum", "<unknown>"), ("CallerIDName", "<unknown>"),
-            )  # fmt: skip
-            return
+        if live is not None or party_of(self.board.people, dial_string) is None:
+            return refuse_originate(self.board, dial_string, call_id, action_id, asked)
         channel = self.board.make(
-            said["channel"], uniqueid=call_id, context="customers", caller=_caller(said.get("callerid", "")),
+            dial_string, uniqueid=call_id, context="agents", caller=_caller(said.get("callerid", "")),
             variables=[(name.lstrip("_"), value) for name, value in _variables(said)],
         )  # fmt: skip
-        await self.board.originate(channel, action_id, context, exten, float(said.get("timeout", "30000")) / 1000)
+        within_s = float(said.get("timeout", "30000")) / 1000
+        if await originate(self.board, channel, action_id, asked, within_s):
+            if said.get("application", "").lower() == "chanspy":
+                return await spy(self.board, channel, said.get("data", ""))
+            self.board.run(channel, said.get("context", ""), said.get("exten", ""))
+        return None
 
     def _channel(self, said: Said, key: str = "channel") -> Channel | None:
         return self.board.find(said.get(key, ""))
@@ -93,34 +75,36 @@ class Actions:
         return done("Channel Hungup")
 
     def redirect(self, said: Said) -> Reply:
-        """Send one channel, or two, elsewhere in the dialplan."""
+        """Send one channel, or two, elsewhere in the dialplan; whoever is left alone ends."""
         sent = [(said.get("channel", ""), said.get("context", ""), said.get("exten", ""))]
         if said.get("extrachannel"):
             sent.append((said["extrachannel"], said.get("extracontext", ""), said.get("extraexten", "")))
-        found = [(self.board.find(name), context, exten) for name, context, exten in sent]
-        for (name, *_), (channel, *_) in zip(sent, found, strict=True):
+        found: list[tuple[Channel, str, str]] = []
+        for name, context, exten in sent:
+            channel = self.board.find(name)
             if channel is None:
                 return refuse(f"Channel does not exist: {name}")
+            found.append((channel, context, exten))
+        for channel, _, _ in found:
+            channel.leave("sent")
         for channel, context, exten in found:
-            if context not in self.board.dialplan:
-                return refuse("Redirect failed")
-            self._send(channel, context, exten)
+            self.board.send(channel, context, exten)
         return done("Dual Redirect successful" if len(found) > 1 else "Redirect successful")
 
-    def _send(self, channel: Channel | None, context: str, exten: str) -> None:
-        assert channel is not None
-        channel.leave("sent")
-        self.board.unbridge(channel)
-        self.board.run(channel, context, exten)
-
     def bridge(self, said: Said) -> Reply:
-        """Let two channels talk."""
+        """Let two channels talk; two that do already are torn apart and end, as on the real one."""
         one, other = self._channel(said, "channel1"), self._channel(said, "channel2")
         if one is None or other is None:
             return refuse("Channel1 does not exist" if one is None else "Channel2 does not exist")
+        if one.bridge is not None and one.bridge is other.bridge:
+            self.board.hang_up(one, 16)
+            self.board.hang_up(other, 16)
+            return refuse(f"Unable to add Channel2 to bridge: {said['channel2']}")
+        bridge = self.board.new_bridge()
         for each in (one, other):
             each.leave("sent")
-        self.board.join(one, other)
+            self.board.enter(each, bridge)
+        self.board.meet(one, other)
         return done("Channels have been bridged")
 
     def transfer(self, said: Said) -> Reply:
@@ -128,73 +112,42 @@ class Actions:
         agent = self._channel(said)
         if agent is None:
             return refuse("Channel specified does not exist")
-        context, exten = said.get("context", ""), said.get("exten", "")
-        others = [each for each in agent.bridge.channels if each is not agent] if agent.bridge else []
-        if context not in self.board.dialplan or not others:
+        if not agent.others:
             return refuse("Transfer failed")
-        [other, *_] = others
-        headers = [("Result", "Success")]
-        headers += [*agent.shown("Transferer"), *other.shown("Transferee")]
-        self.board.event("BlindTransfer", *headers, ("Context", context), ("Extension", exten))
-        self._send(other, context, exten)
-        self.board.hang_up(agent, 16)
+        blind(self.board, agent, agent.others[0], said.get("context", ""), said.get("exten", ""))
         return done("Transfer succeeded")
 
-    def act(self, said: Said) -> Reply:
-        """Do what nobody sees: mute, or send tones."""
-        return done() if self._channel(said) else refuse("No such channel")
+    def consult(self, said: Said) -> Reply:
+        """Let a channel speak with somebody before it gives them whoever it talks with."""
+        agent = self._channel(said)
+        if agent is None:
+            return refuse("Channel specified does not exist")
+        if agent.others and agent.before_gone is None:
+            transfer = Attended(self.board, agent, agent.others[0])
+            self.board.begin(transfer.run(said.get("context", ""), said.get("exten", "")))
+        return done("Atxfer successfully queued")  # what it says is only that the digits were taken
 
-    def _queue(self, said: Said) -> Queue:
-        name = said.get("queue", "")
-        return self.board.queues.setdefault(name, Queue(name))
+    def set_variable(self, said: Said) -> Reply:
+        """Set a channel's variable; `MUTEAUDIO(in)` lets it be heard or not."""
+        if not said.get("variable"):
+            return refuse("No variable specified")
+        channel = self._channel(said)
+        if channel is None:
+            return refuse("No such channel")
+        name, value = said["variable"], said.get("value", "")
+        if name.startswith("MUTEAUDIO("):
+            channel.is_muted = value.lower() in ("on", "yes", "true", "1")
+        else:
+            channel.variables[name.lstrip("_")] = value
+        return done("Variable Set")
 
-    def queue_add(self, said: Said) -> Reply:
-        """Let an agent take a queue's calls."""
-        queue, interface = self._queue(said), said.get("interface", "")
-        if interface in queue.members:
-            return refuse("Unable to add interface: Already there")
-        is_paused = said.get("paused", "").lower() in ("true", "1", "yes")
-        member = Member(interface, said.get("membername", interface), int(said.get("penalty", "0")), is_paused)
-        queue.members[interface] = member
-        self.board.event("QueueMemberAdded", *member.shown(queue.name))
-        return done("Added interface to queue")
-
-    def queue_remove(self, said: Said) -> Reply:
-        """Let them take no more."""
-        queue = self._queue(said)
-        member = queue.members.pop(said.get("interface", ""), None)
-        if member is None:
-            return refuse("Unable to remove interface: Not there")
-        self.board.event("QueueMemberRemoved", *member.shown(queue.name))
-        return done("Removed interface from queue")
-
-    def queue_pause(self, said: Said) -> Reply:
-        """Pause an agent in a queue, or in all."""
-        is_paused, reason = said.get("paused", "").lower() in ("true", "1", "yes"), said.get("reason", "")
-        queues = [self._queue(said)] if said.get("queue") else list(self.board.queues.values())
-        found = [(queue, queue.members[i]) for queue in queues if (i := said.get("interface", "")) in queue.members]
-        if not found:
-            return refuse("Interface not found")
-        for queue, member in found:
-            member.is_paused, member.reason = is_paused, reason
-            self.board.event("QueueMemberPause", *member.shown(queue.name))
-            if not is_paused:
-                member.reason = ""
-        return done(f"Interface {'paused' if is_paused else 'unpaused'} successfully")
-
-    def queue_status(self, said: Said) -> Reply:
-        """List queues, their agents and callers."""
-        rows: list[list[Header]] = []
-        for queue in self.board.queues.values():
-            if said.get("queue") in (None, "", queue.name):
-                rows.append(
-                    [("Event", "QueueParams"), ("Queue", queue.name), ("Max", "0"), ("Strategy", "leastrecent"),
-                     ("Calls", str(len(queue.waiting))), ("Completed", str(queue.completed)),
-                     ("Abandoned", str(queue.abandoned))]
-                )  # fmt: skip
-                rows += [_member_row(queue, member) for member in queue.members.values()]
-                rows += [_entry_row(queue, n, channel) for n, channel in enumerate(queue.waiting, 1)]
-        return listed("Queue status will follow", [*rows, [("Event", "QueueStatusComplete")]])
+    def play(self, said: Said) -> Reply:
+        """Send a tone."""
+        if self._channel(said) is None:
+            return refuse("Channel not found")
+        return (
+            done("DTMF successfully queued") if DTMF.fullmatch(said.get("digit", "")) else refuse("No digit specified")
+        )
 
     def channels(self, said: Said) -> Reply:
         """List the live channels."""
@@ -214,17 +167,10 @@ class Actions:
         return listed("Bridge listing will follow", [*rows, [("Event", "BridgeListComplete")]])
 
 
-def _member_row(queue: Queue, member: Member) -> list[Header]:
-    renamed = {"MemberName": "Name", "Interface": "Location"}
-    headers = [(renamed.get(name, name), value) for name, value in member.shown(queue.name) if name != "Ringinuse"]
-    return [("Event", "QueueMember"), *headers]
-
-
-def _entry_row(queue: Queue, position: int, channel: Channel) -> list[Header]:
-    return [
-        ("Event", "QueueEntry"), ("Queue", queue.name), ("Position", str(position)), ("Channel", channel.name),
-        ("Uniqueid", channel.uniqueid),
-    ]  # fmt: skip
+def _asked(said: Said) -> list[Header]:
+    if application := said.get("application"):
+        return [("Application", application), ("Data", said.get("data", ""))]
+    return [("Context", said.get("context", "")), ("Exten", said.get("exten", ""))]
 
 
 def _caller(said: str) -> Header:

@@ -1,6 +1,7 @@
-"""Channels, bridges and queues of a loopback exchange, and how they show in events."""
+"""Channels and bridges of a loopback exchange, and how they show in events."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dialer.exchange.people import Party
@@ -11,17 +12,22 @@ CAUSES = {
     19: "User alerting, no answer", 21: "Call Rejected", 34: "Circuit/channel congestion",
 }  # fmt: skip
 UNKNOWN = "<unknown>"
-SHOWN = ("DIALER_CALL_ID", "DIALER_LEAD_ID", "DIALER_LEG", "AMDSTATUS", "QUEUESTATUS")
+SHOWN = ("DIALER_CALL_ID", "DIALER_LEAD_ID", "AMDSTATUS", "QUEUESTATUS")
 """Variables on every event of a channel (`channelvars` in manager.conf)."""
 
 
 @dataclass(eq=False)
 class Channel:
-    """One party's connection. `left` is settled when whatever it does now is over: hung up, or sent elsewhere."""
+    """One party's connection. `left` is settled when whatever it does now is over: hung up, or sent elsewhere.
+
+    `dialled` is the dial string it was made with. `half` is the other end of a local channel: they live and die
+    together. `before_gone` is called just before it is hung up.
+    """
 
     name: str
     uniqueid: str
     linkedid: str
+    dialled: str
     context: str
     exten: str
     party: Party
@@ -32,8 +38,24 @@ class Channel:
     cause: int = 0
     answered: float | None = None
     bridge: "Bridge | None" = None
+    half: "Channel | None" = None
     is_gone: bool = False
+    is_muted: bool = False
+    is_held: bool = False
+    """Its own telephone has put whoever it talks with on hold."""
+    is_recorded: bool = False
+    before_gone: Callable[[], None] | None = None
     left: "asyncio.Future[str]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def call_id(self) -> str:
+        """Santral's id of the call, as the variable says; empty for a call that came in."""
+        return self.variables.get("DIALER_CALL_ID", "")
+
+    @property
+    def others(self) -> "list[Channel]":
+        """Whoever else is in its bridge."""
+        return [each for each in self.bridge.channels if each is not self] if self.bridge else []
 
     def leave(self, why: str) -> None:
         """Say that what it does now is over."""
@@ -59,56 +81,18 @@ class Channel:
 
 @dataclass(eq=False)
 class Bridge:
-    """Channels that hear each other."""
+    """Channels that hear each other; `room` is the name of the conference it is, if it is one."""
 
     id: str
+    room: str = ""
     channels: list[Channel] = field(default_factory=list)
 
-    def shown(self) -> list[tuple[str, str]]:
-        """Return it as headers of an event."""
-        return [
-            ("BridgeUniqueid", self.id), ("BridgeType", "basic"), ("BridgeTechnology", "simple_bridge"),
-            ("BridgeCreator", UNKNOWN), ("BridgeName", UNKNOWN), ("BridgeNumChannels", str(len(self.channels))),
-            ("BridgeVideoSourceMode", "none"),
+    def shown(self, prefix: str = "") -> list[tuple[str, str]]:
+        """Return it as headers of an event, each with a prefix."""
+        headers = [
+            ("BridgeUniqueid", self.id), ("BridgeType", "base" if self.room else "basic"),
+            ("BridgeTechnology", "softmix" if self.room else "simple_bridge"),
+            ("BridgeCreator", "ConfBridge" if self.room else UNKNOWN), ("BridgeName", self.room or UNKNOWN),
+            ("BridgeNumChannels", str(len(self.channels))), ("BridgeVideoSourceMode", "none"),
         ]  # fmt: skip
-
-
-@dataclass(eq=False)
-class Member:
-    """An agent's place in a queue."""
-
-    interface: str
-    name: str
-    penalty: int = 0
-    is_paused: bool = False
-    reason: str = ""
-    calls_taken: int = 0
-    last_call: float = 0.0
-    is_busy: bool = False
-
-    def shown(self, queue: str) -> list[tuple[str, str]]:
-        """Return it as headers of an event."""
-        return [
-            ("Queue", queue), ("MemberName", self.name), ("Interface", self.interface),
-            ("StateInterface", self.interface), ("Membership", "dynamic"), ("Penalty", str(self.penalty)),
-            ("CallsTaken", str(self.calls_taken)), ("LastCall", str(int(self.last_call))), ("LastPause", "0"),
-            ("LoginTime", "0"), ("InCall", str(int(self.is_busy))), ("Status", "2" if self.is_busy else "1"),
-            ("Paused", str(int(self.is_paused))), ("PausedReason", self.reason), ("Ringinuse", "0"),
-            ("Wrapuptime", "0"),
-        ]  # fmt: skip
-
-
-@dataclass(eq=False)
-class Queue:
-    """Callers that wait, in order, and the agents there are."""
-
-    name: str
-    waiting: list[Channel] = field(default_factory=list)
-    members: dict[str, Member] = field(default_factory=dict)
-    completed: int = 0
-    abandoned: int = 0
-
-    def free(self) -> Member | None:
-        """Return the agent who has been free for longest."""
-        able = [each for each in self.members.values() if not each.is_paused and not each.is_busy]
-        return min(able, key=lambda each: (each.penalty, each.last_call), default=None)
+        return [(prefix + header, value) for header, value in headers]

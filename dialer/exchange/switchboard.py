@@ -1,4 +1,4 @@
-"""What happens inside a loopback exchange: channels are made, ring, meet and end, and everything is told as it is.
+"""What happens inside a loopback exchange: channels are made, meet and end, and everything is told as it is.
 
 Which events come, in which families, with which fields, was read off conversations recorded from Asterisk 22.
 """
@@ -6,23 +6,21 @@ Which events come, in which families, with which fields, was read off conversati
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from crm import ids
-from dialer.exchange.channels import CAUSES, UNKNOWN, Bridge, Channel, Queue
+from dialer.exchange.channels import CAUSES, UNKNOWN, Bridge, Channel
 from dialer.exchange.people import Answer, Party, People
+from dialer.exchange.queues import BUSY, NOT_IN_USE, UNAVAILABLE, Queue
 
 Header = tuple[str, str]
 Work = Callable[[Channel], Coroutine[Any, Any, None]]
-UNHEARD = {
-    Answer.busy: ("BUSY", 17), Answer.silent: ("NOANSWER", 19), Answer.rejects: ("NOANSWER", 21),
-    Answer.congestion: ("CONGESTION", 34), Answer.unallocated: ("NOANSWER", 1),
-}  # fmt: skip
-"""What dialling tells (DialStatus, Q.850 cause) of those who do not answer, over SIP."""
-AT_ONCE = (Answer.congestion, Answer.unallocated)
-"""What a carrier says before anything rings."""
-NO_ANSWER_S = 30.0
+PRIVILEGES = {"Cdr": "cdr,all", "UserEvent": "user,all"}
+OF_AGENTS = ("Queue", "Agent")
+AT_HAND = Party(rings_s=0, stays_s=1e9)
+"""Behind a local channel is our own dialplan."""
 
 
 class Switchboard:
@@ -35,14 +33,18 @@ class Switchboard:
         self.channels: dict[str, Channel] = {}
         self.bridges: dict[str, Bridge] = {}
         self.queues: dict[str, Queue] = {}
+        self.in_use: Counter[str] = Counter()
+        """How many channels there are to a dial string."""
         self.book: list[dict[str, Any]] = []
         """Every channel that ended: what the exchange itself knows of its calls."""
+        self.dialplan: dict[str, Work] = {}
+        """What a context does with a channel, by its name."""
+        self.has_extension: Callable[[str, str], bool] = lambda context, exten: context in self.dialplan
+        self.when_gone: list[Callable[[Channel], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._loop = asyncio.get_running_loop()
         self._began = time.time(), self._loop.time()
-        self.dialplan: dict[str, Work] = {}
-        """What a context does with a channel, by its name."""
 
     def now(self) -> float:
         """Return the exchange's clock in seconds since 1970."""
@@ -59,9 +61,19 @@ class Switchboard:
         """Stop at once: `core stop now`."""
         for channel in list(self.channels.values()):
             self.hang_up(channel, 16)
+        await self.vanish()
+
+    async def vanish(self) -> None:
+        """Forget every call and every member, without a word: a killed server."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for channel in self.channels.values():
+            channel.is_gone = True
+        for lost in (self.channels, self.bridges, self.in_use):
+            lost.clear()
+        for name, queue in self.queues.items():
+            self.queues[name] = Queue(name, queue.weight)
 
     def find(self, name: str) -> Channel | None:
         """Return a live channel by its name or unique id."""
@@ -78,7 +90,8 @@ class Switchboard:
 
     def event(self, name: str, *headers: Header) -> None:
         """Tell an event."""
-        self.tell([("Event", name), ("Privilege", "call,all"), ("Timestamp", f"{self.now():.6f}"), *headers])
+        privilege = PRIVILEGES.get(name, "agent,all" if name.startswith(OF_AGENTS) else "call,all")
+        self.tell([("Event", name), ("Privilege", privilege), ("Timestamp", f"{self.now():.6f}"), *headers])
 
     def of_channel(self, name: str, channel: Channel, *headers: Header) -> None:
         """Tell an event of a channel."""
@@ -86,39 +99,67 @@ class Switchboard:
 
     def make(
         self, dial_string: str, *, uniqueid: str = "", linkedid: str = "", context: str, exten: str = "s",
-        caller: Header = (UNKNOWN, UNKNOWN), variables: Iterable[Header] = (), state: str = "Down",
+        caller: Header = (UNKNOWN, UNKNOWN), variables: Iterable[Header] = (), state: str = "Down", ending: str = "",
     ) -> Channel:  # fmt: skip
-        """Make a channel to whoever a dial string names."""
+        """Make a channel to whoever a dial string names; `ending` tells the halves of a local channel apart."""
         number = next(self._numbers)
         uniqueid = uniqueid or f"{int(self.now())}.{number}"
         technology, _, rest = dial_string.partition("/")
-        name = f"{technology}/{rest.partition('@')[2] or rest}-{number:08x}"
+        shown = rest if technology == "Local" else rest.partition("@")[2] or rest
         channel = Channel(
-            name, uniqueid, linkedid or uniqueid, context, exten, self.people(dial_string), self.now(),
-            dict(variables), state=state,
+            f"{technology}/{shown}-{number:08x}{ending}", uniqueid, linkedid or uniqueid, dial_string, context, exten,
+            self.people(dial_string) if technology != "Local" else AT_HAND, self.now(), dict(variables), state=state,
         )  # fmt: skip
         self.channels[uniqueid] = channel
+        self.in_use[dial_string] += 1
         self.of_channel("Newchannel", channel)
         channel.caller = caller
         return channel
 
     def set_state(self, channel: Channel, state: str) -> None:
         """Ring, or answer."""
+        if channel.state == state:
+            return
         channel.state = state
         if state == "Up":
             channel.answered = self.now()
         self.of_channel("Newstate", channel)
+        if state == "Ringing":
+            self.tell_device(channel.dialled)
+        if channel.half is not None and channel.half.state != "Up":
+            self.set_state(channel.half, state)
+
+    def status_of(self, interface: str) -> int:
+        """Return the state of a telephone."""
+        if self.in_use[interface]:
+            return BUSY
+        return UNAVAILABLE if self.people(interface).answer is Answer.absent else NOT_IN_USE
+
+    def tell_device(self, interface: str) -> None:
+        """Tell the queues' view of a telephone whose state has changed."""
+        for queue in self.queues.values():
+            if member := queue.members.get(interface):
+                self.event("QueueMemberStatus", *member.shown(queue.name, self.status_of(interface)))
 
     def hang_up(self, channel: Channel, cause: int) -> None:
         """End a channel; whoever shares a bridge with it is told by their own dialplan."""
+        if channel.before_gone is not None:
+            act, channel.before_gone = channel.before_gone, None
+            act()
         if channel.is_gone:
             return
         channel.is_gone, channel.cause = True, cause
         channel.leave("gone")
         self.unbridge(channel)
         del self.channels[channel.uniqueid]
+        self.in_use[channel.dialled] -= 1
         self._write_up(channel)
+        for each in self.when_gone:
+            each(channel)
         self.of_channel("Hangup", channel, ("Cause", str(cause)), ("Cause-txt", CAUSES.get(cause, "Unknown")))
+        self.tell_device(channel.dialled)
+        if channel.half is not None:
+            self.hang_up(channel.half, 16)
 
     def _write_up(self, channel: Channel) -> None:
         end = self.now()
@@ -135,105 +176,70 @@ class Switchboard:
             ("UserField", ""),
         )  # fmt: skip
 
-    def bridge(self, *channels: Channel) -> Bridge:
-        """Let channels hear each other."""
-        bridge = Bridge(str(ids.new()))
+    def new_bridge(self, *, room: str = "") -> Bridge:
+        """Make an empty bridge."""
+        bridge = Bridge(str(ids.new()), room)
         self.bridges[bridge.id] = bridge
         self.event("BridgeCreate", *bridge.shown())
-        for channel in channels:
-            self.unbridge(channel)
-            bridge.channels.append(channel)
-            channel.bridge = bridge
-            self.event("BridgeEnter", *bridge.shown(), *channel.shown())
         return bridge
 
+    def enter(self, channel: Channel, bridge: Bridge) -> None:
+        """Put a channel into a bridge."""
+        self.unbridge(channel)
+        bridge.channels.append(channel)
+        channel.bridge = bridge
+        self.event("BridgeEnter", *bridge.shown(), *channel.shown())
+
     def unbridge(self, channel: Channel) -> None:
-        """Take a channel out of its bridge; the last but one ends it."""
+        """Take a channel out of its bridge; the last one ends it."""
         bridge, channel.bridge = channel.bridge, None
         if bridge is None:
             return
+        if bridge.room:
+            in_room = ("Conference", bridge.room), ("Admin", "No")
+            self.event("ConfbridgeLeave", *bridge.shown(), *channel.shown(), *in_room)
         bridge.channels.remove(channel)
         self.event("BridgeLeave", *bridge.shown(), *channel.shown())
-        if not bridge.channels:
-            del self.bridges[bridge.id]
-            self.event("BridgeDestroy", *bridge.shown())
+        if bridge.channels:
+            return
+        del self.bridges[bridge.id]
+        if bridge.room:
+            self.event("ConfbridgeEnd", *bridge.shown(), ("Conference", bridge.room))
+        self.event("BridgeDestroy", *bridge.shown())
 
-    def join(self, one: Channel, other: Channel) -> None:
-        """Let two channels talk that were doing something else, until one of them goes."""
-        for each in (one, other):
-            self.unbridge(each)
-            each.left = self._loop.create_future()
-        self.begin(self._meet(one, other))
+    def settle(self, channel: Channel) -> None:
+        """Let a channel begin something new: whatever it did is over, without its end."""
+        channel.leave("sent")
+        channel.left = self._loop.create_future()
 
-    async def _meet(self, one: Channel, other: Channel) -> None:
-        doing = [(each, each.left) for each in (one, other)]
-        self.bridge(one, other)
-        await self.pause(min(one.party.stays_s, other.party.stays_s), one, other)
+    def meet(self, *channels: Channel) -> None:
+        """Let channels talk that were doing something else, until one of them goes."""
+        for each in channels:
+            self.settle(each)
+        self.begin(self._converse(*channels))
+
+    async def _converse(self, *channels: Channel) -> None:
+        doing = [(each, each.left) for each in channels]
+        await self.pause(min(each.party.stays_s for each in channels), *channels)
         self.finish(doing)
 
-    def finish(self, doing: Iterable[tuple[Channel, "asyncio.Future[str]"]]) -> None:
+    def finish(self, doing: "Iterable[tuple[Channel, asyncio.Future[str]]]") -> None:
         """Hang up channels whose work is over, but not those sent elsewhere meanwhile."""
         for channel, left in doing:
             if channel.is_free(left):
                 self.hang_up(channel, 16)
 
     def run(self, channel: Channel, context: str, exten: str) -> None:
-        """Send a channel through the dialplan from here on."""
+        """Send a channel through the dialplan from here on; where there is no such extension it ends."""
         channel.context, channel.exten = context, exten
-        channel.left = self._loop.create_future()
-        self.begin(self.dialplan[context](channel))
+        self.settle(channel)
+        if self.has_extension(context, exten):
+            self.begin(self.dialplan[context](channel))
+        else:
+            self.hang_up(channel, 16)
 
-    async def ring(self, channel: Channel, *, by: Channel | None = None, within_s: float = NO_ANSWER_S) -> str:
-        """Call a party; return the dial status. A party that did not answer is hung up with its cause."""
-        dest = channel.shown("Dest")
-        of_caller = by.shown() if by else []
-        self.event("DialBegin", *of_caller, *dest, ("DialString", channel.name))
-        party = channel.party
-        status, cause = UNHEARD.get(party.answer, ("ANSWER", 16))
-        waits = [channel, by] if by else [channel]
-        if party.answer not in AT_ONCE:
-            self.set_state(channel, "Ringing")
-            self.event("DialState", *of_caller, *dest, ("DialStatus", "RINGING"))
-            is_silent = party.answer is Answer.silent or party.rings_s > within_s
-            if is_silent:
-                status, cause = "NOANSWER", 19
-            if not await self.pause(within_s if is_silent else party.rings_s, *waits):
-                status, cause = ("CANCEL" if by else "NOANSWER"), 16
-        if status == "ANSWER":
-            self.set_state(channel, "Up")
-            dest = channel.shown("Dest")
-        # An unanswered call we asked for ourselves ends of its time without a DialEnd; one of a dialplan does not.
-        if by or cause != 19:
-            self.event("DialEnd", *of_caller, *dest, ("DialStatus", status))
-        if status != "ANSWER":
-            self.hang_up(channel, 0 if by and cause == 19 else cause)
-        return status
-
-    async def originate(self, channel: Channel, action_id: str, context: str, exten: str, within_s: float) -> None:
-        """Call a party, tell how it ended, and send who answered through the dialplan."""
-        asked = ("Context", context), ("Exten", exten)
-        status = await self.ring(channel, within_s=within_s)
-        reason = {"ANSWER": "4", "NOANSWER": "3" if channel.cause == 19 else "0"}.get(status, "0")
-        number, name = channel.caller
-        self.event(
-            "OriginateResponse", ("ActionID", action_id), ("Response", "Success" if status == "ANSWER" else "Failure"),
-            ("Channel", channel.name), *asked, ("Reason", reason), ("Uniqueid", channel.uniqueid),
-            ("CallerIDNum", number), ("CallerIDName", name),
-        )  # fmt: skip
-        if status == "ANSWER" and not channel.is_gone:
-            self.run(channel, context, exten)
-
-    def arrive(self, number: str, queue: str) -> Channel:
-        """Let a customer call in."""
-        caller = (number, UNKNOWN)
-        channel = self.make(f"PJSIP/{number}@carrier", context="inbound", exten=queue, caller=caller, state="Ring")
-        self.run(channel, "inbound", queue)
-        return channel
-
-
-def party_of(people: People, dial_string: str) -> Party | None:
-    """Return who is behind a dial string, None when the exchange can make no channel to them."""
-    if not dial_string.startswith(("PJSIP/", "Local/")):
-        return None
-    party = people(dial_string)
-    return None if party.answer is Answer.absent else party
+    def send(self, channel: Channel, context: str, exten: str) -> None:
+        """Take a channel out of what it does, and run it elsewhere."""
+        channel.leave("sent")
+        self.unbridge(channel)
+        self.run(channel, context, exten)

@@ -18,6 +18,7 @@ PEOPLE = {
     "PJSIP/agent-1": Party(rings_s=1, stays_s=600),
     "PJSIP/5001@carrier": Party(rings_s=1, stays_s=600),
     "PJSIP/5002@carrier": Party(Answer.absent),
+    "PJSIP/5003@carrier": Party(Answer.silent),
 }
 
 
@@ -80,7 +81,7 @@ class TestHold:
                 {"Channel": customer["channel"], "Context": "hold", "Exten": "s", "Priority": 1,
                  "ExtraChannel": agent["channel"], "ExtraContext": "park", "ExtraExten": "s", "ExtraPriority": 1},
             )  # fmt: skip
-            await talk.until(lambda: len(talk.events("MusicOnHoldStart")) == 2)
+            await talk.until(lambda: talk.events("MusicOnHoldStart"))
             assert talk.story().outcome is Outcome.answered
             assert talk.story().ended_at is None
             await talk.connection.say("Bridge", {"Channel1": agent["channel"], "Channel2": customer["channel"]})
@@ -97,7 +98,7 @@ class TestTransfer:
         async with talking() as talk:
             await talk.click()
             await talk.until(lambda: len(talk.events("BridgeEnter")) == 2)
-            await talk.connection.say("BlindTransfer", {"Channel": "call-1", "Context": "survey", "Exten": "600"})
+            await talk.connection.say("BlindTransfer", {"Channel": "call-1", "Context": "survey", "Exten": "s"})
             await talk.until(lambda: len(talk.events("Hangup")) == 2)
 
         [transfer] = talk.events("BlindTransfer")
@@ -105,16 +106,23 @@ class TestTransfer:
         assert transfer["result"] == "Success"
         assert (first["uniqueid"], last["context"]) == ("call-1", "survey")
 
-    async def test_to_nowhere_is_refused_and_changes_nothing(self):
+    async def test_to_nowhere_ends_the_customer_as_the_real_one_does(self):
+        """Which is why the destination is checked before it is asked for."""
         async with talking() as talk:
             await talk.click()
             await talk.until(lambda: len(talk.events("BridgeEnter")) == 2)
-            with pytest.raises(Refused, match="Transfer failed"):
-                await talk.connection.say("BlindTransfer", {"Channel": "call-1", "Context": "nowhere", "Exten": "1"})
-            channels = await talk.connection.ask("CoreShowChannels")
+            await talk.connection.say("BlindTransfer", {"Channel": "call-1", "Context": "nowhere", "Exten": "1"})
+            await talk.until(lambda: len(talk.events("Hangup")) == 2)
 
-        assert len(channels) == 2
-        assert len({row["bridgeid"] for row in channels}) == 1
+        assert talk.events("BlindTransfer")[0]["result"] == "Success"
+        assert talk.story().ended_at is not None
+
+    async def test_of_a_call_that_talks_with_nobody_is_refused(self):
+        async with talking() as talk:
+            await talk.click(number="5003")
+            await talk.until(lambda: talk.events("DialBegin"))
+            with pytest.raises(Refused, match="Transfer failed"):
+                await talk.connection.say("BlindTransfer", {"Channel": "call-1", "Context": "survey", "Exten": "s"})
 
 
 class TestRefuse:

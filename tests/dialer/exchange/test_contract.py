@@ -53,6 +53,7 @@ class Scene:
 
 PICKS_UP = Party(rings_s=1, stays_s=600)
 SILENT = Party(Answer.silent)
+PATIENT = (("DIALER_QUEUE_S", "60"),)
 SCENES = [
     Scene("b_busy_predictive_sip", "call-b-ve_sip", CUSTOMER, Party(Answer.busy)),
     Scene("c_noanswer_predictive_sip", "call-c-ve_sip", CUSTOMER, Party(Answer.silent), timeout_s=4),
@@ -61,12 +62,16 @@ SCENES = [
     Scene("d_unallocated_predictive_sip", "call-d-ve_sip", CUSTOMER, Party(Answer.unallocated)),
     Scene("i_cancel_while_ringing", "call-i2", CUSTOMER, Party(rings_s=20), hangs_up_after_s=1),
     Scene("e_predictive_queue_connect_sip", "call-e", CUSTOMER, Party(stays_s=5), (PICKS_UP,)),
-    Scene("e_predictive_queue_ringnoanswer", "call-e3", CUSTOMER, Party(stays_s=8), (SILENT, PICKS_UP)),
+    Scene(
+        "e_predictive_queue_ringnoanswer", "call-e3", CUSTOMER, Party(stays_s=8), (SILENT, PICKS_UP), variables=PATIENT
+    ),
     Scene("e_predictive_amd", "call-amd-human", CUSTOMER, Party(stays_s=13), (PICKS_UP,), context="predictive-amd"),
     Scene(
         "e_predictive_amd", "call-amd-machine", CUSTOMER, Party(Answer.machine), (PICKS_UP,), context="predictive-amd"
     ),
-    Scene("f_predictive_abandon", "call-f", CUSTOMER, Party(patience_s=5), (PICKS_UP,), is_paused=True),
+    Scene(
+        "f_predictive_abandon", "call-f", CUSTOMER, Party(patience_s=5), (PICKS_UP,), is_paused=True, variables=PATIENT
+    ),
     Scene("f_predictive_join_empty", "call-f3", CUSTOMER, Party()),
     Scene("a_click_to_call_answered_sip", "call-asip", AGENT, Party(rings_s=2, stays_s=5), (PICKS_UP,), "outbound"),
     Scene("a_click_to_call_agent_no_answer", "call-ana", AGENT, Party(), (SILENT,), "outbound", timeout_s=3),
