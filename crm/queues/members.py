@@ -149,10 +149,10 @@ async def _mark(tx: Tx, queue: str, endpoint: str, now: datetime) -> None:
 
 
 async def there(tx: Tx) -> dict[Key, asyncpg.Record]:
-    """Return what is known of every member, by queue and endpoint."""
+    """Return what is known of everybody who is a member or was asked to become one, by queue and endpoint."""
     rows = await tx.fetch(
         "select queue, endpoint, is_member, is_paused, penalty, is_ours, asked_at, reported_at from crm.queue_member"
-        " where tenant_id = $1::uuid and (is_member or asked_at > now() - interval '1 day')",
+        " where tenant_id = $1::uuid and (is_member or asked_at is not null)",
         tx.actor.tenant_id,
     )
     return {(row["queue"], row["endpoint"]): row for row in rows}

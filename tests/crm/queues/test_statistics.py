@@ -152,8 +152,8 @@ class TestRealCalls:
             columns = [(n, row["type"].strip().lower(), began(row, zone), *told(row)) for n, row in enumerate(stays, 1)]
             await tx.executemany(
                 "insert into crm.queue_visit (tenant_id, call_id, visit_no, queue, enqueued_at, outcome, wait_s,"
-                f" talk_s, is_historical, timezone) values ('{tenant.id}', '{call_id}', $1::int, $2::text, $3::timestamptz,"
-                " $4::text, $5::float8, $6::float8, true, 'Asia/Jerusalem')",
+                f" talk_s, is_historical, timezone) values ('{tenant.id}', '{call_id}', $1::int, $2::text,"
+                " $3::timestamptz, $4::text, $5::float8, $6::float8, true, 'Asia/Jerusalem')",
                 columns,
             )
 
