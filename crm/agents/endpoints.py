@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from crm import audit, errors, events
-from crm.agents import states
+from crm.agents import sessions, states
 from crm.agents.queries import endpoint_of
 from crm.db import Tx
 from crm.operation import operation
@@ -87,9 +87,6 @@ async def take(tx: Tx, user_id: UUID, *, now: datetime) -> None:
 
 
 async def _lock(tx: Tx, user_id: UUID) -> str | None:
-    """Lock a person's telephone, so that nobody signs on at it meanwhile; return it."""
-    await tx.execute(
-        "select from crm.agent where tenant_id = $1::uuid and user_id = $2::uuid for update",
-        tx.actor.tenant_id, user_id,
-    )  # fmt: skip
+    """Return a person's telephone, at which nobody signs on meanwhile."""
+    await sessions.lock_telephone(tx, user_id)
     return await endpoint_of(tx, user_id)

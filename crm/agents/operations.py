@@ -34,6 +34,7 @@ async def sign_on(tx: Tx, *, now: datetime) -> UUID:
     :raises crm.agents.sessions.NoEndpoint: when they have no telephone.
     """
     user_id = _self(tx)
+    await sessions.lock_telephone(tx, user_id)
     held = await states.lock(tx, user_id)
     if held is not None:
         if await sessions.heard_of(tx, user_id, now=now):

@@ -37,13 +37,19 @@ values ($1::uuid, $2::uuid, $3::uuid, 'available', $5::timestamptz, $6::uuid)
 """
 
 
+async def lock_telephone(tx: Tx, user_id: UUID) -> None:
+    """Let nobody else begin a session of this person, or take their telephone, until the transaction ends.
+
+    Before their session is locked: who finds none open then may begin one.
+    """
+    await tx.execute(LOCK, tx.actor.tenant_id, user_id)
+
+
 async def begin(tx: Tx, user_id: UUID, *, now: datetime) -> UUID:
-    """Begin a session of somebody who has none, available at once, and return its id.
+    """Begin a session of somebody who has none, available at once, and return its id; under `lock_telephone`.
 
     :raises NoEndpoint: when they have no telephone.
     """
-    # One beginning at a time, and the next one reads what this one has made.
-    await tx.execute(LOCK, tx.actor.tenant_id, user_id)
     agent = await tx.fetchrow(AGENT, tx.actor.tenant_id, user_id)
     if agent is None:
         raise NoEndpoint
