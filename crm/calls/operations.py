@@ -47,11 +47,13 @@ class NotRedialable(errors.Conflict):
 
 @operation("call.make")
 async def request(
-    tx: Tx, lead_id: UUID, *, purpose: Purpose = Purpose.enquiry, redials: UUID | None = None, now: datetime
-) -> Placed:
+    tx: Tx, lead_id: UUID, *, purpose: Purpose = Purpose.enquiry, redials: UUID | None = None,
+    campaign_id: UUID | None = None, caller_id: str | None = None, ring_s: int | None = None, now: datetime,
+) -> Placed:  # fmt: skip
     """Call a lead's person: the agent's own telephone rings first, then the customer's.
 
-    A person who may not be called now is not: the call is kept as denied, with the reason.
+    `campaign_id`: the dialling campaign whose lead it is, if any, with the number it shows and the seconds it lets the
+    customer's telephone ring. A person who may not be called now is not: the call is kept as denied, with the reason.
 
     :raises crm.leads.rows.LeadNotFound: when there is no such lead for the actor.
     :raises TooManyCalls: when the agent has begun too many within a minute.
@@ -62,12 +64,12 @@ async def request(
     agent, contact_id = tx.actor.user_id, lead["contact_id"]
     if agent is None:
         raise errors.Invalid("a person calls; the system dials", fields={"agent": "nobody"})
-    most, ring_s = await tenant_settings.values(tx, PER_MINUTE, RING_S, at=now)
+    most, firm_ring_s = await tenant_settings.values(tx, PER_MINUTE, RING_S, at=now)
     await _throttle(tx, agent, most, now=now)
     check_id, answer = await consent.check(tx, contact_id, ConsentChannel.call, purpose, lead_id=lead_id, now=now)
     dial = Dial(
-        contact_id=contact_id, lead_id=lead_id, purpose="click", agent_user_id=agent, ring_s=ring_s,
-        consent_purpose=purpose,
+        contact_id=contact_id, lead_id=lead_id, purpose="click", agent_user_id=agent, campaign_id=campaign_id,
+        caller_id=caller_id, ring_s=ring_s or firm_ring_s, consent_purpose=purpose,
     )  # fmt: skip
     placed = await place(tx, dial, Direction.agent_first, check_id, answer, redials=redials, now=now)
     told = {"lead_id": lead_id, "status": placed.status.value, "redials": redials}

@@ -159,12 +159,13 @@ def of_row(row: Mapping[str, Any]) -> Design:
     """Return the design of a campaign's row."""
     held = {name: row[name] for name in FIELDS}
     held["mode"], held["purpose"] = Mode(row["mode"]), Purpose(row["purpose"])
-    held["windows"] = schedule.windows_of(_read(row["windows"]))
-    held["retry"] = retry_of(_read(row["retry"]))
+    held["windows"] = schedule.windows_of(read_json(row["windows"]))
+    held["retry"] = retry_of(read_json(row["retry"]))
     return Design(**held)
 
 
-def _read(value: Any) -> Any:
+def read_json(value: Any) -> Any:
+    """Return a JSON column as Python has it, read by the driver or not."""
     return json.loads(value) if isinstance(value, str) else value
 
 

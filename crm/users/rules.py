@@ -87,6 +87,10 @@ PERMISSIONS = {
     "experiment.view": "see experiments and read them out",
     "experiment.manage": "make, start and stop experiments",
     "experiment.expose": "learn which variant of an experiment a lead gets",
+    "dialling.view": "see dialling campaigns, their leads, attempts and error budgets",
+    "dialling.manage": "make, load, start and stop dialling campaigns",
+    "dialling.override": "let a campaign dial predictively though simulated shifts do not foretell that it may",
+    "dialling.work": "work the leads of manual and preview campaigns",
     "twin.keep": "keep what simulated shifts of a dialling campaign came to",
     "process.view": "see call processes and their versions",
     "process.manage": "draft, publish and retire call processes, and say which calls follow them",
@@ -119,7 +123,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "settings.view", "calendar.view", "sla.view",
             "profile.manage", "absence.plan", "experiment.view", "experiment.expose", "queue.view", "queue.manage",
             "process.view", "process.manage", "process.work", "callback.view", "callback.work", "callback.manage",
-            "twin.keep",
+            "twin.keep", "dialling.view", "dialling.manage", "dialling.override", "dialling.work",
         }
     ),
     Role.sales_agent: frozenset(
@@ -130,7 +134,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "agent.work",
             "quote.edit", "followup.edit", "attachment.create", "attachment.view", "consent.record", "consent.check",
             "dnc.add", "calendar.view", "sla.view", "absence.plan", "experiment.expose", "queue.view",
-            "process.work", "callback.view", "callback.work",
+            "process.work", "callback.view", "callback.work", "dialling.work",
         }
     ),
     Role.compliance_auditor: frozenset(
@@ -138,7 +142,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
             "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
             "audit.read", "recording.play", "review.view", "settings.view", "view.manage", "consent.audit", "dnc.view",
-            "experiment.view", "process.view", "callback.view", "queue.view",
+            "experiment.view", "process.view", "callback.view", "queue.view", "dialling.view",
         }
     ),
     Role.analyst: frozenset({"kpi.view", "dashboard.view", "campaign.view", "team.view", "experiment.view"}),

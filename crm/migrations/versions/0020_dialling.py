@@ -131,7 +131,8 @@ TABLES: dict[str, str] = {
 }
 INDEXES = """
 create unique index dial_campaign_code on crm.dial_campaign (tenant_id, code) where deleted_at is null;
-create index dial_entry_listed on crm.dial_entry (tenant_id, campaign_id, next_at) where state = 'listed';
+create index dial_entry_listed on crm.dial_entry (tenant_id, campaign_id, priority desc, next_at)
+    where state = 'listed';
 create index dial_entry_ready on crm.dial_entry (tenant_id, campaign_id, priority desc, rank desc, id)
     where state = 'ready';
 create index dial_entry_claimed on crm.dial_entry (tenant_id, campaign_id, claimed_until) where state = 'claimed';
