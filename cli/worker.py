@@ -13,6 +13,7 @@ from cli import postgres
 from crm import clock, db, holidays_ahead, jobs, logs, retention, vault
 from crm.agents.chore import Watch
 from crm.bulk import running as bulk
+from crm.callbacks.chore import Callbacks
 from crm.calls.chore import WrapUps
 from crm.chores import Chore, follow
 from crm.duplicates import finding as duplicates
@@ -22,6 +23,7 @@ from crm.experiments import counting
 from crm.files import work as files
 from crm.followups.chore import FollowUps
 from crm.inbox.chore import Inbox
+from crm.queues.chore import Endings
 from crm.routing.chore import Router
 from crm.settings import settings
 from crm.sla.chore import Clocks
@@ -60,6 +62,8 @@ async def work(stop: asyncio.Event) -> None:
         FollowUps(now),
         Watch(now),
         WrapUps(now),
+        Endings(now),
+        Callbacks(now),
         Inbox(now, parsers()),
     ]
     try:

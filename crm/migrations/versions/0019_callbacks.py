@@ -64,6 +64,9 @@ create index callback_due on crm.callback (tenant_id, due_at) where status in ('
 create index callback_attempted on crm.callback (tenant_id, last_attempt_at) where status = 'attempted';
 create index callback_of_contact on crm.callback (tenant_id, contact_id, id desc);
 create index callback_of_agent on crm.callback (tenant_id, agent_user_id, due_at) where ended_at is null;
+create index callback_open on crm.callback (tenant_id, contact_id) where ended_at is null;
+create index callback_attempt_open on crm.callback_attempt (tenant_id, callback_id) where ended_at is null;
+create index queue_visit_to_call_back on crm.queue_visit (tenant_id, enqueued_at) where outcome = 'callback';
 create unique index callback_of_call on crm.callback (tenant_id, source_call_id) where kind = 'hold';
 """
 APPEND_ONLY: tuple[str, ...] = ()
@@ -77,4 +80,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    run_script("drop index crm.queue_visit_to_call_back")
     drop_tables(TABLES)
