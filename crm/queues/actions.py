@@ -250,6 +250,14 @@ async def _bring_back(tx: Tx, row: asyncpg.Record, *, now: datetime) -> None:
         await sending.send(tx, caller, Way(to="queue", queue=home), "moved", now=now)
 
 
+async def next_end(tx: Tx) -> datetime | None:
+    """Return when the next action ends (UTC); None when none is open."""
+    found: datetime | None = await tx.fetchval(
+        "select min(until) from crm.queue_action where tenant_id = $1::uuid and ended_at is null", tx.actor.tenant_id
+    )
+    return found
+
+
 async def open_now(tx: Tx, *, now: datetime) -> list[asyncpg.Record]:
     """Return the actions in effect at an instant (UTC), with their queues' codes, the first begun first."""
     return await tx.fetch(

@@ -178,7 +178,7 @@ async def _closed(
     *, now: datetime,
 ) -> frozenset[str]:  # fmt: skip
     """Return which of the queues are closed now that callers who wait may be sent to."""
-    named = {way.queue for code, way in forced.items() if waiting[code]}
+    named = {way.queue for code, way in forced.items() if waiting[code] and way.queue is not None}
     named = named.union(*(operations.queues_of(queue.settings) for code, queue in queues.items() if waiting[code]))
     closed = set()
     for code in named & queues.keys():
