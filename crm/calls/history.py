@@ -110,6 +110,14 @@ on conflict (tenant_id, call_id) do update
        outside_agent_id = excluded.outside_agent_id, caller_index = excluded.caller_index,
        priority = excluded.priority, self_service_s = excluded.self_service_s
 """
+LEGS = """
+insert into crm.call_leg (tenant_id, call_id, leg_id, party, stage, started_at, answered_at, ended_at)
+select $1::uuid, l.call_id, l.party, l.party, 'ended', l.started_at, l.answered_at, l.ended_at
+  from unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+       as l(call_id, party, started_at, answered_at, ended_at)
+    on conflict (tenant_id, call_id, leg_id) do update
+   set started_at = excluded.started_at, answered_at = excluded.answered_at, ended_at = excluded.ended_at
+"""
 AGENTS = """
 insert into crm.outside_agent (tenant_id, id, source, name, created_at)
 select $1::uuid, a.id, $2::text, a.name, $5::timestamptz from unnest($3::uuid[], $4::text[]) as a(id, name)
@@ -159,8 +167,18 @@ async def _write(tx: Tx, source: str, which: Sequence[UUID], calls: Sequence[Pas
         [call.talk_s or 0.0 for call in calls], [f"{source}:{call.external_id}" for call in calls], now,
         [to_json(call.steps) for call in calls],
     )  # fmt: skip
+    legs = [leg for call_id, call in zip(which, calls, strict=True) for leg in _legs(call_id, call)]
+    await tx.execute(LEGS, tenant, *[list(column) for column in zip(*legs, strict=True)])
     await tx.execute(
         PAST, tenant, source, calls[0].import_id, list(which), [call.external_id for call in calls],
         [call.content_hash for call in calls], [call.agent for call in calls], [call.caller_index for call in calls],
         [call.priority for call in calls], [call.self_service_s for call in calls],
     )  # fmt: skip
+
+
+def _legs(call_id: UUID, call: PastCall) -> list[tuple[UUID, str, datetime, datetime, datetime]]:
+    """Return the customer's leg of a call, and the agent's where somebody took it: its parties are its legs' ids."""
+    customer = (call_id, "customer", call.began_at, call.began_at, call.ended_at)
+    if call.connected_at is None:
+        return [customer]
+    return [customer, (call_id, "agent", call.connected_at, call.connected_at, call.ended_at)]
