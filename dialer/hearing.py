@@ -11,8 +11,8 @@ from dialer.ami.translate import translate
 
 REMEMBERED = 50_000
 """Legs whose call is known; the oldest are forgotten first."""
-INBOUND = "inbound"
-"""The context in which customers come in."""
+ARRIVED = "Arrived"
+"""What the dialplan tells of a customer who comes in, and of the queue their number dialled leads to."""
 OF_CALL = "DIALER_CALL_ID"
 
 
@@ -48,11 +48,9 @@ class Ear:
 
     def arrival(self, message: Message, *, now: datetime) -> Arrival | None:
         """Return the call of a customer that this message begins; None when it begins none."""
-        if message.event != "Newchannel" or message["context"] != INBOUND or message["uniqueid"] != message["linkedid"]:
+        if message["userevent"] != ARRIVED or not message["uniqueid"] or message.variables.get(OF_CALL):
             return None
-        if message.variables.get(OF_CALL) or not message["uniqueid"]:
-            return None
-        return Arrival(message["uniqueid"], message["calleridnum"], message["exten"], message.at or now)
+        return Arrival(message["linkedid"], message["calleridnum"], message["queue"], message.at or now)
 
     def fact(self, message: Message, *, now: datetime) -> Fact | None:
         """Return what a message tells, with the call it is about where that can be known."""

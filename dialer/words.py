@@ -125,9 +125,11 @@ WORDS: dict[Kind, Callable[[Outgoing, Named, str], list[Action]]] = {
     Kind.hold: _hold,
     Kind.resume: _resume,
     Kind.mute: lambda out, named, _: [
+        # Not MuteAudio, which wants write `system`, and with it the right to run programs on the exchange.
         Action(
-            "MuteAudio",
-            {"Channel": named(out.args["leg"]), "Direction": "in", "State": "on" if out.args["is_muted"] else "off"},
+            "Setvar",
+            {"Channel": named(out.args["leg"]), "Variable": "MUTEAUDIO(in)",
+             "Value": "on" if out.args["is_muted"] else "off"},
         )
     ],
     Kind.play_dtmf: lambda out, named, _: [

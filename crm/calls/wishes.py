@@ -114,9 +114,11 @@ async def transfer(tx: Tx, call_id: UUID, target: Target, *, is_attended: bool, 
     """Give the customer to a queue or another agent: at once (blind), or after speaking with them (attended).
 
     :raises CallNotFound, NotGoingOn: when it is not the actor's own, or not in conversation.
-    :raises UnknownTarget: when there is no such queue, or the agent is not signed on.
+    :raises UnknownTarget: when there is no such queue, it is to be spoken with first, or the agent is not signed on.
     """
     row, legs = await _talking(tx, call_id)
+    if is_attended and target.queue is not None:
+        raise UnknownTarget(fields={"queue": "nobody speaks with a queue first: give it the call at once"})
     where = await _where(tx, target)
     kind = Kind.attended_transfer if is_attended else Kind.blind_transfer
     await _wish(tx, row, kind, {"leg": legs["agent"], **where}, now=now)
@@ -176,7 +178,10 @@ async def _where(tx: Tx, target: Target) -> dict[str, str]:
         endpoint = await agents.endpoint_of(tx, target.agent_user_id)
         if endpoint is None or not await _is_signed_on(tx, target.agent_user_id):
             raise UnknownTarget(fields={"agent_user_id": "not signed on"})
-        return {"context": "agents", "exten": endpoint.rpartition("/")[2]}
+        number = endpoint.rpartition("/")[2].removeprefix("agent-")
+        if not number.isdigit():  # an attended transfer is dialled, digit by digit
+            raise UnknownTarget(fields={"agent_user_id": "their telephone has no number"})
+        return {"context": "agents", "exten": number}
     if target.queue is not None and target.agent_user_id is None:
         if not await tx.fetchval(
             "select true from crm.queue where tenant_id = $1::uuid and code = $2::text and retired_at is null",

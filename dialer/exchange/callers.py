@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from dialer.exchange.people import Party
 from dialer.exchange.switchboard import Switchboard
 
+OURS = "+902120000000"
+"""The number of ours that is called."""
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
@@ -33,8 +36,9 @@ class Traffic:
 
 def call_in(board: Switchboard, number: str, queue: str, party: Party | None = None) -> str:
     """Let somebody call in for a queue; return the unique id of their channel."""
-    channel = board.make(f"PJSIP/{number}@carrier", context="from-carrier", exten=queue, state="Ring")
+    channel = board.make(f"PJSIP/{number}@carrier", context="from-carrier", exten=OURS, state="Ring")
     channel.caller = (number, "<unknown>")
     channel.party = party or channel.party
+    board.of_channel("UserEvent", channel, ("UserEvent", "Arrived"), ("Queue", queue))
     board.run(channel, "inbound", queue)
     return channel.uniqueid

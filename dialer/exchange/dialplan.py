@@ -14,8 +14,8 @@ RING_COLLEAGUE_S = 20.0
 """The seconds of `extensions.conf`."""
 DETECT_S = 2.0
 SAFE_HARBOUR_S = 5.0
-SURVEY_S = 3.0
-QUEUED = ("inbound", "predictive", "predictive-amd")
+MESSAGE_S = 3.0
+QUEUED = ("inbound", "predictive", "predictive-amd", "callback")
 SIMPLE = ("hold", "park", "survey")
 
 
@@ -30,8 +30,8 @@ class Dialplan:
         board.has_extension = self.has_extension
         board.dialplan |= {
             "outbound": self.dial_out, "predictive": self.predict, "predictive-amd": self.detect,
-            "inbound": self.receive, "hold": self.hear_music, "park": self.wait, "survey": self.survey,
-            "conference": self.confer, "agents": self.call_colleague,
+            "inbound": self.receive, "hold": self.hear_music, "park": self.wait, "survey": self.say,
+            "announce": self.say, "callback": self.say, "conference": self.confer, "agents": self.call_colleague,
         }  # fmt: skip
 
     def has_extension(self, context: str, exten: str) -> bool:
@@ -40,13 +40,15 @@ class Dialplan:
             return exten in self.board.queues if self.is_closed else bool(exten)
         if context in SIMPLE:
             return exten == "s"
+        if context == "announce":
+            return bool(exten)
         digits = exten.removeprefix("+") if context == "outbound" else exten[:1]
         return context in self.board.dialplan and digits.isdigit()
 
     async def dial_out(self, channel: Channel) -> None:
         """Call a customer for an agent who is there already."""
         self.recorder.begin(channel)
-        await self._dial(channel, f"PJSIP/{channel.exten}@carrier", _seconds(channel, "DIALER_RING_S", RING_S))
+        await self._dial(channel, f"PJSIP/{channel.exten}@carrier", _seconds(channel, "DIALER_RING_SECS", RING_S))
 
     async def call_colleague(self, channel: Channel) -> None:
         """Call another agent."""
@@ -113,7 +115,7 @@ class Dialplan:
     async def _wait_in_queue(self, channel: Channel, seconds: float) -> str:
         """Return why the queue let the channel go; empty when it is not for us to go on."""
         self.recorder.begin(channel)
-        limit = _seconds(channel, "DIALER_QUEUE_S", seconds)
+        limit = _seconds(channel, "DIALER_QUEUE_SECS", seconds)
         if status := await self.queueing.wait(channel, channel.exten, limit):
             channel.variables["QUEUESTATUS"] = status
             self._report(channel, "QueueResult", ("QueueStatus", status))
@@ -135,11 +137,11 @@ class Dialplan:
         await self.board.pause(channel.party.stays_s, channel)
         self.board.finish([(channel, left)])
 
-    async def survey(self, channel: Channel) -> None:
-        """Hear what the firm wants to ask: where a blind transfer may go."""
+    async def say(self, channel: Channel) -> None:
+        """Hear a message, or what the firm wants to ask, and that is all."""
         left = channel.left
         self.board.set_state(channel, "Up")
-        await self.board.pause(SURVEY_S, channel)
+        await self.board.pause(MESSAGE_S, channel)
         self.board.finish([(channel, left)])
 
     async def confer(self, channel: Channel) -> None:

@@ -90,9 +90,10 @@ class QueueActions:
         entry = next((each for each in queue.waiting if each.channel.name == said.get("caller")), None)
         if entry is None or not priority.isdigit():
             return refuse("Unable to change priority caller on queue: No such caller")
-        queue.waiting.remove(entry)
         entry.priority = int(priority)
-        queue.put(entry)
+        if said.get("immediate", "").lower() in YES:  # or else only who joins later is placed by it
+            queue.waiting.remove(entry)
+            queue.put(entry)
         return done("Priority change for caller on queue")
 
     def status(self, said: Said) -> Reply:

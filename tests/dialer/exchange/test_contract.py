@@ -53,7 +53,7 @@ class Scene:
 
 PICKS_UP = Party(rings_s=1, stays_s=600)
 SILENT = Party(Answer.silent)
-PATIENT = (("DIALER_QUEUE_S", "60"),)
+PATIENT = (("DIALER_QUEUE_SECS", "60"),)
 SCENES = [
     Scene("b_busy_predictive_sip", "call-b-ve_sip", CUSTOMER, Party(Answer.busy)),
     Scene("c_noanswer_predictive_sip", "call-c-ve_sip", CUSTOMER, Party(Answer.silent), timeout_s=4),
