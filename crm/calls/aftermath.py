@@ -150,9 +150,13 @@ async def _end(tx: Tx, row: Mapping[str, Any], story: Story, *, now: datetime) -
         await states.move(tx, row["agent_user_id"], State.available, call_id=row["id"], now=now)
 
 
+TRIED = frozenset({Outcome.answered, Outcome.busy, Outcome.rejected, Outcome.congestion, Outcome.invalid})
+"""Outcomes that say by themselves that the customer's number was tried."""
+
+
 async def _tell_lead(tx: Tx, row: Mapping[str, Any], story: Story, *, now: datetime) -> None:
     """Note the conversation, or the attempt at one, once: when it begins, or when it has come to nothing."""
-    reached = row["direction"] == "inbound" or story.ring_s is not None or story.connected_at is not None
+    reached = row["direction"] == "inbound" or story.ring_s is not None or story.outcome in TRIED
     if row["activity_id"] is not None or row["contact_id"] is None or not reached:
         return
     way = Way.inbound if row["direction"] == "inbound" else Way.outbound

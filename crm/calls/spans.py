@@ -60,7 +60,7 @@ def union(spans: Iterable[Span]) -> list[Span]:
     for start, end in sorted(spans):
         if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        elif start < end:
+        elif start <= end:  # one that has just begun has no length yet
             joined.append((start, end))
     return joined
 

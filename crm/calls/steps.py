@@ -71,7 +71,7 @@ def _all(known: Known, story: Story) -> Iterator[Step]:
     if story.answered_at and known.direction is not Direction.inbound:
         yield Step(Status.answered, story.answered_at)
     yield from (Step(Status.queued, fact.at) for fact in known.all(QueueJoined))
-    yield from _talks(known)
+    yield from _talks(known, story)
 
 
 def _rings(known: Known) -> Iterator[Step]:
@@ -88,7 +88,7 @@ def _rings(known: Known) -> Iterator[Step]:
         yield Step(Status.ringing, first)
 
 
-def _talks(known: Known) -> Iterator[Step]:
+def _talks(known: Known, story: Story) -> Iterator[Step]:
     """Yield when the customer and somebody began to hear each other, and when a hold began and ended."""
     talks, holds = spans.talks(known), spans.holds(known)
     spoken = spans.union([*talks, *holds])
@@ -96,5 +96,6 @@ def _talks(known: Known) -> Iterator[Step]:
         yield Step(Status.connected, start)
     for start, end in holds:
         yield Step(Status.held, start)
-        if any(one[0] <= end < one[1] for one in (*talks, *spoken)):
+        # Who speaks still does so until the last moment that is known of; who has gone does not.
+        if end != story.ended_at and any(one[0] <= end <= one[1] for one in talks):
             yield Step(Status.connected, end)

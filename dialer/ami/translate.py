@@ -153,6 +153,20 @@ def _member(message: Message, of: dict[str, Any]) -> Fact:
     )  # fmt: skip
 
 
+def _music(message: Message, of: dict[str, Any]) -> Fact | None:
+    """Read the music of our own hold: there is no other sign of a hold that the product made. Any other music is not.
+
+    https://docs.asterisk.org/Asterisk_22_Documentation/API_Documentation/AMI_Events/MusicOnHoldStart/
+    """
+    if message["context"] != HOLD:
+        return None
+    fact = facts.Held if message.event == "MusicOnHoldStart" else facts.Unheld
+    return fact(**_leg(message, of))
+
+
+HOLD = "hold"
+"""The context of our dialplan in which a customer waits for the agent to take the call up again."""
+
 EVENTS: dict[str, Callable[[Message, dict[str, Any]], Fact | None]] = {
     "Newchannel": lambda m, of: facts.LegStarted(**_leg(m, of)),
     "Newstate": _state,
@@ -177,6 +191,8 @@ EVENTS: dict[str, Callable[[Message, dict[str, Any]], Fact | None]] = {
     "BridgeLeave": lambda m, of: facts.BridgeLeft(**_leg(m, of), bridge_id=m["bridgeuniqueid"]),
     "Hold": lambda m, of: facts.Held(**_leg(m, of)),
     "Unhold": lambda m, of: facts.Unheld(**_leg(m, of)),
+    "MusicOnHoldStart": _music,
+    "MusicOnHoldStop": _music,
     "BlindTransfer": _blind,
     "AttendedTransfer": _attended,
     "Cdr": _record,

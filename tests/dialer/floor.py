@@ -14,7 +14,7 @@ from crm import clock, db
 from crm.actor import Actor
 from crm.calls import operations as calls
 from crm.calls.placing import Placed
-from crm.consent import hours, own_hours
+from crm.consent import dnc, hours, own_hours
 from crm.leads import intake
 from dialer.ami.connection import Address, Connection, Limits
 from dialer.bridge import Bridge
@@ -81,6 +81,42 @@ class Floor:
     async def until_status(self, call_id: UUID, *statuses: str) -> dict[str, Any]:
         """Wait until a call is in one of some statuses."""
         return await self.until(call_id, lambda row: row["status"] in statuses)
+
+    async def until_asks(self, call_id: UUID, n: int) -> list[dict[str, Any]]:
+        """Wait until so many asks of a call are answered, and return them in their order."""
+        sql = (
+            "select * from crm.exchange_ask where call_id = $1::uuid and answered_at is not null order by asked_at, id"
+        )
+        async with asyncio.timeout(10):
+            while len(asks := await self.rows(sql, call_id)) < n:
+                await asyncio.sleep(0.02)
+        return asks
+
+    async def agent_state(self) -> str:
+        """Return how the firm's agent stands."""
+        [row] = await self.rows(
+            "select state from crm.agent_state where user_id = $1::uuid and ended_at is null",
+            self.tenant.sales_agent.user_id,
+        )
+        return str(row["state"])
+
+    async def list_number(self, number: str) -> None:
+        """Put a number on the do-not-contact list."""
+        now = clock.utc_now()
+        await db.run(self.tenant.admin, lambda tx: dnc.add(tx, number, reason="asked", now=now))
+
+    @asynccontextmanager
+    async def out_of_reach(self) -> AsyncIterator[None]:
+        """Have the bridge not reach the exchange while the block runs."""
+        good, self.bridge.connection.address = self.bridge.connection.address, Address("127.0.0.1", 1, "x", SECRET)
+        self.exchange.cut()
+        async with asyncio.timeout(5):
+            while not self.bridge.connection.trouble:
+                await asyncio.sleep(0.01)
+        try:
+            yield
+        finally:
+            self.bridge.connection.address = good
 
 
 async def may_call_always(tenant: Tenant, now: datetime) -> None:

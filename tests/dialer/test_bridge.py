@@ -2,7 +2,12 @@
 
 import pytest
 
-from dialer.exchange.people import Party
+from crm import clock, db, errors
+from crm.calls import operations as calls
+from crm.calls import wishes
+from dialer.exchange.people import Answer, Party
+from tests.conftest import Tenant
+from tests.crm.agents.floor import hire
 from tests.dialer.floor import Floor, at_work
 
 NUMBER = "+905321234567"
@@ -29,3 +34,184 @@ class TestClickToCall:
         ]  # fmt: skip
         assert (row["outcome"], row["cause"], row["failure"]) == ("answered", 16, None)
         assert 7.5 < row["talk_s"] < 10
+
+    @pytest.mark.parametrize(
+        ("answer", "outcome", "failure"),
+        [
+            (Answer.busy, "busy", "customer.busy"),
+            (Answer.silent, "no_answer", "customer.no_answer"),
+            (Answer.congestion, "congestion", "network.congestion"),
+            (Answer.unallocated, "invalid", "number.invalid"),
+            (Answer.absent, "invalid", "number.invalid"),
+        ],
+    )
+    async def test_tells_why_nobody_answered_and_frees_the_agent(self, floor: Floor, answer, outcome, failure):
+        lead = await floor.lead(NUMBER)
+        floor.people[CUSTOMER] = Party(answer)
+
+        placed = await floor.click(lead)
+        row = await floor.until_status(placed.call_id, "ended")
+
+        assert (row["outcome"], row["failure"]) == (outcome, failure)
+        assert await floor.agent_state() == "available"
+        activity = await floor.rows(
+            "select kind, direction, outcome from crm.activity where id = $1", row["activity_id"]
+        )
+        assert activity == [{"kind": "call", "direction": "outbound", "outcome": outcome}]
+
+    async def test_counts_an_agent_who_does_not_answer_as_having_missed_it(self, floor: Floor):
+        lead = await floor.lead(NUMBER)
+        floor.people["PJSIP/agent-1"] = Party(Answer.silent)
+
+        placed = await floor.click(lead)
+        row = await floor.until_status(placed.call_id, "ended")
+
+        assert (row["outcome"], row["failure"], row["activity_id"]) == ("agent_no_answer", "agent.no_answer", None)
+        assert await floor.rows("select missed from crm.agent_session") == [{"missed": 1}]
+
+    async def test_is_the_leads_first_attempt(self, floor: Floor):
+        lead = await floor.lead(NUMBER)
+
+        placed = await floor.click(lead)
+        await floor.until_status(placed.call_id, "connected")
+
+        [row] = await floor.rows("select first_attempt_at from crm.lead where id = $1::uuid", lead)
+        assert row["first_attempt_at"] is not None
+
+    async def test_is_denied_to_who_may_not_be_called_and_rings_nowhere(self, floor: Floor):
+        lead = await floor.lead(NUMBER)
+        await floor.list_number(NUMBER)
+
+        placed = await floor.click(lead)
+
+        row = await floor.call(placed.call_id)
+        assert (placed.status, row["failure"], row["steps"]) == ("denied", "consent.dnc", ["requested", "denied"])
+        assert await floor.rows("select * from crm.exchange_ask where kind = 'originate'") == []
+        assert await floor.agent_state() == "available"
+
+    async def test_stops_at_the_last_moment_for_who_withdrew_meanwhile(self, floor: Floor):
+        lead = await floor.lead(NUMBER)
+        async with floor.out_of_reach():
+            placed = await floor.click(lead)
+            await floor.list_number(NUMBER)
+
+        row = await floor.until_status(placed.call_id, "denied")
+
+        assert row["failure"] == "consent.dnc"
+        assert floor.exchange.board.book == []
+        assert await floor.agent_state() == "available"
+
+    async def test_is_let_go_when_the_exchange_comes_back_too_late(self, floor: Floor):
+        lead = await floor.lead(NUMBER)
+        async with floor.out_of_reach():
+            placed = await floor.click(lead)
+            await floor.rows(
+                "update crm.exchange_ask set expires_at = now() where call_id = $1::uuid returning id", placed.call_id
+            )
+
+            row = await floor.until_status(placed.call_id, "ended")
+
+        assert (row["outcome"], row["failure"]) == ("failed", "exchange.too_late")
+        assert await floor.agent_state() == "available"
+
+    async def test_two_cannot_call_one_person_at_once(self, floor: Floor, tenant: Tenant):
+        lead = await floor.lead(NUMBER)
+        await floor.click(lead)
+
+        with pytest.raises(errors.Conflict) as refused:
+            await floor.click(lead)
+
+        assert refused.value.code in ("agent.busy", "call.contact_busy")
+
+    async def test_is_throttled(self, floor: Floor):
+        lead = await floor.lead(NUMBER)
+        floor.people[CUSTOMER] = Party(Answer.busy)
+        for _ in range(6):
+            placed = await floor.click(lead)
+            await floor.until_status(placed.call_id, "ended", "denied")
+
+        with pytest.raises(calls.TooManyCalls):
+            await floor.click(lead)
+
+
+class TestWishes:
+    async def talking(self, floor: Floor):
+        placed = await floor.click(await floor.lead(NUMBER))
+        await floor.until_status(placed.call_id, "connected")
+        return placed.call_id
+
+    async def wish(self, floor: Floor, wish, *args, **named):
+        now = clock.utc_now()
+        await db.run(floor.tenant.sales_agent, lambda tx: wish(tx, *args, **named, now=now))
+
+    async def test_hold_and_resume(self, floor: Floor):
+        call_id = await self.talking(floor)
+
+        await self.wish(floor, wishes.hold, call_id)
+        await floor.until_status(call_id, "held")
+        await self.wish(floor, wishes.resume, call_id)
+        await floor.until_status(call_id, "connected")
+        await self.wish(floor, wishes.hang_up, call_id)
+        row = await floor.until_status(call_id, "wrap_up")
+
+        assert row["steps"][-5:] == ["connected", "held", "connected", "ended", "wrap_up"]
+        assert row["held_s"] > 0
+        told = await floor.rows(
+            "select event_type from crm.event_log where aggregate_id = $1::uuid order by id", call_id
+        )
+        assert "call.resumed" in [each["event_type"] for each in told]
+
+    async def test_hang_up_while_it_rings(self, floor: Floor):
+        floor.people[CUSTOMER] = Party(rings_s=300)
+        placed = await floor.click(await floor.lead(NUMBER))
+        await floor.until_status(placed.call_id, "ringing")
+
+        await self.wish(floor, wishes.hang_up, placed.call_id)
+        row = await floor.until_status(placed.call_id, "ended")
+
+        assert row["outcome"] == "cancelled"
+        assert await floor.agent_state() == "available"
+
+    async def test_mute_and_tones_are_done_and_the_tones_forgotten(self, floor: Floor):
+        call_id = await self.talking(floor)
+
+        await self.wish(floor, wishes.mute, call_id, is_muted=True)
+        await self.wish(floor, wishes.play_dtmf, call_id, "12#")
+        asks = await floor.until_asks(call_id, 3)
+
+        assert [(each["kind"], each["status"]) for each in asks[1:]] == [("mute", "done"), ("play_dtmf", "done")]
+        assert "digits" not in asks[2]["args"]
+
+    async def test_another_agents_call_is_none_of_ones_own(self, floor: Floor, tenant: Tenant, now):
+        call_id = await self.talking(floor)
+        [other] = await hire(tenant, 1, now)
+
+        with pytest.raises(errors.NotFound):
+            await db.run(other, lambda tx: wishes.hold(tx, call_id, now=clock.utc_now()))
+
+    async def test_nothing_is_held_before_anybody_speaks(self, floor: Floor):
+        floor.people[CUSTOMER] = Party(rings_s=300)
+        placed = await floor.click(await floor.lead(NUMBER))
+        await floor.until_status(placed.call_id, "ringing")
+
+        with pytest.raises(wishes.NotGoingOn):
+            await self.wish(floor, wishes.hold, placed.call_id)
+
+    async def test_a_dead_extension_is_refused_before_the_customer_is_sent_there(self, floor: Floor):
+        call_id = await self.talking(floor)
+
+        with pytest.raises(wishes.UnknownTarget):
+            await self.wish(floor, wishes.transfer, call_id, wishes.Target(queue="nowhere"), is_attended=False)
+
+        assert (await floor.call(call_id))["status"] == "connected"
+
+    async def test_redial(self, floor: Floor):
+        floor.people[CUSTOMER] = Party(Answer.busy)
+        placed = await floor.click(await floor.lead(NUMBER))
+        await floor.until_status(placed.call_id, "ended")
+        floor.people[CUSTOMER] = Party()
+
+        again = await db.run(floor.tenant.sales_agent, lambda tx: calls.redial(tx, placed.call_id, now=clock.utc_now()))
+        row = await floor.until_status(again.call_id, "connected")
+
+        assert row["redials_call_id"] == placed.call_id

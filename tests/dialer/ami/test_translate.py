@@ -69,7 +69,7 @@ CALLS = {
         ("1795212387.10", IN, "answered", 16, 0, 9.0, 0, [("sales", "connected", 1.0, [])])
     ],
     "h_chanspy": [("call-spy", AGENT, "answered", 16, 1.0, 5.3, 0, [])],
-    "h_hold_by_redirect": [("call-hold", AGENT, "answered", 16, 1.0, 5.0, 0, [])],
+    "h_hold_by_redirect": [("call-hold", AGENT, "answered", 16, 1.0, 5.0, 3.0, [])],
     "h_inbound_attended_transfer": [
         ("1795212738.62", IN, "answered", 16, 0, 6.3, 6.7, [("sales", "connected", 1.0, [])])
     ],
