@@ -12,8 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from api import realtime
-from api.routers import realtime as routes
+from api import realtime, sockets
 from crm import clock, db
 from crm.actor import Actor
 from crm.leads import intake, operations
@@ -170,7 +169,7 @@ class TestListen:
         assert types_of(following) == ["agent.availability_changed"]
 
     async def test_beats_and_its_beat_resumes(self, tenant: Tenant, live: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(routes, "HEARTBEAT", 0.2)
+        monkeypatch.setattr(sockets, "HEARTBEAT", 0.2)
         async with listening(live, tenant.admin) as socket:
             beat = await hear(socket)
         await set_accepting(tenant, False)
