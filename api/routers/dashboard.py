@@ -7,11 +7,8 @@ from uuid import UUID
 from fastapi import Query
 
 from api.deps import CurrentActor, Now, Router, permission
-from api.schemas import Listing
-from api.schemas.dashboard import AgentRead, ApiHealth, RouteHealth, StatsRead
+from api.schemas.dashboard import AgentsRead, ApiHealth, RouteHealth, StatsRead
 from crm import dashboard, db, requests
-from crm.leads import rules as lead_rules
-from crm.users import queries
 
 router = Router("/dashboard")
 
@@ -27,11 +24,9 @@ async def stats(actor: CurrentActor, now: Now) -> StatsRead:
 
 @router.get("/agents")
 @permission("dashboard.view")
-async def agents(actor: CurrentActor, team_id: Annotated[UUID | None, Query()] = None) -> Listing[AgentRead]:
-    """List who takes leads, and how many each holds."""
-    closed = sorted(lead_rules.TERMINAL)
-    rows = await db.run(actor, lambda tx: queries.agents(tx, closed=closed, team_id=team_id))
-    return Listing(items=[AgentRead.model_validate(row) for row in rows])
+async def agents(actor: CurrentActor, now: Now, team_id: Annotated[UUID | None, Query()] = None) -> AgentsRead:
+    """List who takes leads, how many each holds, and how they stand at the telephone."""
+    return AgentsRead.model_validate(await db.run(actor, lambda tx: dashboard.agents(tx, team_id=team_id, now=now)))
 
 
 @router.get("/api-health")

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas import Read
+from api.schemas.agents import TelephoneRead
 
 
 class StatsRead(Read):
@@ -33,6 +34,23 @@ class AgentRead(Read):
     weight: int
     open_leads: int
     last_assigned_at: datetime | None
+    telephone: TelephoneRead | None = Field(
+        description="How they stand at the telephone; null: they have none, or are not yours to watch."
+    )
+
+
+class AgentsRead(Read):
+    """Who takes leads, and the telephone floor as far as one may watch it."""
+
+    items: list[AgentRead]
+    agents_by_state: dict[str, int] = Field(description="Agents at the telephone whom one may watch, by state.")
+    occupancy: float | None = Field(description="Theirs today: the sum of busy by that of busy and available seconds.")
+    service_level: float | None = Field(
+        description="Of all queues in the last half hour, by the boards' definition; null: nothing to judge."
+    )
+    judged: int = Field(description="How many stays the service level is about.")
+    as_of: datetime
+    timezone: str = Field(description="Today began at midnight there.")
 
 
 class RouteHealth(Read):

@@ -181,6 +181,14 @@ def is_paused_there(state: State) -> bool | None:
     return None if state is State.ringing else state is not State.available
 
 
+def occupancy(busy_s: float, available_s: float) -> float | None:
+    """Return the share of busy seconds in busy and available ones; None when there are neither.
+
+    Ringing and pauses are in neither part. Of several agents: the sums of their seconds, never the mean of shares.
+    """
+    return busy_s / (busy_s + available_s) if busy_s + available_s > 0 else None
+
+
 def next_change(held: Standing, *, last_beat_at: datetime, silent_after: timedelta) -> tuple[datetime, Standing] | None:
     """Return when the present state ends by itself (UTC) and what follows; None: it lasts until something happens.
 

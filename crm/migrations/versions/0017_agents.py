@@ -92,7 +92,7 @@ TABLES: dict[str, str] = {
 INDEXES = """
 create unique index agent_session_open on crm.agent_session (tenant_id, user_id) where ended_at is null;
 create index agent_session_user on crm.agent_session (tenant_id, user_id, started_at desc);
-create index agent_state_user on crm.agent_state (tenant_id, user_id, started_at desc);
+create index agent_state_user on crm.agent_state (tenant_id, user_id, coalesce(ended_at, 'infinity'::timestamptz));
 create index agent_state_until on crm.agent_state (tenant_id, until) where ended_at is null and until is not null;
 create index call_supervision_call on crm.call_supervision (tenant_id, call_id);
 create unique index call_supervision_open on crm.call_supervision (tenant_id, supervisor_id) where ended_at is null;
