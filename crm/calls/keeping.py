@@ -62,5 +62,5 @@ async def read(tx: Tx, call_ids: Iterable[UUID]) -> dict[UUID, set[Fact]]:
     """Return everything that was told of some calls."""
     found: dict[UUID, set[Fact]] = {call_id: set() for call_id in call_ids}
     for row in await tx.fetch(READ, tx.actor.tenant_id, list(found)):
-        found[row["call_id"]].add(_adapter(row["kind"]).validate_json(row["body"]))
+        found[row["call_id"]].add(_adapter(row["kind"]).validate_python(row["body"]))
     return found
