@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 import api.routers
 from api import openapi, problems, telemetry
+from api.boards import Boards
 from api.dispatch import Index
 from api.middleware import Frame
 from api.realtime import Hub
@@ -47,6 +48,7 @@ def create_app(config: Settings | None = None) -> FastAPI:
     app.state.telemetry = spans
     app.state.requests = writer
     app.state.hub = Hub()
+    app.state.boards = Boards()
     app.state.revocations = Revocations()
     app.add_middleware(
         Frame,
@@ -67,7 +69,8 @@ def create_app(config: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(app.state.requests.run()), asyncio.create_task(app.state.hub.run())]
+    parts = (app.state.requests, app.state.hub, app.state.boards)
+    tasks = [asyncio.create_task(each.run()) for each in parts]
     try:
         async with bell.ringing():
             yield

@@ -14,6 +14,7 @@ REQUESTS = Histogram(
     buckets=BUCKETS,
 )
 LISTENERS = Gauge("santral_realtime_listeners", "Open WebSockets of /realtime.")
+WATCHERS = Gauge("santral_board_watchers", "Open WebSockets of /queue/board/ws.")
 
 
 @lru_cache(maxsize=4096)

@@ -112,7 +112,7 @@ def _line(
     estimate = Estimate.of(row)
     ordered = order.in_order(waiting, queue.settings.step_s)
     return Line(
-        queue_id=queue.id, code=queue.code, labels={str(language): label for language, label in queue.settings.labels.items()}, depth=len(waiting),
+        queue_id=queue.id, code=queue.code, labels=dict[str, str](queue.settings.labels.items()), depth=len(waiting),
         longest_wait_s=(now - first).total_seconds() if first else None, waits_since=first,
         service_level=late.service_level, n=late.judged, sl_s=queue.sl_s, sl_target=queue.sl_target,
         next_wait_s=estimate.after(len(waiting)), agents=row["agents"], is_paused=actions.Kind.pause in doing,

@@ -9,6 +9,7 @@ import asyncpg
 from crm.db import Tx
 from crm.paging import Cursor
 from crm.queues import settings
+from crm.queues.actions import UnknownAction
 from crm.queues.operations import UnknownQueue
 from crm.sql import Args
 
@@ -102,6 +103,10 @@ async def visits(
     return page, following
 
 
+ACTION = """a.id, a.queue_id, a.kind, a.call_id, a.to_queue, a.way, a.priority, a.reason, a.began_at, a.began_by,
+  a.until, a.ended_at, a.ended_by, a.end_reason"""
+
+
 async def actions(tx: Tx, queue_id: UUID, *, limit: int = 100) -> list[asyncpg.Record]:
     """Return what supervisors did about a queue, the latest first.
 
@@ -113,8 +118,21 @@ async def actions(tx: Tx, queue_id: UUID, *, limit: int = 100) -> list[asyncpg.R
     ):  # fmt: skip
         raise UnknownQueue
     return await tx.fetch(
-        "select id, queue_id, kind, call_id, to_queue, way, priority, reason, began_at, began_by, until, ended_at,"
-        " ended_by, end_reason from crm.queue_action where tenant_id = $1::uuid and queue_id = $2::uuid"
-        " order by began_at desc, id desc limit $3::int",
+        f"select {ACTION} from crm.queue_action a where a.tenant_id = $1::uuid and a.queue_id = $2::uuid"
+        " order by a.began_at desc, a.id desc limit $3::int",
         tx.actor.tenant_id, queue_id, limit,
     )  # fmt: skip
+
+
+async def action(tx: Tx, action_id: UUID) -> asyncpg.Record:
+    """Return one action.
+
+    :raises UnknownAction: when there is none.
+    """
+    row = await tx.fetchrow(
+        f"select {ACTION} from crm.queue_action a where a.tenant_id = $1::uuid and a.id = $2::uuid",
+        tx.actor.tenant_id, action_id,
+    )  # fmt: skip
+    if row is None:
+        raise UnknownAction
+    return row

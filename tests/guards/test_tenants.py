@@ -29,6 +29,9 @@ KNOWN: dict[str, Any] = {
     "takes_place_on": "2098-01-01",
     "due_at": "2098-06-01T09:30:00Z",
     "ends_at": (clock.utc_now() + timedelta(days=30)).isoformat(),
+    "until": (clock.utc_now() + timedelta(hours=1)).isoformat(),
+    "labels": {"tr": "Satış", "en": "Sales"},
+    "way": {"to": "message", "prompt": "all-busy"},
     "variants": [{"key": "long", "script": "long"}, {"key": "short", "script": "short"}],
 }
 """What makes a body good that only fits its schema: without a good body nothing is made, and nothing compared."""
@@ -40,6 +43,8 @@ TABLE_OF = {
     "absence": "user_absence",
     "import": "import_run",
     "message": "inbox_message",
+    "teams": "team",
+    "action": "queue_action",
 }
 """Where the name of a field does not say the table its ids are of."""
 
