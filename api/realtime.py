@@ -133,20 +133,29 @@ class Hub:
 
     async def _tell(self, events: Sequence[Event], snapshot: feed.Snapshot) -> None:
         """Give each listener what is theirs of the events that a look found."""
-        owners = await self._owners(events)
+        told = self._audiences(events, await self._owners(events))
         lost = {event.aggregate_id for event in events if event.event_type in ENDS_ACCESS}
         for listener in self._listeners:
             assert listener.position is not None, "listeners have joined"
-            here = listener.position
+            here, actor = listener.position, listener.actor
             theirs = [
                 event
-                for event in events
-                if not here.snapshot.sees(event.tx_id) and feed.may_see(listener.actor, event, owners)
+                for event, whom in told.get(actor.tenant_id, ())
+                if not here.snapshot.sees(event.tx_id) and feed.concerns(actor, whom)
             ]
             listener.tell(theirs, feed.Position(snapshot, here.server))
             if listener.actor.user_id in lost:
                 listener.has_lost_access = True
                 listener.wake.set()
+
+    @staticmethod
+    def _audiences(events: Sequence[Event], owners: feed.Owners) -> dict[UUID, list[tuple[Event, feed.Audience]]]:
+        """Return the events of each tenant, each with whom it concerns: worked out once, whoever listens."""
+        told: dict[UUID, list[tuple[Event, feed.Audience]]] = {}
+        for event in events:
+            if whom := feed.audience(event, owners):
+                told.setdefault(event.tenant_id, []).append((event, whom))
+        return told
 
     async def _owners(self, events: Sequence[Event]) -> feed.Owners:
         """Return the owners of the leads in the events, of the tenants that somebody listens to."""

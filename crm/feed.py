@@ -1,4 +1,4 @@
-"""The live feed: what happens to leads and agents of a firm, for the people who may see it, each event once.
+"""The live feed: what happens to leads, agents and calls of a firm, for the people who may see it, each event once.
 
 A position is a PostgreSQL snapshot: what it sees has been told, what it does not see is still to tell, however late it
 commits. Payloads are those of the event log: ids and codes.
@@ -16,7 +16,7 @@ from crm.db import Tx
 from crm.events.log import Event
 from crm.events.reader import COLUMNS, as_event
 
-KINDS = ("lead", "agent")
+KINDS = ("lead", "agent", "call")
 """Aggregates whose events are told."""
 AT_MOST = 1000
 """Events told at once; who is further behind starts again from the lists."""
@@ -24,7 +24,15 @@ GOOD_FOR = 3600
 """Seconds after which a cursor is too old to go on from."""
 
 Owners = Mapping[UUID, tuple[UUID | None, UUID | None]]
-"""Who owns each lead now, and in which team it is."""
+"""Who owns each lead now, and in which team it is; for the agent of a call, the agent and their team."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom an event concerns: people, and teams whose managers see what happens in them."""
+
+    people: frozenset[UUID]
+    teams: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +54,82 @@ class Snapshot:
         return tx_id < self.ceiling and tx_id not in self.open
 
 
-def may_see(actor: Actor, event: Event, owners: Owners) -> bool:
-    """Tell whether an event is for this person: named in it, about their leads, their team's, or all.
+def audience(event: Event, owners: Owners) -> Audience | None:
+    """Return whom an event concerns; None: it is none of the feed's.
+
+    A lead's event its owner, their team and whoever it names; an agent's the agent and their team; a call's its agent,
+    the owner of its lead, and the teams of both.
+    """
+    told = event.payload
+    if event.aggregate_type == "agent":
+        return _audience([event.aggregate_id], [_id(told.get("team_id"))])
+    if event.aggregate_type == "lead":
+        owner, team = owners.get(event.aggregate_id, (None, None))
+        named = [_id(told.get("user_id")), _id(told.get("previous_user_id")), *map(_id, told.get("user_ids") or ())]
+        return _audience([owner, *named], [team])
+    if event.aggregate_type == "call":
+        known = [owners.get(each, (None, None)) for each in _of_call(event) if each is not None]
+        return _audience((who for who, _ in known), (team for _, team in known))
+    return None
+
+
+def _audience(people: Iterable[UUID | None], teams: Iterable[UUID | None]) -> Audience:
+    return Audience(
+        frozenset(each for each in people if each is not None), frozenset(each for each in teams if each is not None)
+    )
+
+
+def concerns(actor: Actor, whom: Audience) -> bool:
+    """Tell whether what concerns these people and teams is for the actor: they see all, are named, or manage the team.
 
     The same words as `crm.visibility`, for one event at a time.
     """
-    if event.tenant_id != actor.tenant_id or event.aggregate_type not in KINDS:
-        return False
     if actor.may("lead.view.all"):
         return True
-    if event.aggregate_type == "agent":
-        people: set[UUID | None] = {event.aggregate_id}
-        teams: set[UUID | None] = {_id(event.payload.get("team_id"))}
-    else:
-        owner, team = owners.get(event.aggregate_id, (None, None))
-        people = {owner, _id(event.payload.get("user_id")), _id(event.payload.get("previous_user_id"))}
-        people.update(map(_id, event.payload.get("user_ids") or ()))
-        teams = {team}
-    if actor.may("lead.view.own") and actor.user_id in people:
+    if actor.user_id in whom.people and actor.may("lead.view.own"):
         return True
-    return actor.may("lead.view.team") and actor.team_id is not None and actor.team_id in teams
+    return actor.team_id in whom.teams and actor.may("lead.view.team")
+
+
+def may_see(actor: Actor, event: Event, owners: Owners) -> bool:
+    """Tell whether an event is for this person: named in it, about their leads or calls, their team's, or all."""
+    whom = audience(event, owners) if event.tenant_id == actor.tenant_id else None
+    return whom is not None and concerns(actor, whom)
+
+
+def _of_call(event: Event) -> tuple[UUID | None, UUID | None]:
+    """Return the lead and the agent of a call's event."""
+    return _id(event.payload.get("lead_id")), _id(event.payload.get("agent_user_id"))
 
 
 def _id(value: Any) -> UUID | None:
     return UUID(value) if isinstance(value, str) else None
 
 
+OWNERS = """
+select id, owner_id as who, team_id from crm.lead where tenant_id = $1::uuid and id = any($2::uuid[])
+union all
+select id, id as who, team_id from crm.user_account where tenant_id = $1::uuid and id = any($3::uuid[])
+"""
+
+
 async def owners_of(tx: Tx, events: Iterable[Event]) -> Owners:
-    """Return owner and team of the leads that events are about."""
-    leads = list({event.aggregate_id for event in events if event.aggregate_type == "lead"})
-    if not leads:
+    """Return owner and team of the leads that events are about, and the teams of the agents of calls."""
+    leads: set[UUID | None] = set()
+    agents: set[UUID | None] = set()
+    for event in events:
+        if event.aggregate_type == "lead":
+            leads.add(event.aggregate_id)
+        elif event.aggregate_type == "call":
+            lead, agent = _of_call(event)
+            leads.add(lead)
+            agents.add(agent)
+    leads.discard(None)
+    agents.discard(None)
+    if not (leads or agents):
         return {}
-    rows = await tx.fetch(
-        "select id, owner_id, team_id from crm.lead where tenant_id = $1::uuid and id = any($2::uuid[])",
-        tx.actor.tenant_id, leads,
-    )  # fmt: skip
-    return {row["id"]: (row["owner_id"], row["team_id"]) for row in rows}
+    rows = await tx.fetch(OWNERS, tx.actor.tenant_id, list(leads), list(agents))
+    return {row["id"]: (row["who"], row["team_id"]) for row in rows}
 
 
 SINCE = f"""

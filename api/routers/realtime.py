@@ -1,4 +1,4 @@
-"""Events of leads and agents as they happen: a WebSocket and its polling twin.
+"""Events of leads, agents and calls as they happen: a WebSocket and its polling twin.
 
     → {"type": "hello", "token": "<access token>", "cursor": null}
     ← {"type": "ready", "seq": 1, "cursor": "…"}

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from api import realtime, sockets
-from crm import clock, db
+from crm import clock, db, events, ids
 from crm.actor import Actor
 from crm.leads import intake, operations
 from crm.users import availability, tokens
@@ -100,6 +100,24 @@ class TestListen:
             heard = await hear_events(socket, until="lead.assigned")
 
         assert {event["aggregate_id"] for event in heard} == {str(theirs)}
+
+    async def test_tells_an_agent_of_their_own_calls_at_once(self, tenant: Tenant, live: str) -> None:
+        async with listening(live, tenant.sales_agent) as socket:
+            call_id = ids.new()
+            started = asyncio.get_running_loop().time()
+            for which, agent in ((ids.new(), tenant.sales_manager), (call_id, tenant.sales_agent)):
+                told = {"agent_user_id": agent.user_id, "direction": "inbound"}
+                await db.run(
+                    tenant.system,
+                    lambda tx, which=which, told=told: events.record(
+                        tx, "call", which, "call.agent_ringing", told, at=clock.utc_now()
+                    ),
+                )
+            frame = await hear(socket)
+            took = asyncio.get_running_loop().time() - started
+
+        assert [event["aggregate_id"] for event in frame["events"]] == [str(call_id)]
+        assert took < 1
 
     async def test_shows_nothing_of_another_firm(self, tenant: Tenant, other_tenant: Tenant, live: str) -> None:
         async with listening(live, tenant.admin) as socket:
