@@ -52,6 +52,7 @@ PLUMBING = {
     "crm.queues.operations._insert_version": "stores settings within the operation that sets them",
     "crm.timeline.record": "writes the activity of the operation that calls it",
     "crm.timeline.record_many": "writes the activities of the operation that calls it",
+    "crm.callbacks.rows.move": "moves a callback for the operation that asked its rules, with its event and audit row",
     "crm.consent.facts.write": "writes facts of the ledger for operations that learn what people said",
     "crm.consent.standing.refresh": "derives what lists show, for the operation that changes the facts",
     "crm.vault.keyring.destroy": "destroys keys for the operation that erases",
@@ -75,6 +76,7 @@ PLUMBING = {
     "crm.calls.wrapping.begin": "begins what follows from a call's end, within the hearing of it, with its event",
     "crm.queues.history.replace": "stores stays of another system's calls within the operation that imports them",
     "crm.queues.history._ensure": "makes the retired queues of those stays",
+    "crm.recordings.operations.forget_links": "forgets links that are good for nothing; who listened stays audited",
     "crm.imports.runs.reject": "keeps rejected rows for the operation that takes their chunk",
     "crm.imports.runs.insert": "stores the run within the operation that starts or queues it",
     "crm.imports.runs.advance": "notes how far a run has come, with its event; the run was permitted when it began",
@@ -244,6 +246,7 @@ OF_THE_SYSTEM = {
     "check_in.sweep": "background work",
     "agent.watch": "background work",
     "agent.mirror": "the exchange's own word",
+    "callback.fire": "background work",
     "duplicate.propose": "background work",
 }
 """What no role holds: only the system does these."""
