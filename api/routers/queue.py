@@ -187,7 +187,7 @@ async def prioritise_caller(
 ) -> Response:
     """Give a waiting caller steps of priority, for a while."""
 
-    async def work(tx: Tx) -> Any:
+    async def work(tx: Tx) -> dict[str, Any]:
         how = {"reason": body.reason, "until": body.until, "now": now}
         return await queries.action(tx, await actions.prioritise(tx, call_id, body.priority, **how))
 
@@ -201,7 +201,7 @@ async def move_caller(
 ) -> Response:
     """Send a waiting caller to another queue; who is not answered there by the end comes back."""
 
-    async def work(tx: Tx) -> Any:
+    async def work(tx: Tx) -> dict[str, Any]:
         how = {"reason": body.reason, "until": body.until, "now": now}
         return await queries.action(tx, await actions.move(tx, call_id, body.to_queue, **how))
 
@@ -213,11 +213,11 @@ async def move_caller(
 async def end_action(action_id: UUID, actor: CurrentActor, now: Now) -> ActionRead:
     """End an action before its time: resume a queue, take back a priority, stop sending callers on."""
 
-    async def work(tx: Tx) -> Any:
+    async def work(tx: Tx) -> dict[str, Any]:
         await actions.end(tx, action_id, now=now)
         return await queries.action(tx, action_id)
 
-    return ActionRead.model_validate(dict(await db.run(actor, work)))
+    return ActionRead.model_validate(await db.run(actor, work))
 
 
 @router.get("/{queue_id}")
@@ -269,7 +269,7 @@ async def pause_queue(
 ) -> Response:
     """Keep a queue's calls from its agents, for a while; callers go on waiting."""
 
-    async def work(tx: Tx) -> Any:
+    async def work(tx: Tx) -> dict[str, Any]:
         action_id = await actions.pause(tx, queue_id, reason=body.reason, until=body.until, now=now)
         return await queries.action(tx, action_id)
 
@@ -283,7 +283,7 @@ async def overflow_queue(
 ) -> Response:
     """Send everybody who waits in a queue, or comes to it, another way, for a while."""
 
-    async def work(tx: Tx) -> Any:
+    async def work(tx: Tx) -> dict[str, Any]:
         action_id = await actions.overflow(tx, queue_id, body.way, reason=body.reason, until=body.until, now=now)
         return await queries.action(tx, action_id)
 

@@ -124,7 +124,7 @@ async def actions(tx: Tx, queue_id: UUID, *, limit: int = 100) -> list[asyncpg.R
     )  # fmt: skip
 
 
-async def action(tx: Tx, action_id: UUID) -> asyncpg.Record:
+async def action(tx: Tx, action_id: UUID) -> dict[str, Any]:
     """Return one action.
 
     :raises UnknownAction: when there is none.
@@ -135,4 +135,4 @@ async def action(tx: Tx, action_id: UUID) -> asyncpg.Record:
     )  # fmt: skip
     if row is None:
         raise UnknownAction
-    return row
+    return dict(row)
