@@ -1,0 +1,84 @@
+"""How likely each call is to be answered: by its lead's score where there are scores, corrected by what happens."""
+
+import math
+from collections.abc import Sequence
+
+from dialer.pacing.learned import Share
+from dialer.pacing.state import State
+
+RATIO = math.log(1.06)
+"""Answer probabilities are kept in steps of 6 %."""
+LEAST = 0.01
+LEVELS = int(math.log(0.97 / LEAST) / RATIO) + 1
+
+
+def probability(level: int) -> float:
+    """Return the answer probability of a level."""
+    return LEAST * math.exp(RATIO * level)
+
+
+def level(p: float) -> int:
+    """Return the level nearest to an answer probability."""
+    return min(max(round(math.log(max(p, LEAST) / LEAST) / RATIO), 0), LEVELS - 1)
+
+
+class Scores:
+    """Each ringing call's answer probability, as a level.
+
+    One factor corrects all scores. It is the live answers out of those expected for the seconds that calls rang: so it
+    knows of a change long before calls that nobody answers have rung out. Without scores it is the probability itself.
+    """
+
+    def __init__(self, answers: float, seconds: float) -> None:
+        self.factor = Share(0.3, 10.0, answers, seconds)
+        self.is_scored = False
+        self.of_call: dict[object, float] = {}
+        self.launched: list[float] = []
+        self.expected = 0.0
+        self.answered = 0
+        self.at = 0.0
+
+    def learn(self, state: State) -> None:
+        """Take in what happened since the last look."""
+        passed = state.t - self.at
+        if passed > 0:
+            self.factor.saw(state.answered - self.answered, self.expected * passed / self.factor.value, state.t)
+            self.answered, self.at = state.answered, state.t
+
+    def ahead(self, state: State, count: int) -> list[int]:
+        """Return the levels of the next calls; one level stands for all where there are no scores."""
+        scores: Sequence[float] | None = getattr(state, "next_answer_p", None)
+        if scores is None or not len(scores):
+            return [level(self.factor.value)]
+        if not self.is_scored:
+            self.is_scored, self.factor.yes = True, self.factor.all  # scores are right until they are seen to be wrong
+        factor = self.factor.value
+        return [level(factor * score) for score in scores[:count]]
+
+    def ringing(self, state: State) -> list[int]:
+        """Return the levels of the calls that ring, in their order."""
+        factor = self.factor.value
+        if not self.is_scored:
+            return [level(factor)] * len(state.ringing)
+        self._name(state)
+        return [level(factor * self.of_call[call]) for call in state.ringing]
+
+    def launch(self, state: State, count: int) -> None:
+        """Remember the scores of the calls that are launched now; their names are seen at the next look."""
+        if self.is_scored:
+            self.launched += list(getattr(state, "next_answer_p", ()))[:count]
+
+    def _name(self, state: State) -> None:
+        """Give the calls that are new among the ringing the scores they were launched with, the last the last."""
+        fresh = []
+        for call in reversed(state.ringing):
+            if call in self.of_call:
+                break
+            fresh.append(call)
+        usual = sum(self.of_call.values()) / len(self.of_call) if self.of_call else 0.3
+        scores = self.launched[::-1]
+        for place, call in enumerate(fresh):
+            self.of_call[call] = scores[place] if place < len(scores) else usual
+        self.launched = []
+        if len(self.of_call) > 2 * len(state.ringing) + 100:
+            self.of_call = {call: self.of_call[call] for call in state.ringing}
