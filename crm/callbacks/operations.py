@@ -91,9 +91,7 @@ async def request(tx: Tx, wanted: Request, *, now: datetime) -> UUID:
     await lock_person(tx, wanted.contact_id)
     await _require_there(tx, wanted)
     window, patience = await tenant_settings.values(tx, settings.WINDOW_MINUTES, settings.PATIENCE_MINUTES, at=now)
-    begins = max(wanted.promised_from or now, now)
-    ends = wanted.promised_until or begins + timedelta(minutes=window)
-    _require_times(wanted, begins, ends, now=now)
+    begins, ends = times(wanted.promised_from, wanted.promised_until, timedelta(minutes=window), now=now)
     await require_unpromised(tx, wanted.contact_id, wanted.queue, wanted.agent_user_id)
     callback_id, expires_at = ids.new(), ends + timedelta(minutes=patience)
     answer = await consent.may_contact(tx, wanted.contact_id, Channel.call, PURPOSE, at=begins)
@@ -140,13 +138,22 @@ async def require_unpromised(tx: Tx, contact_id: UUID, queue: str | None, agent_
         raise Promised(fields={"callback_id": str(found)})
 
 
-def _require_times(wanted: Request, begins: datetime, ends: datetime, *, now: datetime) -> None:
-    if wanted.promised_from is not None and wanted.promised_from < now - timedelta(minutes=1):
+def times(
+    begins: datetime | None, ends: datetime | None, window: timedelta, *, now: datetime
+) -> tuple[datetime, datetime]:
+    """Return from when until when a callback is promised (UTC): at once and for a window, where nothing else is said.
+
+    :raises NoPromise: when that lies in the past or too far ahead, or ends before it begins.
+    """
+    if begins is not None and begins < now - timedelta(minutes=1):
         raise NoPromise(fields={"promised_from": "lies in the past"})
-    if begins > now + FARTHEST:
+    if begins is not None and begins > now + FARTHEST:
         raise NoPromise(fields={"promised_from": f"at most {FARTHEST.days} days ahead"})
-    if not begins < ends <= begins + LONGEST:
+    since = max(begins or now, now)
+    until = ends or since + window
+    if not since < until <= since + LONGEST:
         raise NoPromise(fields={"promised_until": f"after promised_from, by {LONGEST.days} days at most"})
+    return since, until
 
 
 async def _require_there(tx: Tx, wanted: Request) -> None:
@@ -222,23 +229,20 @@ async def reschedule(
     if row["status"] == Status.requested:
         raise rows.InProgress("the caller is still in the queue")
     window, patience = await tenant_settings.values(tx, settings.WINDOW_MINUTES, settings.PATIENCE_MINUTES, at=now)
-    ends = promised_until or promised_from + timedelta(minutes=window)
-    wanted = Request(kind=Kind(row["kind"]), contact_id=row["contact_id"], promised_from=promised_from)
-    if (promised_from, ends) == (row["promised_from"], row["promised_until"]):
+    begins, ends = times(promised_from, promised_until, timedelta(minutes=window), now=now)
+    if (begins, ends) == (row["promised_from"], row["promised_until"]):
         tx.unchanged()
         return
-    _require_times(wanted, promised_from, ends, now=now)
+    wanted = Request(kind=Kind(row["kind"]), contact_id=row["contact_id"])
     expires_at = ends + timedelta(minutes=patience)
-    answer = await consent.may_contact(tx, row["contact_id"], Channel.call, PURPOSE, at=promised_from)
-    due_at = await _allow(
-        tx, wanted, answer, callback_id, begins=promised_from, ends=ends, good_until=expires_at, now=now
-    )
+    answer = await consent.may_contact(tx, row["contact_id"], Channel.call, PURPOSE, at=begins)
+    due_at = await _allow(tx, wanted, answer, callback_id, begins=begins, ends=ends, good_until=expires_at, now=now)
     await tx.execute(
         "update crm.callback set promised_from = $3::timestamptz, promised_until = $4::timestamptz,"
         " expires_at = $5::timestamptz, enqueued_at = $3::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
-        tx.actor.tenant_id, callback_id, promised_from, ends, expires_at,
+        tx.actor.tenant_id, callback_id, begins, ends, expires_at,
     )  # fmt: skip
-    told = {"promised_from": promised_from, "promised_until": ends, "was_promised_until": row["promised_until"]}
+    told = {"promised_from": begins, "promised_until": ends, "was_promised_until": row["promised_until"]}
     await rows.move(tx, row, Next(Status.scheduled, due_at, reason), happened="rescheduled", now=now, **told)
 
 
