@@ -23,6 +23,7 @@ STATUS: dict[type[errors.CrmError], int] = {
     errors.NotAllowed: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Gone: 410,
     errors.Invalid: 422,
     errors.TooMany: 429,
     errors.Unavailable: 503,

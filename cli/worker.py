@@ -24,6 +24,7 @@ from crm.files import work as files
 from crm.followups.chore import FollowUps
 from crm.inbox.chore import Inbox
 from crm.queues.chore import Endings
+from crm.recordings import work as recordings
 from crm.routing.chore import Router
 from crm.settings import settings
 from crm.sla.chore import Clocks
@@ -32,7 +33,7 @@ from ingestion.sources import access, parsers, pulling
 
 app = typer.Typer()
 
-SCHEDULED = (retention, holidays_ahead, bulk, counting, duplicates, files, imports, access, pulling)
+SCHEDULED = (retention, holidays_ahead, bulk, counting, duplicates, files, recordings, imports, access, pulling)
 """Modules whose jobs this process knows once they are imported."""
 
 

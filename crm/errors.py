@@ -26,6 +26,12 @@ class NotFound(CrmError):
     code = "not_found"
 
 
+class Gone(CrmError):
+    """It was there, and is no more."""
+
+    code = "gone"
+
+
 class NotAllowed(CrmError):
     """You may not do this."""
 

@@ -27,6 +27,7 @@ from crm.files import links, operations, queries
 from crm.files.links import BadLink
 from crm.files.operations import Where
 from crm.files.rules import Class
+from crm.users import acting
 
 router = Router(tags=["attachments"])
 
@@ -181,7 +182,7 @@ async def read_content(
     if context.actor is not None and context.actor.user_id != link.user_id:
         raise BadLink("this link was made for somebody else")
     context.tenant_id = link.tenant_id
-    person = await operations.person_of(link, trace_id=context.trace_id)
+    person = await acting.as_now(link.tenant_id, link.user_id, trace_id=context.trace_id)
     if person is None:
         raise BadLink
     opened = await db.run(person, lambda tx: operations.open_file(tx, attachment_id, now=context.now))

@@ -19,11 +19,9 @@ from crm.actor import Actor
 from crm.contacts.queries import require_visible
 from crm.db import Tx
 from crm.files import queries, rules
-from crm.files.links import Link
 from crm.files.rules import VIEW, Class, Type
 from crm.operation import operation
 from crm.sql import Args
-from crm.users.rules import permissions_of
 
 LARGEST = 100 * 1024 * 1024
 """Bytes no firm can raise its own limit over."""
@@ -219,22 +217,6 @@ async def open_file(tx: Tx, attachment_id: UUID, *, now: datetime) -> Opened:
     return Opened(
         tx.actor.tenant_id, row["key_id"], row["object_key"], row["name"], row["content_type"], row["size"]
     )  # fmt: skip
-
-
-async def person_of(link: Link, *, trace_id: UUID) -> Actor | None:
-    """Return the person a link was made for as they are now, or None when they no longer work here."""
-
-    async def look(tx: Tx) -> Actor | None:
-        row = await tx.fetchrow(
-            "select team_id, roles from crm.user_account where tenant_id = $1::uuid and id = $2::uuid and is_active",
-            link.tenant_id, link.user_id,
-        )  # fmt: skip
-        if row is None:
-            return None
-        roles = frozenset(row["roles"])
-        return Actor(link.tenant_id, link.user_id, row["team_id"], roles, permissions_of(roles), trace_id)
-
-    return await db.run(Actor.system(link.tenant_id, trace_id=trace_id), look)
 
 
 async def content(opened: Opened) -> AsyncIterator[bytes]:

@@ -1,18 +1,11 @@
 """What happens to files by itself: deleted ones are destroyed, and objects that no row knows are swept away."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-import structlog
-
-from crm import clock, db, jobs, objects, tenancy, vault
+from crm import clock, db, jobs, objects, orphans, tenancy, vault
 from crm.actor import Actor
 from crm.files.operations import object_key
-
-log = structlog.get_logger("crm.files")
-
-GRACE = timedelta(hours=1)
-"""An object younger than this may belong to an upload whose row is about to be committed."""
 
 KNOWN = """
 select w.id from unnest($2::uuid[]) as w(id)
@@ -43,27 +36,5 @@ async def sweep(now: datetime) -> None:
 
 
 async def sweep_tenant(tenant_id: UUID, *, now: datetime) -> int:
-    """Delete a tenant's objects that no row knows and that are older than `GRACE`; return how many."""
-    gone = 0
-    async for batch in objects.listing(f"attachments/{tenant_id}"):
-        old = {
-            found: each.name
-            for each in batch
-            if each.modified_at < now - GRACE and (found := _id_in(each.name)) is not None
-        }
-        async with db.transaction(Actor.system(tenant_id)) as tx:
-            known = {row["id"] for row in await tx.fetch(KNOWN, tenant_id, list(old))}
-        orphans = [name for attachment_id, name in old.items() if attachment_id not in known]
-        await objects.delete(orphans)
-        gone += len(orphans)
-    if gone:
-        log.info("orphans_swept", tenant_id=str(tenant_id), objects=gone)
-    return gone
-
-
-def _id_in(name: str) -> UUID | None:
-    """Return the attachment an object is named after, or None: what is not ours is left alone."""
-    try:
-        return UUID(name.rpartition("/")[2])
-    except ValueError:
-        return None
+    """Delete a tenant's objects that no row knows and that are older than `orphans.GRACE`; return how many."""
+    return await orphans.sweep(tenant_id, "attachments", KNOWN, now=now)

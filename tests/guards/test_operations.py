@@ -247,6 +247,8 @@ OF_THE_SYSTEM = {
     "agent.watch": "background work",
     "agent.mirror": "the exchange's own word",
     "callback.fire": "background work",
+    "recording.store": "background work",
+    "recording.expire": "background work",
     "duplicate.propose": "background work",
 }
 """What no role holds: only the system does these."""

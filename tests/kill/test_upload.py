@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from crm import clock, db, objects
+from crm import clock, db, objects, orphans
 from crm.files import work
 from crm.leads import intake
 from crm.leads.intake import NewLead
@@ -56,7 +56,7 @@ async def test_a_death_before_the_commit_leaves_an_object_for_the_sweep_and_no_r
     assert len(await names()) == 1
     await work.sweep(clock.utc_now())
     assert len(await names()) == 1, "an upload whose row is about to be committed is left alone"
-    await work.sweep(clock.utc_now() + work.GRACE + timedelta(minutes=1))
+    await work.sweep(clock.utc_now() + orphans.GRACE + timedelta(minutes=1))
     assert await names() == []
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from crm import clock, db, errors, ids, jobs, objects, tenant_settings, vault
+from crm import clock, db, errors, ids, jobs, objects, orphans, tenant_settings, vault
 from crm.actor import Actor, Forbidden
 from crm.files import operations, queries, rules, work
 from crm.files.operations import NothingToAttachTo, TooLarge, Where
@@ -209,7 +209,7 @@ class TestSweep:
             await objects.put(name, parts())
 
         young = await work.sweep_tenant(tenant.id, now=clock.utc_now())
-        later = clock.utc_now() + work.GRACE + timedelta(minutes=1)
+        later = clock.utc_now() + orphans.GRACE + timedelta(minutes=1)
         old = await work.sweep_tenant(tenant.id, now=later)
 
         assert (young, old) == (0, 1)
@@ -219,7 +219,7 @@ class TestSweep:
         made = await upload(tenant.sales_agent, Where(lead_id=lead), now)
         await db.run(tenant.admin, lambda tx: operations.delete(tx, made, reason="mistake", now=now))
 
-        await work.sweep(datetime.now(UTC) + 2 * work.GRACE)
+        await work.sweep(datetime.now(UTC) + 2 * orphans.GRACE)
 
         assert await stored_names() == []
 
@@ -237,7 +237,7 @@ class TestPuttingAway:
         with pytest.raises(ConnectionError):
             await lose_the_connection()
         made = (await one(tenant, "select id from crm.attachment"))["id"]
-        await work.sweep_tenant(tenant.id, now=clock.utc_now() + 2 * work.GRACE)
+        await work.sweep_tenant(tenant.id, now=clock.utc_now() + 2 * orphans.GRACE)
 
         assert await read(tenant.sales_agent, made, now) == PDF
 
@@ -255,7 +255,7 @@ class TestPuttingAway:
         await asyncio.gather(task, return_exceptions=True)
 
         assert len(await stored_names()) == 1
-        await work.sweep_tenant(tenant.id, now=clock.utc_now() + 2 * work.GRACE)
+        await work.sweep_tenant(tenant.id, now=clock.utc_now() + 2 * orphans.GRACE)
         assert await stored_names() == []
 
     async def test_says_so_when_the_store_does_not_answer(self, tenant, lead, now, monkeypatch):
