@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -23,6 +23,8 @@ from crm.calls.hearing import Memory, Told
 from crm.calls.sending import Answered, Outgoing
 from crm.events import bell
 from crm.exchange import Kind
+from crm.queues import members as queues
+from crm.queues import steering
 from dialer import resync, words
 from dialer.ami import messages
 from dialer.ami.connection import Connection, Heard, Lost, Refused, Up
@@ -40,6 +42,8 @@ LOOK_S = 0.25
 AGAIN_S = 1.0
 CHECK_EVERY_S = 60.0
 """Seconds between two comparisons of our calls with the exchange's; one follows each connection, too."""
+STEER_EVERY_S = 1.0
+"""Seconds between two looks at the queues."""
 
 Listener = Callable[[Told], None]
 Clock = Callable[[], datetime]
@@ -47,9 +51,13 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How customers are dialled: the dial string, `{number}` in the place of the digits."""
+    """How customers are dialled: the dial string, `{number}` in the place of the digits.
+
+    `settles`: for how long after a change a call may have a channel that the exchange does not show yet.
+    """
 
     trunk: str = words.TRUNK
+    settles: timedelta = timedelta(seconds=5)
 
 
 class Bridge:
@@ -81,7 +89,7 @@ class Bridge:
             works = [
                 parts.create_task(self.connection.run(stop)), parts.create_task(self._gather()),
                 parts.create_task(self._hear()), parts.create_task(self._send(ear)), parts.create_task(self._settle()),
-                parts.create_task(self._compare()),
+                parts.create_task(self._compare()), parts.create_task(self._steer()),
             ]  # fmt: skip
             await stop.wait()
             await works[0]
@@ -127,7 +135,7 @@ class Bridge:
         members = [fact for fact in facts if isinstance(fact, MemberChanged)]
         of_calls = [fact for fact in facts if not isinstance(fact, MemberChanged)]
         if members:
-            await db.run(self.actor, lambda tx: self._mirror(tx, members))
+            await self.mirror(members)
         if not of_calls:
             return
         heard = await db.run(self.actor, lambda tx: hearing.hear(tx, of_calls, memory=self._memory, now=self.now()))
@@ -137,7 +145,13 @@ class Bridge:
             for listener in self.listeners:
                 listener(news)
 
-    async def _mirror(self, tx: db.Tx, members: Sequence[MemberChanged]) -> None:
+    async def mirror(self, members: Sequence[MemberChanged], *, is_whole: bool = False) -> None:
+        """Take over what the exchange says of its queues' members; `is_whole`: who is not told of is none."""
+        await db.run(self.actor, lambda tx: self._mirror(tx, members, is_whole=is_whole))
+
+    async def _mirror(self, tx: db.Tx, members: Sequence[MemberChanged], *, is_whole: bool) -> None:
+        told = [queues.Told(each.queue, each.interface, each.is_member, each.is_paused) for each in members]
+        await queues.hear(tx, told, is_whole=is_whole, now=self.now())
         for each in members:
             await mirror.heard(tx, each.interface, each.is_paused, each.reason, queue=each.queue, now=self.now())
 
@@ -206,11 +220,26 @@ class Bridge:
             if not self._is_up.is_set():
                 continue
             try:
-                await resync.resync(self)
+                if not await resync.resync(self):
+                    asyncio.get_running_loop().call_later(self.wiring.settles.total_seconds(), self._check.set)
             except (Down, Unanswered, Refused, *db.GONE) as error:
                 log.warning("comparison_put_off", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
                 self._check.set()
+
+    async def _steer(self) -> None:
+        """Keep the exchange's queues as they are to be. Callers are served without it, so its trouble stops nothing."""
+        while True:
+            await asyncio.sleep(STEER_EVERY_S)
+            if not self._is_up.is_set():
+                continue
+            try:
+                await db.run(self.actor, lambda tx: steering.steer(tx, self.now()))
+            except Exception as error:
+                if isinstance(error, db.GONE):
+                    log.warning("steering_put_off", error=type(error).__name__)
+                else:
+                    log.error("steering_defect", exc_info=error)
 
     async def _until_done(self, work: Callable[[], object]) -> None:
         """Do something until the database takes it; meanwhile nothing more is read, and the exchange waits."""

@@ -15,7 +15,6 @@ import structlog
 from crm import db
 from crm.calls.facts import BridgeEntered, Fact, LegAnswered, LegRinging, LegStarted, MemberChanged, Vanished
 from crm.calls.steps import LIVE
-from crm.db import Tx
 from dialer.ami.messages import Message
 from dialer.ami.translate import translate
 from dialer.hearing import OF_CALL
@@ -25,13 +24,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("dialer.resync")
 
-YOUNG = timedelta(seconds=5)
-"""A call sent so recently may not have a channel yet."""
-
 OPEN = """
-select c.id, c.external_id, c.updated_at from crm.call c
+select c.id, c.external_id, c.updated_at <= $3::timestamptz as is_settled from crm.call c
  where c.tenant_id = $1::uuid and c.ended_at is null and c.source = 'live'
-   and c.status in (select unnest($2::text[])) and c.status <> 'checked' and c.updated_at <= $3::timestamptz
+   and c.status in (select unnest($2::text[])) and c.status <> 'checked'
 """
 ENDED = """
 select c.id from unnest($2::uuid[]) as wanted(id)
@@ -39,8 +35,11 @@ select c.id from unnest($2::uuid[]) as wanted(id)
 """
 
 
-async def resync(bridge: "Bridge") -> None:
+async def resync(bridge: "Bridge") -> bool:
     """Compare, tell what was missed, and hang up what nobody wants any more.
+
+    Returns whether every call was found, or is known to be gone: one that changed a moment ago may have a channel that
+    was not there yet when we asked, and is looked for again.
 
     :raises dialer.ami.line.Down, dialer.ami.line.Unanswered, dialer.ami.connection.Refused: when the exchange does not
         answer; nothing was concluded then.
@@ -51,10 +50,26 @@ async def resync(bridge: "Bridge") -> None:
     for each in channels:
         bridge.ear.meet(each["uniqueid"], _call_name(each), each["channel"])
     await bridge.tell([fact for each in channels for fact in standing(each, now=asked_at)])
-    await bridge.tell([fact for each in members if (fact := _member(each, now=asked_at))])
+    await bridge.mirror([fact for each in members if (fact := _member(each, now=asked_at))], is_whole=True)
     there = {_call_name(each) for each in channels}
-    await bridge.tell(await _vanished(bridge, there, asked_at))
+    missing = [row for row in await _open(bridge, asked_at) if _name(row) not in there]
+    for row in missing:
+        if row["is_settled"]:
+            log.info("call_vanished", call_id=str(row["id"]))
+    await bridge.tell([Vanished(call_id=_name(row), at=asked_at) for row in missing if row["is_settled"]])
     await _hang_up_orphans(bridge, channels)
+    return all(row["is_settled"] for row in missing)
+
+
+def _name(row: asyncpg.Record) -> str:
+    return str(row["external_id"] or row["id"])
+
+
+async def _open(bridge: "Bridge", asked_at: datetime) -> Sequence[asyncpg.Record]:
+    """Return the calls that the exchange should have."""
+    return await db.run(
+        bridge.actor, lambda tx: tx.fetch(OPEN, tx.actor.tenant_id, sorted(LIVE), asked_at - bridge.wiring.settles)
+    )
 
 
 def _call_name(channel: Message) -> str:
@@ -85,19 +100,6 @@ def _duration(text: str) -> timedelta:
 def _member(row: Message, *, now: datetime) -> MemberChanged | None:
     fact = translate(row, now=now)
     return fact if isinstance(fact, MemberChanged) else None
-
-
-async def _vanished(bridge: "Bridge", there: set[str], asked_at: datetime) -> list[Fact]:
-    """Return that a call is gone, for each that the exchange should have and has not."""
-    calls = await db.run(bridge.actor, lambda tx: _open(tx, asked_at - YOUNG))
-    names = {row["external_id"] or str(row["id"]) for row in calls} - there
-    for name in names:
-        log.info("call_vanished", call=name)
-    return [Vanished(call_id=name, at=asked_at) for name in sorted(names)]
-
-
-async def _open(tx: Tx, before: datetime) -> Sequence[asyncpg.Record]:
-    return await tx.fetch(OPEN, tx.actor.tenant_id, sorted(LIVE), before)
 
 
 async def _hang_up_orphans(bridge: "Bridge", channels: Sequence[Message]) -> None:

@@ -104,7 +104,8 @@ def _spy(out: Outgoing, named: Named, trunk: str) -> list[Action]:
 
 def _queue_pause(out: Outgoing, named: Named, trunk: str) -> list[Action]:
     fields = {"Interface": out.args["endpoint"], "Paused": _yes(out.args["is_paused"]), "Reason": out.args["reason"]}
-    return [Action("QueuePause", fields)]
+    in_one = {"Queue": out.args["queue"]} if "queue" in out.args else {}
+    return [Action("QueuePause", fields | in_one)]
 
 
 def _queue_add(out: Outgoing, named: Named, trunk: str) -> list[Action]:

@@ -45,7 +45,7 @@ class Kind(StrEnum):
     queue_remove = "queue_remove"
     """Take `endpoint` out of `queue`."""
     queue_pause = "queue_pause"
-    """Pause or unpause `endpoint` in all its queues (`is_paused`, `reason`)."""
+    """Pause or unpause `endpoint` in `queue`, or in all its queues (`is_paused`, `reason`)."""
     queue_penalty = "queue_penalty"
     """Give `endpoint` another `penalty` in `queue`."""
     caller_priority = "caller_priority"
