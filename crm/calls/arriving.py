@@ -6,7 +6,7 @@ from uuid import UUID
 from crm import events, phone, vault
 from crm.calls import keeping, rows
 from crm.contacts import operations as people
-from crm.db import Tx, to_json
+from crm.db import Tx
 from crm.operation import operation
 
 FIND = """
@@ -19,9 +19,9 @@ select c.id as contact_id,
 """
 INSERT = """
 insert into crm.call (tenant_id, id, direction, purpose, status, lead_id, contact_id, queue, requested_at, external_id,
-                      steps, updated_at)
+                      updated_at)
 values ($1::uuid, $2::uuid, 'inbound', 'inbound', 'ringing', $3::uuid, $4::uuid, $5::text, $6::timestamptz, $7::text,
-        $8::jsonb, $6::timestamptz)
+        $6::timestamptz)
     on conflict do nothing
 returning *
 """
@@ -36,12 +36,11 @@ async def arrive(tx: Tx, name: str, number: str, *, queue: str | None, now: date
     """
     call_id = keeping.call_id_of(tx.actor.tenant_id, name)
     contact_id, lead_id = await _who(tx, number, now=now)
-    steps = [{"status": "ringing", "at": now.isoformat()}]
-    row = await tx.fetchrow(INSERT, tx.actor.tenant_id, call_id, lead_id, contact_id, queue, now, name, to_json(steps))
+    row = await tx.fetchrow(INSERT, tx.actor.tenant_id, call_id, lead_id, contact_id, queue, now, name)
     if row is None:
         tx.unchanged()
         return call_id
-    await events.record(tx, "call", call_id, "call.ringing", rows.payload(row), at=now)
+    await events.record(tx, "call", call_id, "call.arrived", rows.payload(row), at=now)
     return call_id
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from crm.calls import spans
-from crm.calls.facts import AgentCalled, DialBegan, Fact, LegRinging, QueueJoined
+from crm.calls.facts import AgentCalled, DialBegan, Fact, LegRinging, LegStarted, QueueJoined
 from crm.calls.known import Direction, Known
 from crm.calls.story import Story
 
@@ -82,6 +82,9 @@ def _rings(known: Known) -> Iterator[Step]:
         began = next(iter(known.all(LegRinging, leg=known.call_id)), None)
         if began:
             yield Step(Status.agent_ringing, began.at)
+    if known.direction is Direction.inbound and (came := known.first(LegStarted, known.customer)):
+        yield Step(Status.ringing, came.at)
+        return
     heard = known.all(LegRinging, leg=known.customer) if known.customer else []
     dialled = known.all(DialBegan, leg=known.customer) if known.customer else []
     if first := min((fact.at for fact in (*heard, *dialled)), default=None):

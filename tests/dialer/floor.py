@@ -4,24 +4,28 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from pydantic import SecretStr
 
-from crm import clock, db
+from crm import clock, db, exchange
 from crm.actor import Actor
+from crm.calls import dialling, keeping
 from crm.calls import operations as calls
 from crm.calls.placing import Placed
 from crm.consent import dnc, hours, own_hours
 from crm.leads import intake
+from crm.settings import settings
 from dialer.ami.connection import Address, Connection, Limits
-from dialer.bridge import Bridge
+from dialer.bridge import Bridge, Wiring
 from dialer.exchange.people import Party
 from dialer.exchange.server import Exchange
 from tests.conftest import Tenant
 from tests.crm.agents.floor import signed_on
+from tests.crm.queues.factory import make_queue
 
 SPEED = 20.0
 SECRET = SecretStr("lab")
@@ -38,6 +42,7 @@ class Floor:
     tenant: Tenant
     exchange: Exchange
     bridge: Bridge
+    work: "asyncio.Task[None]"
     people: dict[str, Party] = field(default_factory=dict)
 
     async def lead(self, number: str, owner: Actor | None = None) -> UUID:
@@ -61,6 +66,8 @@ class Floor:
     async def call(self, call_id: UUID) -> dict[str, Any]:
         """Return a call's row."""
         rows = await self.rows("select * from crm.call where id = $1::uuid", call_id)
+        if not rows:
+            return {"status": "unheard"}
         return {**rows[0], "steps": [step["status"] for step in rows[0]["steps"]]}
 
     async def rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
@@ -100,6 +107,39 @@ class Floor:
         )
         return str(row["state"])
 
+    async def until_agent(self, *states: str) -> None:
+        """Wait until the firm's agent stands in one of some states."""
+        async with asyncio.timeout(10):
+            while await self.agent_state() not in states:
+                await asyncio.sleep(0.02)
+
+    async def serve(self, queue: str, *, endpoint: str = "PJSIP/agent-1") -> None:
+        """Have a queue, and an agent in it."""
+        async with db.transaction(self.tenant.system) as tx:
+            await make_queue(tx, queue, since=clock.utc_now() - timedelta(days=1))
+        args = {"queue": queue, "endpoint": endpoint}
+        async with db.transaction(self.tenant.system) as tx:
+            ask_id = await exchange.ask(tx, exchange.Kind.queue_add, args, now=clock.utc_now())
+        async with asyncio.timeout(10):
+            while await self.rows("select from crm.exchange_ask where id = $1::uuid and answered_at is null", ask_id):
+                await asyncio.sleep(0.02)
+
+    async def visits(self, call_id: UUID) -> list[tuple[str, str, UUID | None]]:
+        """Return the stays of a call in queues: which, how it ended, who served."""
+        sql = "select queue, outcome, agent_user_id from crm.queue_visit where call_id = $1::uuid order by visit_no"
+        return [tuple(row.values()) for row in await self.rows(sql, call_id)]  # type: ignore[misc]
+
+    def arrives(self, number: str, queue: str) -> UUID:
+        """Let a customer call in; return the id the call will have."""
+        party = self.people.get(f"PJSIP/{number.removeprefix('+')}@carrier")
+        return keeping.call_id_of(self.tenant.id, self.exchange.call_in(queue, number, party))
+
+    async def dial(self, lead_id: UUID, **wanted: Any) -> dialling.Dialled:
+        """Call a lead as a campaign does."""
+        [lead] = await self.rows("select contact_id from crm.lead where id = $1::uuid", lead_id)
+        dial = dialling.Dial(contact_id=lead["contact_id"], lead_id=lead_id, purpose="campaign", **wanted)
+        return await db.run(self.tenant.system, lambda tx: dialling.dial(tx, dial, now=clock.utc_now()))
+
     async def list_number(self, number: str) -> None:
         """Put a number on the do-not-contact list."""
         now = clock.utc_now()
@@ -117,6 +157,36 @@ class Floor:
             yield
         finally:
             self.bridge.connection.address = good
+
+    async def as_system(self, work: Callable[[db.Tx], Any]) -> Any:
+        """Do something as the system."""
+        return await db.run(self.tenant.system, work)
+
+    async def kill_bridge(self) -> None:
+        """Stop the bridge wherever it is, without a word, as by SIGKILL."""
+        self.work.cancel()
+        await asyncio.gather(self.work, return_exceptions=True)
+        self.exchange.cut()
+
+    async def restart_exchange(self) -> None:
+        """Kill the exchange with all its calls, and start it anew at the same place."""
+        await self.exchange.kill()
+        await asyncio.sleep(0.1)
+        await self.exchange.listen()
+
+    @asynccontextmanager
+    async def without_database(self) -> AsyncIterator[None]:
+        """Take the database away from everybody while the block runs."""
+        url = settings().owner_url("postgres").set(drivername="postgresql")
+        name = settings().owner_url().database
+        owner = await asyncpg.connect(url.render_as_string(hide_password=False))
+        try:
+            await owner.execute(f'alter database "{name}" with allow_connections false')
+            await owner.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
+            yield
+        finally:
+            await owner.execute(f'alter database "{name}" with allow_connections true')
+            await owner.close()
 
 
 async def may_call_always(tenant: Tenant, now: datetime) -> None:
@@ -139,16 +209,19 @@ LIMITS = Limits(connect=2, answer=2, probe_every=1, retry_first=0.05, retry_most
 
 
 @asynccontextmanager
-async def bridged(tenant: Tenant, exchange: Exchange) -> AsyncIterator[Bridge]:
+async def bridged(tenant: Tenant, exchange: Exchange) -> AsyncIterator[tuple[Bridge, "asyncio.Task[None]"]]:
     """Have a bridge at work while the block runs."""
-    bridge = Bridge(Connection(address_of(exchange), limits=LIMITS), tenant.id)
+    bridge = Bridge(
+        Connection(address_of(exchange), limits=LIMITS), tenant.id, wiring=Wiring(settles=timedelta(seconds=0.5))
+    )
     stop = asyncio.Event()
     work = asyncio.create_task(bridge.run(stop))
     try:
-        yield bridge
+        yield bridge, work
     finally:
         stop.set()
-        await work
+        if not work.cancelled():
+            await work
 
 
 @asynccontextmanager
@@ -161,7 +234,7 @@ async def at_work(tenant: Tenant, *, speed: float = SPEED) -> AsyncIterator[Floo
         Exchange(
             username="bridge", secret=SECRET, people=lambda who: people.get(who, PATIENT), speed=speed
         ) as exchange,
-        bridged(tenant, exchange) as bridge,
+        bridged(tenant, exchange) as (bridge, work),
     ):
         await signed_on(tenant, now, endpoint="PJSIP/agent-1")
-        yield Floor(tenant, exchange, bridge, people)
+        yield Floor(tenant, exchange, bridge, work, people)

@@ -7,7 +7,7 @@ from crm.calls import operations as calls
 from crm.calls import wishes
 from dialer.exchange.people import Answer, Party
 from tests.conftest import Tenant
-from tests.crm.agents.floor import hire
+from tests.crm.agents.floor import hire, signed_on
 from tests.dialer.floor import Floor, at_work
 
 NUMBER = "+905321234567"
@@ -215,3 +215,102 @@ class TestWishes:
         row = await floor.until_status(again.call_id, "connected")
 
         assert row["redials_call_id"] == placed.call_id
+
+
+class TestQueues:
+    async def test_a_caller_is_known_by_their_number_and_served(self, floor: Floor, tenant: Tenant):
+        lead = await floor.lead(NUMBER)
+        await floor.serve("sales")
+        floor.people[CUSTOMER] = Party(stays_s=20)
+
+        call_id = floor.arrives(NUMBER, "sales")
+        row = await floor.until_status(call_id, "wrap_up")
+
+        assert (row["lead_id"], row["agent_user_id"], row["queue"]) == (lead, tenant.sales_agent.user_id, "sales")
+        assert row["steps"] == ["ringing", "queued", "agent_ringing", "connected", "ended", "wrap_up"]
+        [visit] = await floor.rows(
+            "select outcome, agent_user_id from crm.queue_visit where call_id = $1::uuid", call_id
+        )
+        assert visit == {"outcome": "answered", "agent_user_id": tenant.sales_agent.user_id}
+
+    async def test_a_stranger_becomes_a_contact_who_can_be_called_back(self, floor: Floor):
+        await floor.serve("sales")
+        floor.people[CUSTOMER] = Party(stays_s=20)
+
+        call_id = floor.arrives(NUMBER, "sales")
+        row = await floor.until_status(call_id, "wrap_up")
+
+        [contact] = await floor.rows(
+            "select name, phone_masked from crm.contact where id = $1::uuid", row["contact_id"]
+        )
+        assert contact == {"name": "", "phone_masked": "+90 ••• ••• •• 67"}
+
+    async def test_who_hides_their_number_is_served_all_the_same(self, floor: Floor):
+        await floor.serve("sales")
+        floor.people["PJSIP/anonymous@carrier"] = Party(stays_s=20)
+
+        call_id = floor.arrives("anonymous", "sales")
+        row = await floor.until_status(call_id, "wrap_up")
+
+        assert (row["contact_id"], row["outcome"]) == (None, "answered")
+
+    async def test_who_gives_up_has_abandoned(self, floor: Floor):
+        await floor.serve("sales")
+        floor.people["PJSIP/agent-1"] = Party(rings_s=9)
+        floor.people[CUSTOMER] = Party(patience_s=4, stays_s=60)
+
+        call_id = floor.arrives(NUMBER, "sales")
+        row = await floor.until_status(call_id, "ended")
+
+        assert (row["outcome"], row["failure"]) == ("abandoned", "customer.abandoned")
+        await floor.until_agent("available")
+
+    async def test_a_campaigns_call_comes_to_whoever_is_free(self, floor: Floor, tenant: Tenant):
+        lead = await floor.lead(NUMBER)
+        await floor.serve("sales")
+        floor.people[CUSTOMER] = Party(rings_s=3, stays_s=30)
+
+        dialled = await floor.dial(lead, queue="sales")
+        row = await floor.until_status(dialled.call_id, "wrap_up")
+
+        assert row["steps"] == [
+            "requested", "checked", "originating", "ringing", "answered", "queued", "agent_ringing", "connected",
+            "ended", "wrap_up",
+        ]  # fmt: skip
+        assert row["agent_user_id"] == tenant.sales_agent.user_id
+
+    async def test_a_machine_is_told_from_a_person(self, floor: Floor):
+        lead = await floor.lead(NUMBER)
+        await floor.serve("sales")
+        floor.people[CUSTOMER] = Party(Answer.machine, rings_s=3)
+
+        dialled = await floor.dial(lead, queue="sales", detects_machines=True)
+        row = await floor.until_status(dialled.call_id, "ended")
+
+        assert (row["outcome"], row["verdict"]) == ("machine", "machine")
+
+    async def test_a_blind_transfer_takes_the_caller_to_another_queue_and_frees_the_agent(self, floor: Floor, now):
+        await floor.serve("sales")
+        [other] = await hire(floor.tenant, 1, now)
+        await signed_on(floor.tenant, clock.utc_now(), actor=other, endpoint="PJSIP/agent-2")
+        await floor.serve("care", endpoint="PJSIP/agent-2")
+        floor.people[CUSTOMER] = Party(stays_s=60)
+        call_id = floor.arrives(NUMBER, "sales")
+        await floor.until_status(call_id, "connected")
+
+        await db.run(
+            floor.tenant.sales_agent,
+            lambda tx: wishes.transfer(tx, call_id, wishes.Target("care"), is_attended=False, now=clock.utc_now()),
+        )
+        row = await floor.until_status(call_id, "wrap_up")
+
+        visits = await floor.rows(
+            "select queue, outcome, agent_user_id from crm.queue_visit where call_id = $1::uuid order by visit_no",
+            call_id,
+        )
+        assert visits == [
+            {"queue": "sales", "outcome": "answered", "agent_user_id": floor.tenant.sales_agent.user_id},
+            {"queue": "care", "outcome": "answered", "agent_user_id": other.user_id},
+        ]
+        assert row["agent_user_id"] == other.user_id
+        assert await floor.agent_state() == "wrap_up"
