@@ -31,9 +31,9 @@ CONSENT = "consent."
 
 OPEN = """
 select a.id, a.campaign_id, a.entry_id, a.lead_id, a.contact_id, a.call_id, a.agent_user_id, a.dialed_at,
-       a.connected_at as noted_at, k.status, k.outcome, k.verdict, k.direction, k.failure, k.answered_at,
-       k.connected_at, k.ended_at, k.ring_s, k.detects_machines, k.steps, c.country, c.phone_masked, t.timezone,
-       l.source
+       a.is_abandoned, a.connected_at as noted_at, k.status, k.outcome, k.verdict, k.direction, k.failure,
+       k.answered_at, k.connected_at, k.ended_at, k.ring_s, k.detects_machines, k.steps, c.country, c.phone_masked,
+       t.timezone, l.source
   from crm.dial_attempt a
   join crm.call k on k.tenant_id = $1::uuid and k.id = a.call_id
   join crm.lead l on l.tenant_id = $1::uuid and l.id = a.lead_id
@@ -105,7 +105,7 @@ async def _end(tx: Tx, row: asyncpg.Record, learned: Learned, *, now: datetime) 
         agent_first=agent_first,
     )  # fmt: skip
     delay, result = connect_delay(row), rules.RESULT_OF[ending]
-    abandoned = rules.was_abandoned(ending, delay, agent_first=agent_first)
+    abandoned = row["is_abandoned"] or rules.was_abandoned(ending, delay, agent_first=agent_first)
     await tx.execute(
         "update crm.dial_attempt set result = $3::text, reason = $4::text, answered_at = $5::timestamptz,"
         " ended_at = $6::timestamptz, ring_s = $7::float8, is_abandoned = $8::boolean, resolved_at = $9::timestamptz"
