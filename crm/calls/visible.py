@@ -5,21 +5,26 @@ from crm.actor import Actor
 from crm.sql import Args
 
 
-def condition(actor: Actor, args: Args, *, call: str = "c") -> str:
-    """Return the condition on `crm.call` that leaves out what the actor may not see."""
+def branches(actor: Actor, args: Args, *, call: str = "c") -> list[str]:
+    """Return conditions on `crm.call` whose union is what the actor sees; a list is read in order from each."""
     if visibility.sees_all(actor):
-        return "true"
+        return ["true"]
     me = args.add(actor.user_id, "uuid")
     lead = visibility.condition(actor, args)
-    of_lead = (
-        f"exists (select from crm.lead l where l.tenant_id = {call}.tenant_id and l.id = {call}.lead_id and {lead})"
-    )
-    own = f"{call}.agent_user_id = {me} or {call}.requested_by = {me}"
-    if actor.team_id is None or not actor.may("lead.view.team"):
-        return f"({own} or {of_lead})"
-    team = args.add(actor.team_id, "uuid")
-    of_team = (
-        f"exists (select from crm.user_account u where u.tenant_id = {call}.tenant_id"
-        f" and u.id = {call}.agent_user_id and u.team_id = {team})"
-    )
-    return f"({own} or {of_team} or {of_lead})"
+    found = [
+        f"{call}.agent_user_id = {me}",
+        f"{call}.requested_by = {me}",
+        f"exists (select from crm.lead l where l.tenant_id = {call}.tenant_id and l.id = {call}.lead_id and {lead})",
+    ]
+    if actor.team_id is not None and actor.may("lead.view.team"):
+        team = args.add(actor.team_id, "uuid")
+        found.append(
+            f"exists (select from crm.user_account u where u.tenant_id = {call}.tenant_id"
+            f" and u.id = {call}.agent_user_id and u.team_id = {team})"
+        )
+    return found
+
+
+def condition(actor: Actor, args: Args, *, call: str = "c") -> str:
+    """Return the same as one condition, for where one call is asked for by its id."""
+    return "(" + " or ".join(branches(actor, args, call=call)) + ")"

@@ -11,13 +11,12 @@ from zoneinfo import ZoneInfo
 
 from crm import errors
 from crm.imports.parts import Column, FileMapping, Instant
+from crm.spreadsheets import unescape
 
 ERROR_COLUMN = "error"
 """What a report adds to the columns of the file it came from."""
 LONGEST_CELL = 4 * 1024**2
 """Characters a cell may have to be read at all."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula at the start of a cell."""
 BETWEEN = "\x1e"
 DAYS = re.compile(r"\d{1,5}(?:\.\d+)?")
 """A date as a spreadsheet counts it: days, and the time of day as their fraction."""
@@ -39,16 +38,6 @@ class BadRow(Exception):
     def __init__(self, faults: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{column}: {sentence}" for column, sentence in faults.items()))
         self.faults = dict(faults)
-
-
-def escape(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula; reading a file undoes it."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
-
-
-def unescape(cell: str) -> str:
-    """Return what `escape` was given."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
 
 
 class Unreadable(list[str]):

@@ -12,11 +12,12 @@ from crm import audit, db, events, vault
 from crm.actor import Actor
 from crm.db import Tx
 from crm.imports import runs
-from crm.imports.cells import ERROR_COLUMN, escape
+from crm.imports.cells import ERROR_COLUMN
 from crm.imports.chunks import Rejection
 from crm.imports.parts import FileMapping
 from crm.imports.runs import Run
 from crm.operation import operation
+from crm.spreadsheets import escape
 
 PAGE = 1000
 """Rejected rows opened at a time."""

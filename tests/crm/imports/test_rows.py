@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.imports import mapping
-from crm.imports.cells import BadFile, BadRow, escape, unescape
+from crm.imports.cells import BadFile, BadRow
 from crm.imports.rows import Reader
 from crm.leads.rules import Status
+from crm.spreadsheets import escape, unescape
 
 PLAN = """
 source: fair
