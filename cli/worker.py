@@ -14,7 +14,7 @@ from crm import clock, db, holidays_ahead, jobs, logs, retention, vault
 from crm.agents.chore import Watch
 from crm.bulk import running as bulk
 from crm.callbacks.chore import Callbacks
-from crm.calls.chore import WrapUps
+from crm.calls.chore import Supervisions, WrapUps
 from crm.chores import Chore, follow
 from crm.duplicates import finding as duplicates
 from crm.duplicates.chore import Gatherer
@@ -63,6 +63,7 @@ async def work(stop: asyncio.Event) -> None:
         FollowUps(now),
         Watch(now),
         WrapUps(now),
+        Supervisions(now),
         Endings(now),
         Callbacks(now),
         Inbox(now, parsers()),

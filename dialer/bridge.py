@@ -17,8 +17,8 @@ import structlog
 from crm import clock, db
 from crm.actor import Actor
 from crm.agents import mirror
-from crm.calls import arriving, hearing, sending
-from crm.calls.facts import Fact, MemberChanged
+from crm.calls import arriving, hearing, sending, supervision
+from crm.calls.facts import Fact, LegEnded, MemberChanged
 from crm.calls.hearing import Memory, Told
 from crm.calls.sending import Answered, Outgoing
 from crm.events import bell
@@ -141,6 +141,9 @@ class Bridge:
         heard = await db.run(self.actor, lambda tx: hearing.hear(tx, of_calls, memory=self._memory, now=self.now()))
         self._memory.learn(heard.known)
         self.foreign += heard.foreign
+        if heard.foreign:
+            gone = [fact.leg_id for fact in of_calls if isinstance(fact, LegEnded)]
+            await db.run(self.actor, lambda tx: supervision.hear_end(tx, gone, now=self.now()))
         for news in heard.news:
             for listener in self.listeners:
                 listener(news)

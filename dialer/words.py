@@ -14,6 +14,10 @@ from crm.exchange import Kind
 TRUNK = "PJSIP/{number}@carrier"
 """How a customer is dialled, unless the administrator says otherwise (`SANTRAL_AMI_TRUNK`)."""
 
+CALLED_BACK_S = 120
+"""Seconds for which somebody who is called back into a queue waits in it: they expect the call, and their place is
+kept; whoever is called by a campaign waits for no more than an instant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -54,6 +58,8 @@ def _originate(out: Outgoing, named: Named, trunk: str) -> list[Action]:
         "__DIALER_CALL_ID": call_id, "__DIALER_LEAD_ID": call["lead_id"] or "", "DIALER_RECORD": "1",
         "DIALER_RING_SECS": call["ring_limit_s"], "DIALER_CALLER_ID": call["caller_id"] or "",
     }  # fmt: skip
+    if call["purpose"] == "callback" and not of_agent:
+        variables["DIALER_QUEUE_SECS"] = CALLED_BACK_S
     return [Action("Originate", fields, variables)]
 
 
@@ -96,7 +102,7 @@ MODES = {"listen": "", "whisper": "w", "barge": "B"}
 def _spy(out: Outgoing, named: Named, trunk: str) -> list[Action]:
     fields = {
         "Channel": out.args["endpoint"], "ChannelId": str(out.id), "Application": "ChanSpy",
-        "Data": f"{named(out.args['leg'])},qE{MODES[out.args['mode']]}", "Timeout": 1000 * AGENT_RING_S,
+        "Data": f"{named(out.args['leg'])},quSE{MODES[out.args['mode']]}", "Timeout": 1000 * AGENT_RING_S,
         "CallerID": '"Santral" <spy>', "Async": "true",
     }  # fmt: skip
     return [Action("Originate", fields)]

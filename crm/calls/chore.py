@@ -1,12 +1,12 @@
-"""The end of wrap-ups as it runs: it sleeps until the next one is due."""
+"""What comes by itself after calls: the end of wrap-ups, on the second, and of supervisions whose call is over."""
 
 from datetime import datetime
 from uuid import UUID
 
 from crm import db
 from crm.actor import Actor
-from crm.calls import dispositions
-from crm.chores import Punctual
+from crm.calls import dispositions, supervision
+from crm.chores import Chore, Clock, Punctual
 from crm.events.log import Event
 
 BEGINS = frozenset({"call.wrap_up", "call.wrap_extended"})
@@ -32,3 +32,27 @@ class WrapUps(Punctual):
         self.forget_alarm(tenant_id)
         if at is not None:
             self.wake_at(tenant_id, at)
+
+
+class Supervisions(Chore):
+    """Ends supervisions whose call is over, or whose telephone was never answered."""
+
+    name = "supervisions"
+    every = 5.0
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._begun: set[UUID] = set()
+
+    def hear(self, event: Event) -> None:
+        """Take note of firms where somebody listens, and there of calls that end."""
+        if event.event_type == "call_supervision.began":
+            self._begun.add(event.tenant_id)
+        elif event.event_type == "call.ended" and event.tenant_id in self._begun:
+            self.want(event.tenant_id)
+
+    async def work(self, tenant_id: UUID) -> None:
+        """End what is over."""
+        system = Actor.system(tenant_id)
+        while await db.run(system, lambda tx: supervision.settle(tx, now=self.clock())) == supervision.BATCH:
+            pass

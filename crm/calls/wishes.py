@@ -172,6 +172,11 @@ async def _legs(tx: Tx, call_id: UUID) -> dict[str, str]:
     return {row["party"]: row["leg_id"] for row in found}
 
 
+async def leg_of(tx: Tx, row: Mapping[str, Any], party: str) -> str | None:
+    """Return the live leg of a party (`agent`, `customer`) of a call (its row); None when nobody speaks."""
+    return (await _legs(tx, row["id"])).get(party) if row["status"] in TALKING else None
+
+
 async def _where(tx: Tx, target: Target) -> dict[str, str]:
     """Return where in the dialplan a target is."""
     if target.agent_user_id is not None and target.queue is None:
