@@ -15,7 +15,7 @@ from crm.db import Tx
 from crm.exchange import Kind
 from crm.queues import visits
 
-AGAIN = timedelta(seconds=4)
+AGAIN = timedelta(seconds=3)
 """How long an ask is waited for before it is made again."""
 
 
@@ -101,7 +101,7 @@ def differences(
             continue
         if row["penalty"] != how.penalty or not row["is_ours"]:
             asks.append(Ask(Kind.queue_penalty, key, how))
-        if how.is_paused not in (None, row["is_paused"]) and not _is_recent(row["reported_at"], now):
+        if how.is_paused not in (None, row["is_paused"]):
             asks.append(Ask(Kind.queue_pause, key, how))
     for key, row in there.items():
         is_one_of_ours = row["is_ours"] or key[1] in ours

@@ -1,7 +1,7 @@
 """Stays of callers in queues, kept as the exchange tells them, each judged by the settings of when it began."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -89,10 +89,10 @@ async def keep(tx: Tx, call_id: UUID, stays: Sequence[Stay], *, now: datetime) -
         return
     known = {row["visit_no"]: row for row in await tx.fetch(KNOWN, tx.actor.tenant_id, call_id)}
     happened: list[tuple[str, UUID, str, Mapping[str, Any], datetime]] = []
-    last = max(stay.visit_no for stay in stays)
+    begins = {stay.visit_no: stay.enqueued_at for stay in stays}
     for stay in stays:
         before = known.get(stay.visit_no)
-        told = _told(stay, before, is_last=stay.visit_no == last)
+        told = _told(_left(stay, begins.get(stay.visit_no + 1)), before, is_last=stay.visit_no + 1 not in begins)
         if before is None:
             tells, at = await _join(tx, call_id, stay, told, known.get(stay.visit_no - 1), now=now)
             happened.append(("queue_visit", call_id, "queue_visit.joined", tells, at))
@@ -106,6 +106,15 @@ def code_of(name: str) -> str:
     """Return a queue's name on the exchange as a code; the exchange does not tell upper from lower case."""
     folded = name.lower()
     return folded if codes.CODE.fullmatch(folded) else UNKNOWN
+
+
+def _left(stay: Stay, next_at: datetime | None) -> Stay:
+    """Return a stay that is over at latest when the next one begins, whatever of its end was not told, or came late."""
+    if next_at is None or stay.left_at is not None:
+        return stay
+    return replace(
+        stay, left_at=next_at, ended_at=next_at, outcome="system" if stay.outcome == "waiting" else stay.outcome
+    )
 
 
 def _told(stay: Stay, before: asyncpg.Record | None, *, is_last: bool) -> dict[str, Any]:

@@ -179,6 +179,20 @@ class TestSent:
         assert row["outcome"] == outcome
 
 
+class TestAnEndThatWasNotTold:
+    async def test_is_the_beginning_of_the_next_stay(self, tenant: Tenant, now: datetime) -> None:
+        async with db.transaction(tenant.system) as tx:
+            await make_queue(tx, since=now)
+            call_id = await make_call(tx, now=now)
+
+            await visits.keep(tx, call_id, [stay(now)], now=now)
+            later = stay(after(now, 30), visit_no=2, queue="spare")
+            await visits.keep(tx, call_id, [stay(now), later], now=after(now, 30))
+            first, _ = await rows(tx, call_id)
+
+        assert (first["outcome"], first["left_at"], first["wait_s"]) == ("system", after(now, 30), 30)
+
+
 class TestHeard:
     @pytest.mark.parametrize(
         ("changed", "outcome"),
