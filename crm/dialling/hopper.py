@@ -34,14 +34,17 @@ LATER = timedelta(hours=12)
 LEAD_CLOSED = "lead_closed"
 PROMISED = "callback_promised"
 
+# What is limited and locked is materialised: joined as it stands, the planner may take it anew for each row it joins.
 CANDIDATES = """
+with due as materialized (
+  select id, lead_id, contact_id, attempts from crm.dial_entry
+   where tenant_id = $1::uuid and campaign_id = $2::uuid and state = 'listed' and next_at <= $3::timestamptz
+     and coalesce(locked_until, '-infinity') <= $3::timestamptz
+   order by priority desc, next_at limit $4::int for update skip locked)
 select e.id, e.lead_id, e.contact_id, e.attempts, l.status, l.source, c.country, c.phone_masked, t.timezone,
        (select max(b.promised_until) from crm.callback b
          where b.tenant_id = $1::uuid and b.contact_id = e.contact_id and b.ended_at is null) as promised_until
-  from (select id, lead_id, contact_id, attempts from crm.dial_entry
-         where tenant_id = $1::uuid and campaign_id = $2::uuid and state = 'listed' and next_at <= $3::timestamptz
-           and coalesce(locked_until, '-infinity') <= $3::timestamptz
-         order by priority desc, next_at limit $4::int for update skip locked) e
+  from due e
   join crm.lead l on l.tenant_id = $1::uuid and l.id = e.lead_id
   join crm.contact c on c.tenant_id = $1::uuid and c.id = e.contact_id
   join crm.tenant t on t.tenant_id = $1::uuid
@@ -171,11 +174,13 @@ async def _put_off(
 
 
 CLAIM = """
+with r as materialized (
+  select id from crm.dial_entry
+   where tenant_id = $1::uuid and campaign_id = $2::uuid and state = 'ready'
+   order by priority desc, rank desc, id limit $6::int for update skip locked)
 update crm.dial_entry e
    set state = 'claimed', claimed_by = $3::uuid, claimed_until = $4::timestamptz, updated_at = $5::timestamptz
-  from (select id from crm.dial_entry
-         where tenant_id = $1::uuid and campaign_id = $2::uuid and state = 'ready'
-         order by priority desc, rank desc, id limit $6::int for update skip locked) r
+  from r
  where e.tenant_id = $1::uuid and e.id = r.id
 returning e.id, e.lead_id, e.contact_id, e.answer_p, e.priority, e.rank
 """

@@ -26,13 +26,15 @@ ON_CALL = "on_call"
 AFTER_CALL = timedelta(minutes=15)
 
 LOCK = """
+with mine as materialized (
+  select * from crm.dial_entry where tenant_id = $1::uuid and id in (select unnest($2::uuid[]))
+     and state = 'claimed' and claimed_by = $3::uuid order by id for update)
 select e.id, e.campaign_id, e.lead_id, e.contact_id, e.attempts, e.answer_p, e.agent_user_id, e.claimed_until,
        c.country, c.phone_masked, t.timezone, l.status as lead_status,
        exists (select from crm.call k
                 where k.tenant_id = $1::uuid and k.contact_id = e.contact_id and k.ended_at is null
                   and k.source = 'live' and k.status in (select unnest($4::text[]))) as is_on_call
-  from (select * from crm.dial_entry where tenant_id = $1::uuid and id in (select unnest($2::uuid[]))
-           and state = 'claimed' and claimed_by = $3::uuid order by id for update) e
+  from mine e
   join crm.contact c on c.tenant_id = $1::uuid and c.id = e.contact_id
   join crm.lead l on l.tenant_id = $1::uuid and l.id = e.lead_id
   join crm.tenant t on t.tenant_id = $1::uuid

@@ -51,11 +51,13 @@ select id, lead_id, claimed_until from crm.dial_entry
  order by id limit 1 for update
 """
 TAKE = """
+with r as materialized (
+  select d.id from crm.dial_entry d join crm.lead l on l.tenant_id = d.tenant_id and l.id = d.lead_id
+   where d.tenant_id = {tenant} and d.campaign_id = {campaign} and d.state = 'ready' and {visible}
+   order by d.priority desc, d.rank desc, d.id limit 1 for update of d skip locked)
 update crm.dial_entry e
    set state = 'claimed', claimed_by = {user}, agent_user_id = {user}, claimed_until = {until}, updated_at = {now}
-  from (select d.id from crm.dial_entry d join crm.lead l on l.tenant_id = d.tenant_id and l.id = d.lead_id
-         where d.tenant_id = {tenant} and d.campaign_id = {campaign} and d.state = 'ready' and {visible}
-         order by d.priority desc, d.rank desc, d.id limit 1 for update of d skip locked) r
+  from r
  where e.tenant_id = {tenant} and e.id = r.id
 returning e.id, e.lead_id, e.claimed_until
 """

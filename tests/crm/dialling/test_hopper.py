@@ -175,6 +175,15 @@ class TestClaim:
         every = [entry for each in taken for entry in each]
         assert len(every) == len(set(every)) == 40
 
+    async def test_gives_no_more_than_was_asked_for(self, tenant: Tenant):
+        campaign, _ = await running(tenant, 6)
+        await fill(tenant, campaign)
+
+        taken = await claim(tenant, campaign, ids.new(), 2)
+
+        assert len(taken) == 2
+        assert await states(tenant) == {"ready": 4, "claimed": 2}
+
     async def test_gives_the_urgent_first(self, tenant: Tenant):
         campaign, _ = await running(tenant, 3)
         [urgent] = await make_leads(tenant, 1, first=50)
