@@ -133,14 +133,14 @@ def part_of(asked: str | None, size: int) -> tuple[int, int]:
 
     A header of another form, of several parts, or beyond the end asks for the whole.
     """
-    whole = (0, size - 1)
     found = RANGE.fullmatch(asked.strip()) if asked else None
-    if found is None or found[0] == "bytes=-":
-        return whole
-    if not found[1]:
-        return max(0, size - int(found[2])), size - 1
-    first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
-    return (first, last) if first <= last else whole
+    if found is None or not (found[1] or found[2]):
+        return 0, size - 1
+    if found[1]:
+        first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
+    else:
+        first, last = max(0, size - int(found[2])), size - 1
+    return (first, last) if first <= last else (0, size - 1)
 
 
 async def _listener(tenant_id: UUID, link_id: UUID, context: RequestContext) -> Actor:
