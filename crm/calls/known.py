@@ -5,7 +5,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from crm.calls.facts import DialBegan, DialEnded, Dialled, Fact, LegAnswered, OriginateEnded, RecordWritten, Vanished
+from crm.calls.facts import (
+    DialBegan,
+    DialEnded,
+    Dialled,
+    Fact,
+    LegAnswered,
+    LegEnded,
+    OriginateEnded,
+    QueueJoined,
+    RecordWritten,
+    Vanished,
+)
 
 F = TypeVar("F", bound=Fact)
 
@@ -56,7 +67,15 @@ class Known:
         if not told and self.all(Vanished):  # what was not heard may have been written down
             records = self.all(RecordWritten, leg=leg)
             told = [each.at - timedelta(seconds=each.billable_s) for each in records if each.dialled is Dialled.answer]
-        return min(told, default=None)
+        return min(told, default=None) or self._was_up_at(leg)
+
+    def _was_up_at(self, leg: str) -> datetime | None:
+        """Return when a leg is known to have been up whose answer was not heard: in a queue, or at its end."""
+        ended = self.first(LegEnded, leg)
+        if ended is None or not ended.was_up:
+            return None
+        joined = self.first(QueueJoined, leg)
+        return joined.at if joined else ended.at
 
     def refused(self) -> OriginateEnded | None:
         """Return the exchange's word that what we asked for came to nothing."""
