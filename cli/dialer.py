@@ -1,4 +1,7 @@
-"""`santral dialer`: the bridge between a tenant and its telephone exchange. Start two: the second takes over."""
+"""`santral dialer`: the bridge between a tenant and its telephone exchange, and its dialling campaigns.
+
+Start two: the second takes over.
+"""
 
 import asyncio
 import signal
@@ -7,11 +10,13 @@ import structlog
 import typer
 
 from cli import postgres
-from crm import db, errors, logs, tenancy, vault
+from crm import clock, db, errors, logs, tenancy, vault
 from crm.settings import Settings, settings
 from dialer import ownership
 from dialer.ami.connection import Address, Connection
 from dialer.bridge import Bridge, Wiring
+from dialer.campaigns import Campaigns
+from dialer.runner import Clock
 
 log = structlog.get_logger("cli.dialer")
 app = typer.Typer()
@@ -50,7 +55,7 @@ def address(config: Settings) -> Address:
 
 
 async def bridge(stop: asyncio.Event) -> None:
-    """Be the bridge of the configured tenant whenever no other process is, until told to stop."""
+    """Be the bridge of the configured tenant whenever no other process is, and run its campaigns; until told to stop."""
     config = settings()
     where = address(config)
     try:
@@ -59,7 +64,12 @@ async def bridge(stop: asyncio.Event) -> None:
             raise NoExchange(f"there is no tenant {config.ami_tenant!r}; SANTRAL_AMI_TENANT names one by its slug")
 
         async def work(over: asyncio.Event) -> None:
-            await Bridge(Connection(where), tenant_id, wiring=Wiring(config.ami_trunk)).run(over)
+            line = Bridge(Connection(where), tenant_id, wiring=Wiring(config.ami_trunk))
+            campaigns = Campaigns(tenant_id, clock=Clock(clock.utc_now))
+            line.listeners.append(campaigns.hear)
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(line.run(over))
+                parts.create_task(campaigns.run(over))
 
         await ownership.while_owner(tenant_id, stop, work)
     finally:

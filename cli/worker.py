@@ -16,6 +16,7 @@ from crm.bulk import running as bulk
 from crm.callbacks.chore import Callbacks
 from crm.calls.chore import Supervisions, WrapUps
 from crm.chores import Chore, follow
+from crm.dialling.chore import Dialling
 from crm.duplicates import finding as duplicates
 from crm.duplicates.chore import Gatherer
 from crm.events import bell
@@ -66,6 +67,7 @@ async def work(stop: asyncio.Event) -> None:
         Supervisions(now),
         Endings(now),
         Callbacks(now),
+        Dialling(now),
         Inbox(now, parsers()),
     ]
     try:
