@@ -5,12 +5,17 @@ Start two: the second takes over.
 
 import asyncio
 import signal
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from uuid import UUID
 
-import structlog
 import typer
 
 from cli import postgres
 from crm import clock, db, errors, logs, tenancy, vault
+from crm.actor import Actor
+from crm.recordings import spool
 from crm.settings import Settings, settings
 from dialer import ownership
 from dialer.ami.connection import Address, Connection
@@ -18,8 +23,10 @@ from dialer.bridge import Bridge, Wiring
 from dialer.campaigns import Campaigns
 from dialer.runner import Clock
 
-log = structlog.get_logger("cli.dialer")
 app = typer.Typer()
+
+SWEEP_EVERY_S = 5.0
+"""Seconds between two looks for recordings."""
 
 
 class NoExchange(errors.Invalid):
@@ -55,7 +62,7 @@ def address(config: Settings) -> Address:
 
 
 async def bridge(stop: asyncio.Event) -> None:
-    """Be the bridge of the configured tenant whenever no other process is, and run its campaigns; until told to stop."""
+    """Be the bridge of the configured tenant whenever no other process is, until told to stop."""
     config = settings()
     where = address(config)
     try:
@@ -63,15 +70,29 @@ async def bridge(stop: asyncio.Event) -> None:
         if tenant_id is None:
             raise NoExchange(f"there is no tenant {config.ami_tenant!r}; SANTRAL_AMI_TENANT names one by its slug")
 
-        async def work(over: asyncio.Event) -> None:
-            line = Bridge(Connection(where), tenant_id, wiring=Wiring(config.ami_trunk))
-            campaigns = Campaigns(tenant_id, clock=Clock(clock.utc_now))
-            line.listeners.append(campaigns.hear)
-            async with asyncio.TaskGroup() as parts:
-                parts.create_task(line.run(over))
-                parts.create_task(campaigns.run(over))
-
-        await ownership.while_owner(tenant_id, stop, work)
+        await ownership.while_owner(tenant_id, stop, partial(work, Connection(where), tenant_id, config))
     finally:
         await vault.close()
         await db.close()
+
+
+async def work(connection: Connection, tenant_id: UUID, config: Settings, over: asyncio.Event) -> None:
+    """Carry calls, run the campaigns that dial by themselves, and fetch recordings, until it is over."""
+    line = Bridge(connection, tenant_id, wiring=Wiring(config.ami_trunk))
+    campaigns = Campaigns(tenant_id, clock=Clock(clock.utc_now))
+    line.listeners.append(campaigns.hear)
+    async with asyncio.TaskGroup() as parts:
+        parts.create_task(line.run(over))
+        parts.create_task(campaigns.run(over))
+        if config.recording_spool:
+            parts.create_task(fetch_recordings(Actor.system(tenant_id), config.recording_spool, over))
+
+
+async def fetch_recordings(actor: Actor, folder: Path, over: asyncio.Event) -> None:
+    """Take recordings out of the exchange's folder as they are finished."""
+    while not over.is_set():
+        with suppress(*db.GONE):
+            await spool.sweep(actor, folder, now=clock.utc_now())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SWEEP_EVERY_S):
+                await over.wait()

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """The slug of the tenant whose exchange it is."""
     ami_trunk: str = "PJSIP/{number}@carrier"
     """How a customer is dialled: the dial string, with the digits in the place of `{number}`."""
+    recording_spool: Path | None = None
+    """The folder into which the exchange writes recordings, shared with this machine; empty: none are fetched."""
     otlp_endpoint: str = ""
     """Where traces go (OTLP over HTTP); empty: nowhere."""
     rate_limit: str = "600/minute"

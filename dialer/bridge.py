@@ -75,7 +75,7 @@ class Bridge:
         """Facts of calls that are none of ours, left out."""
         self.ear = Ear()
         self._memory = Memory()
-        self._items: asyncio.Queue[Heard] = asyncio.Queue()
+        self._items: asyncio.Queue[Heard] = asyncio.Queue(2 * MOST_TOGETHER)  # the line waits when we do not keep up
         self._check = asyncio.Event()
         self._is_up = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
