@@ -46,9 +46,9 @@ async def on_duty(tenant: Tenant, now: datetime, actor: Actor | None = None, end
     return who
 
 
-async def people(tenant: Tenant, count: int, now: datetime) -> list[tuple[UUID, UUID]]:
+async def people(tenant: Tenant, count: int, now: datetime, *, first: int = 0) -> list[tuple[UUID, UUID]]:
     """Store leads with telephones; return contact and lead of each."""
-    rows = [NewLead(source="api", phone=f"+90532{1_000_000 + n}", country="TR") for n in range(count)]
+    rows = [NewLead(source="api", phone=f"+90532{1_000_000 + first + n}", country="TR") for n in range(count)]
     made = await db.run(tenant.system, lambda tx: intake.create_many(tx, rows, now=now))
     return [(one.contact_id, one.lead_id) for one in made]
 
