@@ -29,6 +29,7 @@ from crm.db import Tx
 router = Router("/pbx", tags=["pbx"])
 
 DAY = timedelta(days=1)
+LONG_AGO = timedelta(days=3660)
 
 
 async def _status_after(actor: Actor, user_id: UUID | None, change: Callable[[Tx], Awaitable[Any]]) -> StatusRead:
@@ -113,9 +114,9 @@ async def list_agents(
 async def list_states(
     user_id: UUID, actor: CurrentActor, now: Now, since: AwareDatetime | None = None, until: AwareDatetime | None = None
 ) -> Listing[StateRead]:
-    """List an agent's states that touch a time, at most 31 days (default: the last 24 hours), the earliest first."""
-    begins, ends = since or (until or now) - DAY, until or now
-    if not begins < ends <= begins + 31 * DAY:
+    """List an agent's states that touch a time of at most 31 days (default: the last one), the earliest first."""
+    begins, ends = since or now - DAY, until or now
+    if not (now - LONG_AGO < begins < ends and ends - begins <= 31 * DAY):
         raise errors.Invalid("until comes after since, by 31 days at most", fields={"since": "see message"})
     rows = await db.run(actor, lambda tx: queries.history(tx, user_id, since=begins, until=ends))
     return Listing(items=[StateRead.model_validate(dict(row)) for row in rows])

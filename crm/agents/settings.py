@@ -56,7 +56,7 @@ SYSTEM_REASONS = (
 """Reasons that are given by the system, never by a person."""
 
 PAUSES: tenant_settings.Setting[PauseReasons] = tenant_settings.declare(
-    "agents.pause_reasons",
+    "agent.pause_reasons",
     PauseReasons,
     PauseReasons(
         reasons=[
@@ -73,14 +73,14 @@ PAUSES: tenant_settings.Setting[PauseReasons] = tenant_settings.declare(
     en="Why agents take no calls",
 )
 MISSED_AT_MOST: tenant_settings.Setting[int] = tenant_settings.declare(
-    "agents.missed_at_most",
+    "agent.missed_at_most",
     Annotated[int, Field(ge=0, le=50)],
     3,
     tr="Bu kadar cevapsız çağrıdan sonra temsilci molaya alınır (0: hiç alınmaz)",
     en="Calls missed in a row after which an agent is paused (0: never)",
 )
 SILENT_AFTER: tenant_settings.Setting[int] = tenant_settings.declare(
-    "agents.silent_after_s",
+    "agent.silent_after_s",
     Annotated[int, Field(ge=10, le=55)],
     30,
     tr="Temsilcinin ekranından bu kadar saniye ses çıkmazsa yanıt vermiyor sayılır",

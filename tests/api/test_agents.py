@@ -174,6 +174,8 @@ class TestSupervisor:
         assert [(each["state"], each["reason"]) for each in theirs] == [("available", None), ("paused", "lunch")]
         assert theirs[0]["ended_at"] == theirs[1]["started_at"]
         assert backwards.status_code == 422
+        for since in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2020-01-01T00:00:00Z"):
+            assert (await manager.get(f"/pbx/agents/{telephone}/states", params={"since": since})).status_code == 422
 
 
 class TestDashboard:

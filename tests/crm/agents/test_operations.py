@@ -147,7 +147,7 @@ class TestPause:
         agent = await floor.signed_on(tenant, now)
         wanted = [{"code": "nap", "kind": "external", "is_planned": False, "tr": "Şekerleme", "en": "Nap"}]
         await db.run(
-            tenant.admin, lambda tx: tenant_settings.change(tx, "agents.pause_reasons", {"reasons": wanted}, now=now)
+            tenant.admin, lambda tx: tenant_settings.change(tx, "agent.pause_reasons", {"reasons": wanted}, now=now)
         )
 
         await db.run(agent, lambda tx: operations.pause(tx, "nap", now=now + MINUTE))
@@ -328,7 +328,7 @@ class TestMissed:
 
     async def test_obeys_the_number_of_the_firm(self, tenant: Tenant, now: datetime) -> None:
         agent, call_id = await floor.signed_on(tenant, now), ids.new()
-        await db.run(tenant.admin, lambda tx: tenant_settings.change(tx, "agents.missed_at_most", 1, now=now))
+        await db.run(tenant.admin, lambda tx: tenant_settings.change(tx, "agent.missed_at_most", 1, now=now))
         await floor.move(tenant, agent, State.ringing, now + SECOND, call_id=call_id)
 
         await db.run(
