@@ -16,6 +16,9 @@ WAITING = """
 select v.call_id, v.visit_no, v.queue, v.queue_id, v.enqueued_at, v.due_at, v.priority, v.asked_priority,
        v.asked_priority_at, v.in_hours, v.sent_at, v.sent_why, v.sent_to, a.status as ask_status, c.direction,
        c.contact_id, l.leg_id,
+       exists (select from crm.exchange_ask p where p.tenant_id = $1::uuid and p.call_id = v.call_id
+                  and p.kind = 'caller_priority' and p.asked_at = v.asked_priority_at
+                  and p.status in ('refused', 'expired', 'unanswered')) as is_place_unsure,
        array(select o.queue from crm.queue_visit o where o.tenant_id = $1::uuid and o.call_id = v.call_id) as been
   from crm.queue_visit v
   join crm.call c on c.tenant_id = $1::uuid and c.id = v.call_id

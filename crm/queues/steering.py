@@ -98,9 +98,12 @@ async def _arrange(
     """Bring the callers of a queue into their order; return how many were told another number."""
     ordered = order.in_order((_caller(row, given) for row in here), queue.settings.step_s)
     changed = order.raises(ordered)
+    if any(row["is_place_unsure"] for row in here):
+        # What the exchange did not take is said again, and of everybody.
+        changed = {each.call_id: changed.get(each.call_id, each.asked) for each in ordered}
     legs = {row["call_id"]: row["leg_id"] for row in here}
-    # The last one first: among equal numbers the exchange puts who got theirs later behind.
-    for n, caller in enumerate(each for each in reversed(ordered) if each.call_id in changed):
+    # The first one first: among equal numbers the exchange puts who got theirs later behind.
+    for n, caller in enumerate(each for each in ordered if each.call_id in changed):
         priority, at = changed[caller.call_id], now + timedelta(microseconds=n)
         args = {"leg": legs[caller.call_id], "queue": queue.code, "priority": priority}
         await exchange.ask(tx, Kind.caller_priority, args, call_id=caller.call_id, now=at)

@@ -78,10 +78,10 @@ class TestInOrder:
 
 
 def told(waiting: list[Waiting], changed: dict[UUID, int]) -> list[Waiting]:
-    """Callers after the exchange was told new numbers: the last ones first, one instant after the other."""
+    """Callers after the exchange was told new numbers, one instant after the other."""
     told_at = NOON + timedelta(hours=1)
     result = []
-    for n, each in enumerate(reversed(waiting)):
+    for n, each in enumerate(waiting):
         if each.call_id in changed:
             each = replace(each, asked=changed[each.call_id], asked_at=told_at + timedelta(milliseconds=n))
         result.append(each)

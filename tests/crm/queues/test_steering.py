@@ -186,6 +186,24 @@ class TestOrder:
         assert (first.places, again.places) == (1, 0)
         assert (asked["leg"], asked["queue"], asked["priority"]) == (str(call_id), "sales", 1)
 
+    async def test_says_again_what_the_exchange_did_not_take(self, tenant: Tenant, now: datetime) -> None:
+        async with db.transaction(tenant.system) as tx:
+            await make_queue(tx, since=now)
+            first = await wait(tx, now)
+            urgent = await make_call(tx, now=after(now, 5))
+            await visits.reserve_place(tx, urgent, priority=3, now=now)
+            await visits.keep(tx, urgent, [Stay(1, "sales", after(now, 5))], now=after(now, 5))
+        await steer(tenant, after(now, 6))
+        async with db.transaction(tenant.system) as tx:
+            await tx.execute("update crm.exchange_ask set status = 'unanswered' where kind = 'caller_priority'")
+
+        await steer(tenant, after(now, 7))
+        again = await asks(tenant, "caller_priority")
+        settled = await steer(tenant, after(now, 8))
+
+        assert [(each["leg"], each["priority"]) for each in again] == [(str(urgent), 1), (str(first), 0)]
+        assert settled.places == 0
+
     async def test_an_override_holds_until_its_end_and_reverts_by_itself(self, tenant: Tenant, now: datetime) -> None:
         async with db.transaction(tenant.system) as tx:
             await make_queue(tx, since=now)
