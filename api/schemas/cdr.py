@@ -12,14 +12,13 @@ from crm.calls.cdr import DEFAULT_SORT, SORTS
 from crm.calls.known import Direction
 from crm.calls.steps import Status
 from crm.calls.story import Outcome
-from crm.filtering import MOST_FILTERS
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,59}$")]
-FilterText = Annotated[str, BeforeValidator(without_nul), StringConstraints(min_length=1, max_length=4000)]
+FilterText = Annotated[str, BeforeValidator(without_nul), StringConstraints(min_length=1, max_length=500)]
 Filters = Annotated[
     list[FilterText],
     Field(
-        max_length=MOST_FILTERS,
+        max_length=10,  # with all their signs escaped they still fit into an address
         description="`field:operator:value,value`; all must hold. `GET /cdr/filters` lists fields and operators.",
         examples=[["outcome:in:no_answer,busy", "requested_at:during:last_7d", "agent:is:me"]],
     ),
