@@ -27,6 +27,7 @@ from api.schemas.profiles import Code
 from api.schemas.queues import (
     ActionRead,
     BoardRead,
+    ExchangeFilesRead,
     FiguresRead,
     LineRead,
     MoveCaller,
@@ -42,7 +43,7 @@ from api.schemas.queues import (
 )
 from crm import db, errors
 from crm.db import Tx
-from crm.queues import actions, board, operations, queries, statistics
+from crm.queues import actions, board, exchange_files, operations, queries, settings, statistics
 from crm.queues.rules import Outcome
 from crm.queues.statistics import Figures
 
@@ -178,6 +179,16 @@ async def list_visits(
         ),
     )
     return VisitPage(items=[VisitRead.model_validate(row) for row in rows], next_cursor=following)
+
+
+@router.get("/exchange-files")
+@permission("queue.manage")
+async def read_exchange_files(actor: CurrentActor, now: Now) -> ExchangeFilesRead:
+    """Return what an Asterisk has to know of the queues: sections of queues.conf and extensions, as they stand now."""
+    queues = list((await db.run(actor, lambda tx: settings.in_force(tx, at=now))).values())
+    return ExchangeFilesRead(
+        queues_conf=exchange_files.queues_conf(queues), extensions_conf=exchange_files.extensions_conf(queues)
+    )
 
 
 @router.post("/callers/{call_id}/priority", status_code=201, response_model=ActionRead)

@@ -209,3 +209,10 @@ class FiguresRead(Read):
     avg_abandon_wait_s: float | None
     callback_share: float | None
     mean_service_s: float | None
+
+
+class ExchangeFilesRead(Read):
+    """What an Asterisk has to know of the queues, for the folders of its configuration."""
+
+    queues_conf: str
+    extensions_conf: str

@@ -95,6 +95,17 @@ class TestQueue:
         assert (await agent.get("/queue/visits")).status_code == 403
 
 
+class TestExchangeFiles:
+    async def test_name_every_queue_in_use(self, tenant: Tenant, sign_in: SignIn) -> None:
+        client = sign_in(tenant.sales_manager)
+        await make(client)
+
+        found = (await client.get("/queue/exchange-files")).json()
+
+        assert "[sales](queue)" in found["queues_conf"]
+        assert "exten => sales,1," in found["extensions_conf"]
+
+
 class TestActions:
     async def test_are_begun_shown_and_ended(self, tenant: Tenant, sign_in: SignIn) -> None:
         client = sign_in(tenant.sales_manager)
