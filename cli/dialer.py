@@ -91,7 +91,7 @@ async def work(connection: Connection, tenant_id: UUID, config: Settings, over: 
 async def fetch_recordings(actor: Actor, folder: Path, over: asyncio.Event) -> None:
     """Take recordings out of the exchange's folder as they are finished."""
     while not over.is_set():
-        with suppress(*db.GONE):
+        with suppress(*db.GONE, errors.Unavailable):  # what was not taken stays where it is
             await spool.sweep(actor, folder, now=clock.utc_now())
         with suppress(TimeoutError):
             async with asyncio.timeout(SWEEP_EVERY_S):
