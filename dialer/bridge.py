@@ -156,7 +156,10 @@ class Bridge:
         told = [queues.Told(each.queue, each.interface, each.is_member, each.is_paused) for each in members]
         await queues.hear(tx, told, is_whole=is_whole, now=self.now())
         for each in members:
-            await mirror.heard(tx, each.interface, each.is_paused, each.reason, queue=each.queue, now=self.now())
+            if each.is_member:
+                await mirror.heard(tx, each.interface, each.is_paused, each.reason, queue=each.queue, now=self.now())
+            else:
+                await mirror.left(tx, each.interface, each.queue, now=self.now())
 
     async def _send(self, ear: bell.Ear) -> None:
         """Send what is wanted; while there is nobody to send it to, only let go of what comes too late."""

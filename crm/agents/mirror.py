@@ -39,6 +39,16 @@ on conflict (tenant_id, endpoint, queue) do update set is_paused = excluded.is_p
 
 
 @operation("agent.mirror")
+async def left(tx: Tx, endpoint: str, queue: str, *, now: datetime) -> None:
+    """Forget what the exchange said of an endpoint in a queue that it has left."""
+    await tx.execute(
+        "delete from crm.agent_mirror where tenant_id = $1::uuid and endpoint = $2::text and queue = $3::text",
+        tx.actor.tenant_id, endpoint, queue,
+    )  # fmt: skip
+    tx.unchanged()
+
+
+@operation("agent.mirror")
 async def heard(tx: Tx, endpoint: str, is_paused: bool, reason: str, *, queue: str = "", now: datetime) -> bool:
     """Take what the exchange says of an endpoint in a queue; return whether the agent's state changed, or we ask again.
 

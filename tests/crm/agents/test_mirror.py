@@ -135,6 +135,19 @@ class TestHeard:
         assert not await heard(tenant, now + 2 * SECOND, True, "coffee")
         assert (await floor.standing(tenant, agent))[0] == "ringing"
 
+    async def test_forgets_a_queue_that_was_left(self, tenant: Tenant, now: datetime) -> None:
+        agent = await on_duty(tenant, now)
+        await heard(tenant, now, True, "santral.available")
+        await db.run(tenant.system, lambda tx: mirror.left(tx, "PJSIP/a-1", "sales", now=now + SECOND))
+        await sent(tenant)
+        await db.run(agent, lambda tx: operations.pause(tx, "break", now=now + 2 * SECOND))
+        await sent(tenant)
+
+        asked_again = await heard(tenant, now + 3 * SECOND, False)
+
+        assert asked_again
+        assert await floor.standing(tenant, agent) == ("paused", "break"), "a new member is nobody's word"
+
     async def test_knows_no_strangers(self, tenant: Tenant, now: datetime) -> None:
         await floor.telephone(tenant, now)
 
