@@ -71,6 +71,7 @@ class CallActions:
         channel = self._channel(said)
         if channel is None:
             return refuse("No such channel")
+        channel.is_cut = True
         self.board.hang_up(channel, int(said.get("cause", "16")))
         return done("Channel Hungup")
 

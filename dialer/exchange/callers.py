@@ -36,9 +36,8 @@ class Traffic:
 
 def call_in(board: Switchboard, number: str, queue: str, party: Party | None = None) -> str:
     """Let somebody call in for a queue; return the unique id of their channel."""
-    channel = board.make(f"PJSIP/{number}@carrier", context="from-carrier", exten=OURS, state="Ring")
+    channel = board.make(f"PJSIP/{number}@carrier", context="from-carrier", exten=OURS, state="Ring", party=party)
     channel.caller = (number, "<unknown>")
-    channel.party = party or channel.party
     board.of_channel("UserEvent", channel, ("UserEvent", "Arrived"), ("Queue", queue))
     board.run(channel, "inbound", queue)
     return channel.uniqueid

@@ -40,11 +40,15 @@ class Channel:
     bridge: "Bridge | None" = None
     half: "Channel | None" = None
     is_gone: bool = False
+    is_cut: bool = False
+    """It was hung up from outside, not by its party."""
     is_muted: bool = False
     is_held: bool = False
     """Its own telephone has put whoever it talks with on hold."""
     is_recorded: bool = False
     before_gone: Callable[[], None] | None = None
+    work: "asyncio.Task[None] | None" = None
+    """What its dialplan does."""
     left: "asyncio.Future[str]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property

@@ -82,7 +82,7 @@ class Queueing:
             left_s = gives_up - self.board.now()
             if left_s <= 0:
                 if limit_s > channel.party.patience_s:
-                    self.board.hang_up(channel, 16)
+                    self.board.hang_up(channel, 0 if channel.context == "inbound" else 16)
                 return None
             member = self._free(queue) if queue.next() is entry else None
             if member is None:
@@ -141,7 +141,8 @@ class Queueing:
             self.board.enter(each, bridge)
         await converse(self.board, agent, channel)
         is_transferred = was_with_caller.done() and was_with_caller.result() == "sent"
-        by = "transfer" if is_transferred else "agent" if agent.is_gone else "caller"
+        # An agent's leg that is cut by the manager counts as the caller's doing; only a telephone's own end does not.
+        by = "transfer" if is_transferred else "agent" if agent.is_gone and not agent.is_cut else "caller"
         queue.completed += 1
         member.is_in_call, member.last_call, member.calls_taken = False, self.board.now(), member.calls_taken + 1
         talked = ("TalkTime", str(round(self.board.now() - began)))

@@ -19,8 +19,7 @@ Header = tuple[str, str]
 Work = Callable[[Channel], Coroutine[Any, Any, None]]
 PRIVILEGES = {"Cdr": "cdr,all", "UserEvent": "user,all"}
 OF_AGENTS = ("Queue", "Agent")
-AT_HAND = Party(rings_s=0, stays_s=1e9)
-"""Behind a local channel is our own dialplan."""
+LAST_WORDS_S = 0.2
 
 
 class Switchboard:
@@ -51,11 +50,12 @@ class Switchboard:
         epoch, started = self._began
         return epoch + (self._loop.time() - started) * self.speed
 
-    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Let something happen beside everything else."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def stop(self) -> None:
         """Stop at once: `core stop now`."""
@@ -100,6 +100,7 @@ class Switchboard:
     def make(
         self, dial_string: str, *, uniqueid: str = "", linkedid: str = "", context: str, exten: str = "s",
         caller: Header = (UNKNOWN, UNKNOWN), variables: Iterable[Header] = (), state: str = "Down", ending: str = "",
+        party: Party | None = None,
     ) -> Channel:  # fmt: skip
         """Make a channel to whoever a dial string names; `ending` tells the halves of a local channel apart."""
         number = next(self._numbers)
@@ -108,7 +109,7 @@ class Switchboard:
         shown = rest if technology == "Local" else rest.partition("@")[2] or rest
         channel = Channel(
             f"{technology}/{shown}-{number:08x}{ending}", uniqueid, linkedid or uniqueid, dial_string, context, exten,
-            self.people(dial_string) if technology != "Local" else AT_HAND, self.now(), dict(variables), state=state,
+            party or self.people(dial_string), self.now(), dict(variables), state=state,
         )  # fmt: skip
         self.channels[uniqueid] = channel
         self.in_use[dial_string] += 1
@@ -234,9 +235,17 @@ class Switchboard:
         channel.context, channel.exten = context, exten
         self.settle(channel)
         if self.has_extension(context, exten):
-            self.begin(self.dialplan[context](channel))
+            channel.work = self.begin(self._after(channel.work, self.dialplan[context], channel))
         else:
             self.hang_up(channel, 16)
+
+    async def _after(self, work: "asyncio.Task[None] | None", then: Work, channel: Channel) -> None:
+        """Let a channel's last work say its last words, then begin the next."""
+        left = channel.left
+        if work is not None and not work.done():
+            await asyncio.wait((work,), timeout=LAST_WORDS_S)
+        if channel.is_free(left):
+            await then(channel)
 
     def send(self, channel: Channel, context: str, exten: str) -> None:
         """Take a channel out of what it does, and run it elsewhere."""

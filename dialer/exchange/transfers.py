@@ -1,12 +1,16 @@
 """Giving a conversation to somebody else on a loopback exchange: at once, or after speaking with them first."""
 
 from dialer.exchange.channels import Bridge, Channel
+from dialer.exchange.people import Party
 from dialer.exchange.switchboard import Switchboard
 
 DIGITS_S = 0.25
 """Until the exchange has understood that a transfer is wanted, and again until it has heard to whom."""
 PROMPTS_S = 14.0
 """Three times "that is no valid extension", before an agent is back with the customer."""
+
+AT_HAND = Party(rings_s=0, stays_s=1e9)
+"""Behind a local channel is our own dialplan."""
 
 
 def blind(board: Switchboard, agent: Channel, other: Channel, context: str, exten: str) -> None:
@@ -69,8 +73,10 @@ class Attended:
     def _pair(self, context: str, exten: str) -> tuple[Channel, Channel]:
         """Make the two halves of a local channel: one for the agent, one that goes through the dialplan."""
         name, call = f"Local/{exten}@{context}", self.agent.linkedid
-        near = self.board.make(name, linkedid=call, context=context, exten=exten, ending=";1")
-        far = self.board.make(name, linkedid=call, context=context, exten=exten, ending=";2", state="Ring")
+        near = self.board.make(name, linkedid=call, context=context, exten=exten, ending=";1", party=AT_HAND)
+        far = self.board.make(
+            name, linkedid=call, context=context, exten=exten, ending=";2", state="Ring", party=AT_HAND
+        )
         near.half, far.half = far, near
         return near, far
 

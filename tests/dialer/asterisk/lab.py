@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from dialer.exchange.people import Answer, Party
+from dialer.exchange.ringing import AT_ONCE
 
 TEMPLATES = Path(__file__).parents[3] / "dialer" / "asterisk"
 SECRET = SecretStr("lab-secret")
@@ -116,9 +117,9 @@ class Lab:
         (self.folder / "etc" / "customers.conf").write_text("\n".join(lines) + "\n")
         self.run("dialplan reload")
 
-    def call_in(self) -> None:
-        """Let somebody call the firm's number."""
-        self.run("channel originate PJSIP/+902120000000@carrier application Wait 600")
+    def call_in(self, stays_s: float) -> None:
+        """Let somebody call the firm's number who hangs up after so many seconds."""
+        self.run(f"channel originate PJSIP/+902120000000@carrier application Wait {stays_s}")
 
     def _in_root(self, command: list[str]) -> list[str]:
         return command if self.root == Path("/") else ["chroot", str(self.root), *command]
@@ -149,7 +150,8 @@ class Lab:
 def steps(party: Party) -> list[str]:
     """Return what a party does when called, as a dialplan."""
     if party.answer in CAUSES:
-        return [f"Hangup({CAUSES[party.answer]})"]
+        rings = [] if party.answer in AT_ONCE else ["Ringing()", f"Wait({party.rings_s})"]
+        return [*rings, f"Hangup({CAUSES[party.answer]})"]
     if party.answer is Answer.silent:
         return ["Ringing()", "Wait(600)"]
     speaks = ["Wait(0.3)", "Playtones(400/700,0/60000)"] if party.answer is Answer.answers else ["Playtones(400/60000)"]

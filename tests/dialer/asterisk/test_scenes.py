@@ -1,0 +1,23 @@
+"""The same scenes on a real Asterisk with our templates and on the loopback exchange tell the same."""
+
+import pytest
+
+from tests.dialer.asterisk import stage as live
+from tests.dialer.exchange import stage as loopback
+from tests.dialer.exchange.test_contract import SCENES as RECORDED
+from tests.dialer.scenes import Scene, skeleton, story
+from tests.dialer.templates_scenes import SCENES
+
+
+# A customer of ours hangs up while an agent's telephone rings for as long as the templates say.
+RECORDED_HERE = [scene for scene in RECORDED if scene.recording != "e_predictive_queue_ringnoanswer"]
+
+
+@pytest.mark.parametrize("scene", [*SCENES, *RECORDED_HERE], ids=lambda scene: f"{scene.recording}-{scene.call_id}")
+async def test_a_scene_is_the_same_on_both(scene: Scene, lab):
+    told = await live.play(lab, scene)
+    ours = await loopback.play(scene)
+
+    assert skeleton(scene, ours) == skeleton(scene, told)
+    real, imagined = story(scene, told), story(scene, ours)
+    assert (imagined.outcome, imagined.cause, imagined.verdict) == (real.outcome, real.cause, real.verdict)
