@@ -1,4 +1,4 @@
-"""The live feed: what happens to leads, agents and calls of a firm, for the people who may see it, each event once.
+"""The live feed: what happens to leads, agents, calls and callbacks, for the people who may see it, each event once.
 
 A position is a PostgreSQL snapshot: what it sees has been told, what it does not see is still to tell, however late it
 commits. Payloads are those of the event log: ids and codes.
@@ -16,7 +16,7 @@ from crm.db import Tx
 from crm.events.log import Event
 from crm.events.reader import COLUMNS, as_event
 
-KINDS = ("lead", "agent", "call")
+KINDS = ("lead", "agent", "call", "callback")
 """Aggregates whose events are told."""
 AT_MOST = 1000
 """Events told at once; who is further behind starts again from the lists."""
@@ -57,8 +57,8 @@ class Snapshot:
 def audience(event: Event, owners: Owners) -> Audience | None:
     """Return whom an event concerns; None: it is none of the feed's.
 
-    A lead's event its owner, their team and whoever it names; an agent's the agent and their team; a call's its agent,
-    the owner of its lead, and the teams of both.
+    A lead's event its owner, their team and whoever it names; an agent's the agent and their team; a call's or a
+    callback's its agent, the owner of its lead, and the teams of both.
     """
     told = event.payload
     if event.aggregate_type == "agent":
@@ -67,7 +67,7 @@ def audience(event: Event, owners: Owners) -> Audience | None:
         owner, team = owners.get(event.aggregate_id, (None, None))
         named = [_id(told.get("user_id")), _id(told.get("previous_user_id")), *map(_id, told.get("user_ids") or ())]
         return _audience([owner, *named], [team])
-    if event.aggregate_type == "call":
+    if event.aggregate_type in ("call", "callback"):
         known = [owners.get(each, (None, None)) for each in _of_call(event) if each is not None]
         return _audience((who for who, _ in known), (team for _, team in known))
     return None
@@ -120,7 +120,7 @@ async def owners_of(tx: Tx, events: Iterable[Event]) -> Owners:
     for event in events:
         if event.aggregate_type == "lead":
             leads.add(event.aggregate_id)
-        elif event.aggregate_type == "call":
+        elif event.aggregate_type in ("call", "callback"):
             lead, agent = _of_call(event)
             leads.add(lead)
             agents.add(agent)

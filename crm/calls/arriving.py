@@ -8,6 +8,7 @@ from crm.calls import keeping, rows
 from crm.contacts import operations as people
 from crm.db import Tx
 from crm.operation import operation
+from crm.processes import version_for
 
 FIND = """
 select c.id as contact_id,
@@ -19,9 +20,9 @@ select c.id as contact_id,
 """
 INSERT = """
 insert into crm.call (tenant_id, id, direction, purpose, status, lead_id, contact_id, queue, requested_at, external_id,
-                      updated_at)
+                      process_version_id, updated_at)
 values ($1::uuid, $2::uuid, 'inbound', 'inbound', 'ringing', $3::uuid, $4::uuid, $5::text, $6::timestamptz, $7::text,
-        $6::timestamptz)
+        $8::uuid, $6::timestamptz)
     on conflict do nothing
 returning *
 """
@@ -36,7 +37,8 @@ async def arrive(tx: Tx, name: str, number: str, *, queue: str | None, now: date
     """
     call_id = keeping.call_id_of(tx.actor.tenant_id, name)
     contact_id, lead_id = await _who(tx, number, now=now)
-    row = await tx.fetchrow(INSERT, tx.actor.tenant_id, call_id, lead_id, contact_id, queue, now, name)
+    version_id = await version_for(tx, queue=queue, purpose="inbound", lead_id=lead_id, at=now)
+    row = await tx.fetchrow(INSERT, tx.actor.tenant_id, call_id, lead_id, contact_id, queue, now, name, version_id)
     if row is None:
         tx.unchanged()
         return call_id

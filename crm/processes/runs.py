@@ -108,7 +108,8 @@ async def _note(
     tx: Tx, call: asyncpg.Record, walk: Walk, revision: int, *, is_first_end: bool, now: datetime
 ) -> None:  # fmt: skip
     told: dict[str, Any] = {
-        "process_version_id": call["process_version_id"], "lead_id": call["lead_id"], "revision": revision,
+        "process_version_id": call["process_version_id"], "lead_id": call["lead_id"],
+        "agent_user_id": call["agent_user_id"], "revision": revision,
         "at_step": walk.at and walk.at.key, "disposition": walk.end and walk.end.disposition,
     }  # fmt: skip
     await events.record(tx, "call", call["id"], "process.answered", told, at=now)
@@ -166,8 +167,8 @@ async def _call(tx: Tx, call_id: UUID, *, is_own: bool) -> asyncpg.Record:
     lead = visibility.condition(tx.actor, args)
     contact = visibility.contact_condition(tx.actor, args)
     row = await tx.fetchrow(
-        "select k.id, k.lead_id, k.contact_id, k.process_version_id, c.name as contact_name, u.name as agent_name,"
-        " t.name as firm_name, l.campaign, l.form, l.source,"
+        "select k.id, k.lead_id, k.contact_id, k.agent_user_id, k.process_version_id, c.name as contact_name,"
+        " u.name as agent_name, t.name as firm_name, l.campaign, l.form, l.source,"
         " coalesce(k.agent_user_id = $3::uuid or k.requested_by = $3::uuid, false) as is_own,"
         f" coalesce({lead}, false) as is_seen, coalesce({contact}, false) as is_known from crm.call k"
         " join crm.tenant t on t.tenant_id = k.tenant_id"

@@ -9,6 +9,7 @@ import pytest
 
 from crm import db, ids, vault
 from crm.actor import Actor
+from crm.calls import arriving
 from crm.contacts.revealing import NothingToReveal
 from crm.leads import intake
 from crm.leads.intake import NewLead
@@ -19,6 +20,7 @@ from crm.processes.runs import MovedOn, RunNotFound
 from tests.conftest import Tenant
 from tests.crm.processes.scripts import offer, read
 from tests.crm.processes.test_operations import other, publish_next, published
+from tests.crm.queues.factory import make_queue
 
 MINUTE = timedelta(minutes=1)
 YES: dict[str, Any] = {"interested": True, "kind": "hair", "budget": 9000}
@@ -225,3 +227,19 @@ async def _told(tenant: Tenant, kind: str) -> int:
 
 def test_the_script_of_these_tests_is_read_as_it_is_written() -> None:
     assert read(offer()).model_dump(mode="json")["start"] == "hello"
+
+
+async def test_a_call_that_comes_in_follows_the_process_of_its_queue(tenant: Tenant, now: datetime) -> None:
+    found = await published(tenant, now)
+    async with db.transaction(tenant.system) as tx:
+        await make_queue(tx, "sales", since=now)
+    await db.run(tenant.admin, lambda tx: processes.use(tx, found, queue="sales", now=now))
+
+    call_ids = [
+        await db.run(tenant.system, lambda tx, to=to: arriving.arrive(tx, f"17.{to}", "", queue=to, now=now))
+        for to in ("sales", "service")
+    ]
+
+    async with db.transaction(tenant.system) as tx:
+        rows = await tx.fetch("select id, process_version_id is not null from crm.call")
+    assert {row["id"]: row[1] for row in rows} == dict(zip(call_ids, (True, False), strict=True))
