@@ -32,16 +32,15 @@ class DialMake(CallMake):
 class CallMade(Read):
     """A call that was asked for: follow it by its id, on `/realtime` or by polling `/pbx/calls/{id}`.
 
-    `expiresAt`: if nobody speaks by then, nobody will. `dialUrl` is absent as long as there is no soft phone: the
+    `expiresAt`: if nobody speaks by then, nobody will. There is no `dialUrl` as long as there is no soft phone: the
     agent's own telephone rings. A `denied` call says why, and when it may be tried again.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
 
     call_id: UUID
     status: Status
     expires_at: datetime | None = None
-    dial_url: str | None = None
     reason: str | None = None
     message: str | None = None
     not_before: datetime | None = None
