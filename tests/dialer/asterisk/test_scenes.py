@@ -8,7 +8,6 @@ from tests.dialer.exchange.test_contract import SCENES as RECORDED
 from tests.dialer.scenes import Scene, skeleton, story
 from tests.dialer.templates_scenes import SCENES
 
-
 # A customer of ours hangs up while an agent's telephone rings for as long as the templates say.
 RECORDED_HERE = [scene for scene in RECORDED if scene.recording != "e_predictive_queue_ringnoanswer"]
 
