@@ -155,6 +155,8 @@ class Bridge:
     async def _mirror(self, tx: db.Tx, members: Sequence[MemberChanged], *, is_whole: bool) -> None:
         told = [queues.Told(each.queue, each.interface, each.is_member, each.is_paused) for each in members]
         await queues.hear(tx, told, is_whole=is_whole, now=self.now())
+        if is_whole:
+            await mirror.keep_only(tx, [(each.interface, each.queue) for each in members], now=self.now())
         for each in members:
             if each.is_member:
                 await mirror.heard(tx, each.interface, each.is_paused, each.reason, queue=each.queue, now=self.now())

@@ -4,6 +4,7 @@ Our own words come back as an echo, and change nothing. A pause made at the tele
 pause here too; one that the exchange forgot, or never heard of, it is asked for again.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from crm import events
@@ -25,8 +26,8 @@ select a.user_id, i.state, m.is_paused,
                 where e.tenant_id = $1::uuid and e.status in ('waiting', 'sent') and e.kind = 'queue_pause'
                   and e.args ->> 'endpoint' = $2::text and e.asked_at > $4::timestamptz) as is_asked
   from crm.agent a
-  join crm.agent_session s on s.tenant_id = a.tenant_id and s.user_id = a.user_id and s.ended_at is null
-  join crm.agent_state i on i.tenant_id = a.tenant_id and i.session_id = s.id and i.ended_at is null
+  left join crm.agent_session s on s.tenant_id = a.tenant_id and s.user_id = a.user_id and s.ended_at is null
+  left join crm.agent_state i on i.tenant_id = a.tenant_id and i.session_id = s.id and i.ended_at is null
   left join crm.agent_mirror m on m.tenant_id = a.tenant_id and m.endpoint = a.endpoint and m.queue = $3::text
  where a.tenant_id = $1::uuid and a.endpoint = $2::text
 """
@@ -49,11 +50,23 @@ async def left(tx: Tx, endpoint: str, queue: str, *, now: datetime) -> None:
 
 
 @operation("agent.mirror")
+async def keep_only(tx: Tx, there: Iterable[tuple[str, str]], *, now: datetime) -> None:
+    """Forget what the exchange said of any other endpoints and queues than these: it knows of no others now."""
+    pairs = list(there)
+    await tx.execute(
+        "delete from crm.agent_mirror m where m.tenant_id = $1::uuid and not exists (select from"
+        " unnest($2::text[], $3::text[]) as t(endpoint, queue) where t.endpoint = m.endpoint and t.queue = m.queue)",
+        tx.actor.tenant_id, [endpoint for endpoint, _ in pairs], [queue for _, queue in pairs],
+    )  # fmt: skip
+    tx.unchanged()
+
+
+@operation("agent.mirror")
 async def heard(tx: Tx, endpoint: str, is_paused: bool, reason: str, *, queue: str = "", now: datetime) -> bool:
     """Take what the exchange says of an endpoint in a queue; return whether the agent's state changed, or we ask again.
 
-    `reason`: the exchange's word for the pause; it is compared with ours and not kept. Endpoints of nobody, and of
-    agents who are not signed on, are none of our business.
+    `reason`: the exchange's word for the pause; it is compared with ours and not kept. Endpoints of nobody are none of
+    our business; of agents who are not signed on it is kept, and nothing done.
     """
     if is_paused and reason == QUEUE_PAUSED:
         tx.unchanged()
@@ -65,7 +78,8 @@ async def heard(tx: Tx, endpoint: str, is_paused: bool, reason: str, *, queue: s
     before: bool | None = known["is_paused"]
     if before is not is_paused:
         await tx.execute(KEEP, tx.actor.tenant_id, endpoint, queue, is_paused, now)
-    is_settled = rules.is_paused_there(State(known["state"])) in (None, is_paused) or known["is_asked"]
+    wanted = None if known["state"] is None else rules.is_paused_there(State(known["state"]))
+    is_settled = wanted in (None, is_paused) or known["is_asked"]
     held = None if is_settled else await states.lock(tx, known["user_id"])
     if held is None or rules.is_paused_there(held.standing.state) in (None, is_paused):
         tx.unchanged()

@@ -29,9 +29,7 @@ select a.endpoint, u.team_id,
 BEGIN = """
 with begun as (
   insert into crm.agent_session (tenant_id, id, user_id, endpoint, started_at, last_beat_at)
-  values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::timestamptz, $5::timestamptz)),
-forgotten as (
-  delete from crm.agent_mirror where tenant_id = $1::uuid and endpoint = $4::text)
+  values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::timestamptz, $5::timestamptz))
 insert into crm.agent_state (tenant_id, session_id, user_id, state, started_at, set_by)
 values ($1::uuid, $2::uuid, $3::uuid, 'available', $5::timestamptz, $6::uuid)
 """

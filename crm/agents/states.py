@@ -231,8 +231,16 @@ async def _tell(tx: Tx, held: Held, new: Standing, *, since: datetime, now: date
         await ask_pause(tx, held.endpoint, new, now=now)
 
 
+IS_MEMBER = "select exists (select from crm.agent_mirror where tenant_id = $1::uuid and endpoint = $2::text)"
+
+
 async def ask_pause(tx: Tx, endpoint: str, standing: Standing, *, now: datetime) -> None:
-    """Ask the exchange to pause or unpause an endpoint in all its queues, as its agent stands."""
+    """Ask the exchange to pause or unpause an endpoint in all its queues, as its agent stands.
+
+    Where it has told of none, there is nothing to pause; one it tells of later is set right then (`crm.agents.mirror`).
+    """
+    if not await tx.fetchval(IS_MEMBER, tx.actor.tenant_id, endpoint):
+        return
     words = [standing.state.value, *([standing.reason] if standing.reason else [])]
     args = {
         "endpoint": endpoint, "is_paused": standing.state is not State.available, "reason": OURS + ".".join(words)

@@ -8,7 +8,7 @@ import asyncpg
 
 from crm import db, ids
 from crm.actor import Actor
-from crm.agents import endpoints, operations, states
+from crm.agents import endpoints, mirror, operations, states
 from crm.agents.rules import By, State
 from crm.users import operations as users
 from crm.users import rules
@@ -27,6 +27,11 @@ async def signed_on(tenant: Tenant, now: datetime, *, actor: Actor | None = None
     who = await telephone(tenant, now, actor=actor, endpoint=endpoint)
     await db.run(who, lambda tx: operations.sign_on(tx, now=now))
     return who
+
+
+async def in_queue(tenant: Tenant, now: datetime, *, endpoint: str = "PJSIP/a-1") -> None:
+    """Let the exchange have told that a telephone is in one of its queues, not paused."""
+    await db.run(tenant.system, lambda tx: mirror.heard(tx, endpoint, False, "", queue="sales", now=now))
 
 
 async def hire(tenant: Tenant, n: int, now: datetime, *, team_id: UUID | None = None) -> list[Actor]:

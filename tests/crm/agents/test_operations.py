@@ -69,6 +69,8 @@ class TestEndpoints:
 
 class TestSignOn:
     async def test_begins_a_session_available_at_once(self, tenant: Tenant, now: datetime) -> None:
+        await floor.telephone(tenant, now)
+        await floor.in_queue(tenant, now)
         agent = await floor.signed_on(tenant, now)
 
         [row] = await floor.intervals(tenant, agent)
@@ -111,6 +113,7 @@ class TestSignOn:
 class TestSignOff:
     async def test_ends_session_and_state(self, tenant: Tenant, now: datetime) -> None:
         agent = await floor.signed_on(tenant, now)
+        await floor.in_queue(tenant, now)
 
         await db.run(agent, lambda tx: operations.sign_off(tx, now=now + MINUTE))
         await db.run(agent, lambda tx: operations.sign_off(tx, now=now + 2 * MINUTE))
@@ -133,6 +136,7 @@ class TestSignOff:
 class TestPause:
     async def test_is_for_a_reason_of_the_catalogue(self, tenant: Tenant, now: datetime) -> None:
         agent = await floor.signed_on(tenant, now)
+        await floor.in_queue(tenant, now)
 
         await db.run(agent, lambda tx: operations.pause(tx, "lunch", now=now + MINUTE))
 
@@ -341,6 +345,7 @@ class TestMissed:
 class TestMirrorAsks:
     async def test_pause_while_a_call_is_there_and_unpause_after_it(self, tenant: Tenant, now: datetime) -> None:
         agent, call_id = await floor.signed_on(tenant, now), ids.new()
+        await floor.in_queue(tenant, now)
         await floor.move(tenant, agent, State.ringing, now + SECOND, call_id=call_id)
         await floor.move(tenant, agent, State.on_call, now + 2 * SECOND, call_id=call_id)
         await floor.move(tenant, agent, State.wrap_up, now + 3 * SECOND, call_id=call_id, until=now + MINUTE)
@@ -348,6 +353,10 @@ class TestMirrorAsks:
 
         asked = [(is_paused, reason) for _, is_paused, reason in await floor.pauses_asked(tenant)]
 
-        assert asked == [
-            (False, "santral.available"), (True, "santral.on_call"), (False, "santral.available"),
-        ]  # fmt: skip
+        assert asked == [(True, "santral.on_call"), (False, "santral.available")]
+
+    async def test_ask_nothing_of_who_is_in_no_queue(self, tenant: Tenant, now: datetime) -> None:
+        agent = await floor.signed_on(tenant, now)
+        await db.run(agent, lambda tx: operations.pause(tx, "break", now=now + SECOND))
+
+        assert await floor.pauses_asked(tenant) == []
