@@ -49,7 +49,7 @@ class Campaigns:
         self.holder = holder or ids.new()
         self.policies = policies
         self.runners: dict[UUID, Runner] = {}
-        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self.tasks: dict[UUID, asyncio.Task[None]] = {}
 
     def hear(self, told: Told) -> None:
         """Wake the runner of the campaign whose call has news."""
@@ -68,7 +68,7 @@ class Campaigns:
                 await ear.wait(LOOK_S)
                 for runner in self.runners.values():
                     runner.wake.set()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     async def _look(self, stop: asyncio.Event) -> None:
         with suppress(*db.GONE):
@@ -78,7 +78,7 @@ class Campaigns:
     async def _offer(self, tx: Tx) -> list[UUID]:
         """Return the campaigns that this dialer may run now and does not run yet, their leases taken."""
         rows = await tx.fetch(RUNNABLE, self.actor.tenant_id, sorted(BY_AGENTS), self.holder)
-        wanted = [row["id"] for row in rows if row["id"] not in self._tasks]
+        wanted = [row["id"] for row in rows if row["id"] not in self.tasks]
         return [each for each in wanted if await leases.take(tx, each, self.holder) is not None]
 
     def _start(self, campaign_id: UUID, stop: asyncio.Event) -> None:
@@ -86,11 +86,11 @@ class Campaigns:
             self.actor.tenant_id, campaign_id, self.holder, clock=self.clock, policies=self.policies
         )  # fmt: skip
         self.runners[campaign_id] = runner
-        task = self._tasks[campaign_id] = asyncio.create_task(runner.run(stop))
+        task = self.tasks[campaign_id] = asyncio.create_task(runner.run(stop))
         task.add_done_callback(partial(self._ended, campaign_id))
 
     def _ended(self, campaign_id: UUID, task: "asyncio.Task[None]") -> None:
         self.runners.pop(campaign_id, None)
-        self._tasks.pop(campaign_id, None)
+        self.tasks.pop(campaign_id, None)
         if not task.cancelled() and task.exception() is not None:
             log.error("campaign_defect", campaign_id=str(campaign_id), exc_info=task.exception())

@@ -66,7 +66,7 @@ async def list_campaigns(
 ) -> CampaignPage:
     """List dialling campaigns, the latest first."""
     here: dict[str, Any] = {
-        "purpose": "dial-campaigns", "tenant_id": actor.tenant_id, "bound_to": {"status": str(status)}
+        "purpose": "dial-campaigns", "tenant_id": actor.tenant_id, "bound_to": {"user": str(actor.user_id), "filter": str(status)},
     }  # fmt: skip
     after = UUID(cursors.read(cursor, **here)) if cursor else None
     rows = await db.run(actor, lambda tx: queries.page(tx, after=after, status=status, limit=limit + 1))

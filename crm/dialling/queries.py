@@ -118,7 +118,7 @@ async def _page(
 ) -> Page:  # fmt: skip
     await campaigns.get(tx, campaign_id)
     order = paging.order("-id", {"id": "uuid"}, alias=alias)
-    cursor = paging.Cursor.of(f"dial-{alias}", tx.actor, campaign=campaign_id, filter=wanted.filters)
+    cursor = paging.Cursor.of(f"dial-{alias}", tx.actor, filter={"campaign": campaign_id, **wanted.filters})
     args = Args()
     where = [f"{alias}.tenant_id = {args.add(tx.actor.tenant_id, 'uuid')}"]
     where.append(f"{alias}.campaign_id = {args.add(campaign_id, 'uuid')}")

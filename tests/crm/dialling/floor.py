@@ -50,7 +50,7 @@ async def make_leads(
         NewLead(source, name=f"Person {n}", phone=f"+90532{1_000_000 + n}", consents=consents)
         for n in range(first, first + count)
     ]
-    stored = await do(tenant.system, lambda tx: intake.create_many(tx, leads, now=now))
+    stored = await do(tenant.system, lambda tx: intake.create_many(tx, leads, now=now)) if leads else []
     return [each.lead_id for each in stored]
 
 
