@@ -1,0 +1,86 @@
+"""`santral dialer` killed with calls up: the one beside it takes over, and no call is lost or dialled twice."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from crm import clock, db
+from dialer.exchange.people import Party
+from dialer.exchange.server import Exchange
+from tests.conftest import Tenant
+from tests.crm.agents.floor import signed_on
+from tests.dialer.floor import PATIENT, SECRET, Floor, may_call_always
+
+SANTRAL = Path(sys.executable).parent / "santral"
+
+
+class Dialers:
+    """Two dialer processes; the first to have the lock is at work."""
+
+    def __init__(self, exchange: Exchange, tenant: str) -> None:
+        self.environment = os.environ | {
+            "SANTRAL_AMI_HOST": exchange.host, "SANTRAL_AMI_PORT": str(exchange.port), "SANTRAL_AMI_USERNAME": "bridge",
+            "SANTRAL_AMI_SECRET": SECRET.get_secret_value(), "SANTRAL_AMI_TENANT": tenant,
+        }  # fmt: skip
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start one more."""
+        command = ["setpriv", "--pdeathsig", "KILL", "--", str(SANTRAL), "dialer"]
+        self.running.append(subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL))
+
+    def kill_first(self) -> None:
+        """Kill the one that was started first without a chance to say good-bye."""
+        process = self.running.pop(0)
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def dialers(exchange: Exchange, tenant: str) -> Iterator[Dialers]:
+    """Have dialers, none at first; all are gone afterwards."""
+    those = Dialers(exchange, tenant)
+    try:
+        yield those
+    finally:
+        while those.running:
+            those.kill_first()
+
+
+@pytest.mark.parametrize("phase", ["ringing", "connected"])
+async def test_the_one_beside_it_takes_over(tenant: Tenant, phase: str):
+    await may_call_always(tenant, clock.utc_now())
+    people: dict[str, Party] = {}
+    async with Exchange(
+        username="bridge", secret=SECRET, people=lambda who: people.get(who, PATIENT), speed=5
+    ) as exchange:
+        with dialers(exchange, "acme") as those:
+            floor = Floor(tenant, exchange, None, None, people)  # type: ignore[arg-type]
+            those.start()
+            await until_connected(exchange)
+            those.start()
+            await signed_on(tenant, clock.utc_now(), endpoint="PJSIP/agent-1")
+            people["PJSIP/905321234567@carrier"] = Party(rings_s=15, stays_s=60)
+            placed = await floor.click(await floor.lead("+905321234567"))
+            await floor.until_status(placed.call_id, phase)
+
+            those.kill_first()
+            row = await floor.until(placed.call_id, lambda row: row["ended_at"])
+
+            assert (row["outcome"], row["talk_s"] > 0) == ("answered", True)
+            ids = [str(each["uniqueid"]) for each in exchange.board.book]
+            assert ids.count(str(placed.call_id)) == 1
+            await db.close()
+
+
+async def until_connected(exchange: Exchange) -> None:
+    """Wait until somebody has logged in."""
+    async with asyncio.timeout(20):
+        while not any(exchange._clients.values()):
+            await asyncio.sleep(0.05)
