@@ -30,7 +30,8 @@ from api.schemas.cdr import (
 from api.schemas.lead_lists import FilterRead
 from crm import db, errors, filtering
 from crm.actor import Actor
-from crm.calls import catalogue, cdr, dispositions, tables, wrapping
+from crm.callbacks import wished
+from crm.calls import catalogue, cdr, tables, wrapping
 from crm.calls.cdr import FIELDS
 from crm.db import Tx
 from crm.recordings import links, operations, queries
@@ -194,12 +195,16 @@ async def read_choices(call_id: UUID, actor: CurrentActor, now: Now, language: L
 @router.put("/{call_id}/disposition")
 @permission("call.dispose")
 async def dispose(call_id: UUID, body: Say, actor: CurrentActor, now: Now) -> Said:
-    """Say what came of a call. The lead follows as far as its statuses let it; why it did not is told."""
+    """Say what came of a call. The lead follows as far as it can; a wish to be called again is promised."""
     done = await db.run(
         actor,
-        lambda tx: dispositions.dispose(tx, call_id, body.code, note=body.note, callback_at=body.callback_at, now=now),
+        lambda tx: wished.dispose(tx, call_id, body.code, note=body.note, callback_at=body.callback_at, now=now),
     )
-    return Said(disposition=done.code, lead_status=done.lead_status, lead_refusal=_refusal(done.refusal))
+    return Said(
+        disposition=done.disposed.code, lead_status=done.disposed.lead_status,
+        lead_refusal=_refusal(done.disposed.refusal), callback_id=done.callback_id,
+        callback_refusal=_refusal(done.refusal),
+    )  # fmt: skip
 
 
 def _refusal(refusal: errors.CrmError | None) -> Refusal | None:

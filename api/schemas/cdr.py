@@ -201,7 +201,7 @@ class Say(Body):
 
 
 class Refusal(Read):
-    """Why the lead did not follow."""
+    """Why something did not follow from what was said."""
 
     code: str
     message: str
@@ -209,11 +209,13 @@ class Refusal(Read):
 
 
 class Said(Read):
-    """What was said, how the lead stands now, and why it did not follow where it did not."""
+    """What was said; how the lead stands now, and why it did not follow; the callback promised, and why none was."""
 
     disposition: str
     lead_status: str | None
     lead_refusal: Refusal | None
+    callback_id: UUID | None
+    callback_refusal: Refusal | None
 
 
 class WrapUntil(Read):

@@ -33,8 +33,8 @@ class Needed(StrEnum):
 class Disposition(BaseModel):
     """One of them.
 
-    `status`: what the lead becomes; `at_least`: only if it is not as far yet. `party`: who was spoken with, where that
-    is known: the person meant or somebody else. `opts_out`: the person wants no more calls with offers.
+    `status`: what the lead becomes; `at_least`: only if it is not as far yet. `party`: who, or what, answered, where it
+    says so: the person meant, somebody else, a machine. `opts_out`: the person wants no more calls with offers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,7 +43,7 @@ class Disposition(BaseModel):
     status: Status | None = None
     at_least: bool = False
     loss_reason: Code | None = None
-    party: Literal["right", "wrong"] | None = None
+    party: Literal["right", "wrong", "machine"] | None = None
     opts_out: bool = False
     needs: tuple[Needed, ...] = ()
 
@@ -72,7 +72,7 @@ DEFAULT: Mapping[str, Disposition] = {
     "not_interested": _d("İlgisiz", "Not interested", Status.not_interested, party="right"),
     "no_answer": _d("Cevapsız", "No answer", Status.no_answer),
     "busy": _d("Meşgul", "Busy", Status.no_answer),
-    "voicemail": _d("Telesekreter", "Voicemail", Status.no_answer),
+    "voicemail": _d("Telesekreter", "Voicemail", Status.no_answer, party="machine"),
     "wrong_number": _d("Yanlış Numara", "Wrong number", Status.wrong_number, party="wrong"),
     "blocked": _d("Block", "Blocked", Status.blocked),
     "information": _d("Bilgi verildi", "Information given", Status.contacted, at_least=True, party="right"),

@@ -54,16 +54,21 @@ class NobodyKnown(errors.Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Disposed:
-    """What was said. `refusal`: why the lead did not follow; `lead_status`: how it stands now, None without a lead."""
+    """What was said. `refusal`: why the lead did not follow; `lead_status`: how it stands now, None without a lead.
+
+    `is_new`: it had not been said before.
+    """
 
     code: str
     lead_status: str | None
     refusal: errors.CrmError | None
+    is_new: bool = True
 
 
 DISPOSE = """
 update crm.call
    set status = 'dispositioned', disposition = $3::text, disposition_by = $4::uuid, is_disposition_forced = false,
+       disposition_party = $6::text, callback_wanted_at = $7::timestamptz,
        wrap_ended_at = case when wrap_began_at is not null then coalesce(wrap_ended_at, $5::timestamptz) end,
        updated_at = $5::timestamptz,
        steps = case when status = 'dispositioned' then steps else
@@ -97,10 +102,10 @@ async def dispose(
     chosen = catalogue.find(choices, code, note=note, callback_at=callback_at, now=now)
     if row["contact_id"] is None and (note or callback_at or chosen.opts_out):
         raise NobodyKnown
-    if row["disposition"] == code and not row["is_disposition_forced"] and not (note or callback_at):
+    if (row["disposition"], row["callback_wanted_at"]) == (code, callback_at) and not note:
         tx.unchanged()
-        return Disposed(code, await _lead_status(tx, row), None)
-    await _write(tx, row, code, note=note, callback_at=callback_at, now=now)
+        return Disposed(code, await _lead_status(tx, row), None, is_new=False)
+    await _write(tx, row, code, chosen, note=note, callback_at=callback_at, now=now)
     refusal = await _move_lead(tx, row, chosen, now=now)
     if chosen.opts_out:
         said = Statement(Channel.call, Purpose.marketing, Said.denied, "call", {"call_id": str(call_id)})
@@ -129,11 +134,15 @@ async def _deadline(tx: Tx, row: asyncpg.Record, *, now: datetime) -> datetime:
 
 
 async def _write(
-    tx: Tx, row: asyncpg.Record, code: str, *, note: str | None, callback_at: datetime | None, now: datetime
-) -> None:
+    tx: Tx, row: asyncpg.Record, code: str, chosen: Disposition, *, note: str | None, callback_at: datetime | None,
+    now: datetime,
+) -> None:  # fmt: skip
     """Write what was said with its traces; the agent who was writing it up is free again."""
-    await tx.execute(DISPOSE, tx.actor.tenant_id, row["id"], code, tx.actor.user_id, now)
-    told = {"disposition": code, "is_forced": False, "previous": row["disposition"], "callback_at": callback_at}
+    await tx.execute(DISPOSE, tx.actor.tenant_id, row["id"], code, tx.actor.user_id, now, chosen.party, callback_at)
+    told = {
+        "disposition": code, "party": chosen.party, "is_forced": False, "previous": row["disposition"],
+        "callback_at": callback_at,
+    }  # fmt: skip
     if row["contact_id"] is not None:
         detail = {"call_id": row["id"], "previous": row["disposition"], "callback_at": callback_at}
         await timeline.record(
@@ -199,7 +208,9 @@ async def force_due(tx: Tx, *, now: datetime) -> int:
 
 
 def _forced(row: asyncpg.Record) -> tuple[str, UUID, str, dict[str, Any], datetime]:
-    told = rows.payload(row, disposition=FORCED, is_forced=True, previous=None, callback_at=None)
+    told = rows.payload(
+        row, disposition=FORCED, party=None, is_forced=True, previous=None, callback_at=None
+    )  # fmt: skip
     return "call", row["id"], "call.dispositioned", told, row["wrap_until"]
 
 

@@ -188,7 +188,10 @@ class TestDispose:
         assert {"code": "wrong_number", "label": "Yanlış Numara"}.items() <= next(
             each for each in choices if each["code"] == "wrong_number"
         ).items()
-        assert said.json() == {"disposition": "interested", "lead_status": "interested", "lead_refusal": None}
+        assert said.json() == {
+            "disposition": "interested", "lead_status": "interested", "lead_refusal": None, "callback_id": None,
+            "callback_refusal": None,
+        }  # fmt: skip
         assert (await agent.get(f"/cdr/{call_id}")).json()["disposition"] == "interested"
 
     async def test_a_lead_that_cannot_follow_says_why(self, agent, admin, tenant, now):
@@ -212,6 +215,34 @@ class TestDispose:
 
         assert (late.status_code, late.json()["code"]) == (409, "call.disposition_late")
         assert by_manager.status_code == 200
+
+    async def test_a_wish_to_be_called_again_is_promised_once(self, agent, admin, tenant, now):
+        await admin.put(f"/pbx/agents/{tenant.sales_agent.user_id}/endpoint", json={"endpoint": "PJSIP/agent-7"})
+        lead_id, contact_id = await make_lead(tenant, now, tenant.sales_agent, phone="0532 123 45 67")
+        of = {"lead_id": lead_id, "contact_id": contact_id}
+        call_id = await make_wrapping(tenant, now, agent=tenant.sales_agent, **of)
+        at = (now + timedelta(days=1)).replace(hour=9, minute=0)  # noon in Türkiye
+        wish = {"code": "callback", "callback_at": at.isoformat()}
+
+        said = (await agent.put(f"/cdr/{call_id}/disposition", json=wish)).json()
+        again = (await agent.put(f"/cdr/{call_id}/disposition", json=wish)).json()
+
+        assert said["callback_refusal"] is None, said
+        promised = (await admin.get(f"/queue/callbacks/{said['callback_id']}")).json()
+        assert (promised["agent_user_id"], promised["lead_id"]) == (str(tenant.sales_agent.user_id), str(lead_id))
+        assert (again["callback_id"], again["callback_refusal"]) == (None, None)
+
+    async def test_a_callback_that_may_not_be_promised_says_why_and_the_word_is_kept(self, agent, tenant, now):
+        lead_id, contact_id = await make_lead(tenant, now, tenant.sales_agent, phone="0532 123 45 67")
+        of = {"lead_id": lead_id, "contact_id": contact_id}
+        call_id = await make_wrapping(tenant, now, agent=tenant.sales_agent, **of)
+        wish = {"code": "callback", "callback_at": (now + timedelta(days=400)).isoformat()}
+
+        said = (await agent.put(f"/cdr/{call_id}/disposition", json=wish)).json()
+
+        assert (said["disposition"], said["callback_id"]) == ("callback", None)
+        assert said["callback_refusal"]["code"] == "callback.invalid"
+        assert (await agent.get(f"/cdr/{call_id}")).json()["disposition"] == "callback"
 
     async def test_more_time_is_given_once(self, agent, tenant, now):
         call_id = await make_wrapping(tenant, now, agent=tenant.sales_agent)

@@ -74,6 +74,7 @@ TABLES: dict[str, str] = {
         foreign key (tenant_id, outside_agent_id) references crm.outside_agent
     """,
 }
+OF_CALL = {"wrap_extended_at": "timestamptz", "disposition_party": "text", "callback_wanted_at": "timestamptz"}
 INDEXES = """
 create index recording_due on crm.recording (tenant_id, delete_after) where deleted_at is null and held_at is null;
 create index recording_link_past on crm.recording_link (tenant_id, expires_at);
@@ -88,11 +89,13 @@ PII_COLUMNS: dict[str, tuple[str, ...] | None] = {
 
 def upgrade() -> None:
     tenant_tables(TABLES, hidden=PII_COLUMNS, append_only=APPEND_ONLY)
-    op.execute("alter table crm.call add column wrap_extended_at timestamptz")
-    op.execute(f"grant select (wrap_extended_at) on crm.call to {PIPELINE_ROLE}")
+    for column, kind in OF_CALL.items():
+        op.execute(f"alter table crm.call add column {column} {kind}")
+    op.execute(f"grant select ({', '.join(OF_CALL)}) on crm.call to {PIPELINE_ROLE}")
     run_script(INDEXES)
 
 
 def downgrade() -> None:
-    op.execute("alter table crm.call drop column wrap_extended_at")
+    for column in OF_CALL:
+        op.execute(f"alter table crm.call drop column {column}")
     drop_tables(TABLES)
