@@ -237,11 +237,7 @@ async def reschedule(
     expires_at = ends + timedelta(minutes=patience)
     answer = await consent.may_contact(tx, row["contact_id"], Channel.call, PURPOSE, at=begins)
     due_at = await _allow(tx, wanted, answer, callback_id, begins=begins, ends=ends, good_until=expires_at, now=now)
-    await tx.execute(
-        "update crm.callback set promised_from = $3::timestamptz, promised_until = $4::timestamptz,"
-        " expires_at = $5::timestamptz, enqueued_at = $3::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
-        tx.actor.tenant_id, callback_id, begins, ends, expires_at,
-    )  # fmt: skip
+    await rows.promise_anew(tx, row, begins, ends, expires_at)
     told = {"promised_from": begins, "promised_until": ends, "was_promised_until": row["promised_until"]}
     await rows.move(tx, row, Next(Status.scheduled, due_at, reason), happened="rescheduled", now=now, **told)
 

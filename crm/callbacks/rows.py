@@ -67,6 +67,17 @@ async def lock(tx: Tx, callback_id: UUID) -> asyncpg.Record:
     return row
 
 
+async def promise_anew(
+    tx: Tx, row: Mapping[str, Any], begins: datetime, ends: datetime, expires_at: datetime
+) -> None:  # fmt: skip
+    """Give a locked callback another time (UTC), which is its place in line, too."""
+    await tx.execute(
+        "update crm.callback set promised_from = $3::timestamptz, promised_until = $4::timestamptz,"
+        " expires_at = $5::timestamptz, enqueued_at = $3::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
+        tx.actor.tenant_id, row["id"], begins, ends, expires_at,
+    )  # fmt: skip
+
+
 MOVE = """
 update crm.callback
    set status = $3::text, reason = $4::text, due_at = coalesce($5::timestamptz, due_at),

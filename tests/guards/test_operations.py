@@ -78,7 +78,7 @@ PLUMBING = {
     "crm.queues.history.replace": "stores stays of another system's calls within the operation that imports them",
     "crm.queues.history._ensure": "makes the retired queues of those stays",
     "crm.dialling.attempts.begin": "notes an attempt within the operation that dials, with its event",
-    "crm.dialling.attempts.block": "notes a blocked attempt within the operation that would have dialled, with its event",
+    "crm.dialling.attempts.block": "notes a blocked attempt within the operation that did not dial, with its event",
     "crm.dialling.attempts._insert": "the row of either",
     "crm.dialling.budgets.add": "counts an attempt within the operation that notes or settles it",
     "crm.recordings.operations.forget_links": "forgets links that are good for nothing; who listened stays audited",
