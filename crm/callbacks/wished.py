@@ -29,8 +29,8 @@ async def dispose(
 ) -> Wished:
     """Say what came of a call (see `dispositions.dispose`) and promise the callback that was wished for.
 
-    The call's own agent makes it, the call's queue where they do not take it. What may not be promised is told; what was
-    said of the call stays said.
+    The call's own agent makes it, the call's queue where they do not take it. Where none may be promised, why is told;
+    what was said of the call stays said.
     """
     done = await dispositions.dispose(tx, call_id, code, note=note, callback_at=callback_at, now=now)
     if callback_at is None or not done.is_new:

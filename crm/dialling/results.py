@@ -212,7 +212,8 @@ MACHINES = frozenset({"voicemail", "answering_machine"})
 """Dispositions that say who, or what, answered; any other word of an agent's is about the right party."""
 
 DISPOSED = """
-select a.id, a.campaign_id, a.entry_id, a.lead_id, a.call_id, a.dialed_at, a.is_abandoned, k.disposition, k.direction
+select a.id, a.campaign_id, a.entry_id, a.lead_id, a.call_id, a.dialed_at, a.is_abandoned, k.disposition,
+       k.disposition_party, k.direction
   from crm.dial_attempt a
   join crm.call k on k.tenant_id = $1::uuid and k.id = a.call_id
  where a.tenant_id = $1::uuid and a.result = 'live_unknown' and k.disposition is not null
@@ -224,11 +225,13 @@ MISSED = timedelta(days=2)
 """How far back attempts are looked for whose disposition nobody told us of."""
 
 
-def party_of(disposition: str) -> Result:
-    """Return what an agent's disposition says of who answered."""
-    if disposition in MACHINES:
+def party_of(disposition: str, party: str | None = None) -> Result:
+    """Return what an agent's disposition says of who answered: `party`, the catalogue's own word, before the code."""
+    if party == "machine" or (party is None and disposition in MACHINES):
         return Result.voicemail
-    return Result.live_wrong_party if disposition in WRONG_PARTY else Result.live_right_party
+    if party == "wrong" or (party is None and disposition in WRONG_PARTY):
+        return Result.live_wrong_party
+    return Result.live_right_party
 
 
 @operation("dialling.run")
@@ -240,7 +243,7 @@ async def confirm(tx: Tx, call_ids: Iterable[UUID] | None, *, now: datetime) -> 
     wanted = None if call_ids is None else list(call_ids)
     rows = await tx.fetch(DISPOSED, tx.actor.tenant_id, wanted, now - MISSED)
     for row in rows:
-        result = party_of(row["disposition"])
+        result = party_of(row["disposition"], row["disposition_party"])
         is_machine = result is Result.voicemail
         await tx.execute(
             "update crm.dial_attempt set result = $3::text, is_abandoned = is_abandoned and not $4::boolean"
