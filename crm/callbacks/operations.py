@@ -18,6 +18,8 @@ from crm.operation import operation
 
 FARTHEST = timedelta(days=90)
 LONGEST = timedelta(days=7)
+JUST = timedelta(days=1)
+"""How long ago a call may be for its agent to promise its customer another one."""
 PURPOSE = Purpose.enquiry
 """What a callback is for, to the law: answering what the person asked."""
 
@@ -88,7 +90,7 @@ async def request(tx: Tx, wanted: Request, *, now: datetime) -> UUID:
     :raises NotCallable: when the person may not be called then.
     :raises Promised: when this person is promised one from the same queue (or agent) already.
     """
-    await lock_person(tx, wanted.contact_id)
+    await _lock_person(tx, wanted.contact_id, now=now)
     await _require_there(tx, wanted)
     window, patience = await tenant_settings.values(tx, settings.WINDOW_MINUTES, settings.PATIENCE_MINUTES, at=now)
     begins, ends = times(wanted.promised_from, wanted.promised_until, timedelta(minutes=window), now=now)
@@ -107,12 +109,21 @@ async def request(tx: Tx, wanted: Request, *, now: datetime) -> UUID:
     return callback_id
 
 
-async def lock_person(tx: Tx, contact_id: UUID) -> None:
-    """Lock a visible contact until the transaction ends, so that nobody else promises them the same meanwhile.
+SPOKE = """
+select true from crm.call where tenant_id = $1::uuid and contact_id = $2::uuid and agent_user_id = $3::uuid
+   and requested_at > $4::timestamptz limit 1
+"""
+
+
+async def _lock_person(tx: Tx, contact_id: UUID, *, now: datetime) -> None:
+    """Lock a contact until the transaction ends, so that nobody else promises them the same meanwhile.
+
+    One promises callbacks to people one sees, and to those one has just had on the telephone.
 
     :raises crm.contacts.queries.ContactNotFound: when there is no such contact for the actor.
     """
-    await require_visible(tx, contact_id)
+    if not await tx.fetchval(SPOKE, tx.actor.tenant_id, contact_id, tx.actor.user_id, now - JUST):
+        await require_visible(tx, contact_id)
     await tx.execute(
         "select from crm.contact where tenant_id = $1::uuid and id = $2::uuid for update",
         tx.actor.tenant_id, contact_id,

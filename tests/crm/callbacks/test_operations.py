@@ -24,11 +24,13 @@ from tests.crm.callbacks.floor import (
     QUEUE,
     attempts,
     calls,
+    calls_in,
     on_duty,
     one,
     open_queue,
     people,
     promise,
+    talks,
     told,
     turn,
 )
@@ -159,6 +161,19 @@ class TestRequest:
                 await promise(tenant, person, now, actor=actor)
         with pytest.raises(Forbidden):
             await promise(tenant, person, now, actor=tenant.compliance_auditor)
+
+    async def test_is_for_the_agent_who_has_just_spoken_with_them(self, tenant: Tenant, now: datetime) -> None:
+        [person] = await people(tenant, 1, now)
+        agent = await on_duty(tenant, now)
+        call_id = await calls_in(tenant, person, now)
+        await talks(tenant, call_id, now, until=now + MINUTE)
+        wanted = {"actor": agent, "kind": Kind.agent, "queue": None, "agent_user_id": agent.user_id}
+
+        made = await promise(tenant, person, now + HOUR, **wanted)
+
+        assert (await one(tenant, made))["agent_user_id"] == agent.user_id
+        with pytest.raises(ContactNotFound):
+            await promise(tenant, person, now + 25 * HOUR, **wanted)
 
 
 class TestReschedule:
