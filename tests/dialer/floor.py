@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -225,14 +226,21 @@ async def bridged(tenant: Tenant, exchange: Exchange) -> AsyncIterator[tuple[Bri
 
 
 @asynccontextmanager
-async def at_work(tenant: Tenant, *, speed: float = SPEED) -> AsyncIterator[Floor]:
-    """Open the floor: the exchange, the bridge, the firm's agent signed on at `PJSIP/agent-1`."""
+async def at_work(tenant: Tenant, *, speed: float = SPEED, recordings: Path | None = None) -> AsyncIterator[Floor]:
+    """Open the floor: the exchange, the bridge, the firm's agent signed on at `PJSIP/agent-1`.
+
+    `recordings`: the folder into which the exchange writes what is said; none: it does not.
+    """
     now = clock.utc_now()
     await may_call_always(tenant, now)
     people: dict[str, Party] = {}
     async with (
         Exchange(
-            username="bridge", secret=SECRET, people=lambda who: people.get(who, PATIENT), speed=speed
+            username="bridge",
+            secret=SECRET,
+            people=lambda who: people.get(who, PATIENT),
+            speed=speed,
+            recordings=recordings,
         ) as exchange,
         bridged(tenant, exchange) as (bridge, work),
     ):
