@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -207,31 +208,22 @@ async def _put(
     )  # fmt: skip
 
 
-WRONG_PARTY = frozenset({"wrong_number", "wrong_party"})
-MACHINES = frozenset({"voicemail", "answering_machine"})
-"""Dispositions that say who, or what, answered; any other word of an agent's is about the right party."""
+PARTY: Mapping[str, Result] = MappingProxyType(
+    {"right": Result.live_right_party, "wrong": Result.live_wrong_party, "machine": Result.voicemail}
+)
+"""Who, or what, answered, by the catalogue's word for an agent's disposition; some dispositions say nothing of it."""
 
 DISPOSED = """
-select a.id, a.campaign_id, a.entry_id, a.lead_id, a.call_id, a.dialed_at, a.is_abandoned, k.disposition,
-       k.disposition_party, k.direction
+select a.id, a.campaign_id, a.entry_id, a.lead_id, a.call_id, a.dialed_at, a.is_abandoned, k.disposition_party,
+       k.direction
   from crm.dial_attempt a
   join crm.call k on k.tenant_id = $1::uuid and k.id = a.call_id
- where a.tenant_id = $1::uuid and a.result = 'live_unknown' and k.disposition is not null
-   and not k.is_disposition_forced
+ where a.tenant_id = $1::uuid and a.result = 'live_unknown' and k.disposition_party is not null
    and (a.call_id in (select unnest($2::uuid[])) or ($2::uuid[] is null and a.dialed_at > $3::timestamptz))
  order by a.id limit 500 for update of a skip locked
 """
 MISSED = timedelta(days=2)
 """How far back attempts are looked for whose disposition nobody told us of."""
-
-
-def party_of(disposition: str, party: str | None = None) -> Result:
-    """Return what an agent's disposition says of who answered: `party`, the catalogue's own word, before the code."""
-    if party == "machine" or (party is None and disposition in MACHINES):
-        return Result.voicemail
-    if party == "wrong" or (party is None and disposition in WRONG_PARTY):
-        return Result.live_wrong_party
-    return Result.live_right_party
 
 
 @operation("dialling.run")
@@ -243,7 +235,7 @@ async def confirm(tx: Tx, call_ids: Iterable[UUID] | None, *, now: datetime) -> 
     wanted = None if call_ids is None else list(call_ids)
     rows = await tx.fetch(DISPOSED, tx.actor.tenant_id, wanted, now - MISSED)
     for row in rows:
-        result = party_of(row["disposition"], row["disposition_party"])
+        result = PARTY[row["disposition_party"]]
         is_machine = result is Result.voicemail
         await tx.execute(
             "update crm.dial_attempt set result = $3::text, is_abandoned = is_abandoned and not $4::boolean"

@@ -156,42 +156,33 @@ class TestSettle:
 
 
 class TestConfirm:
-    async def dispose(self, tenant: Tenant, call, disposition: str, *, forced: bool = False) -> None:
+    async def dispose(self, tenant: Tenant, call, party: str | None) -> None:
         await do(
             tenant.system,
             lambda tx: tx.execute(
-                "update crm.call set disposition = $2::text, is_disposition_forced = $3::boolean where id = $1::uuid",
-                call, disposition, forced,
+                "update crm.call set disposition = 'said', disposition_party = $2::text where id = $1::uuid",
+                call, party,
             ),
         )  # fmt: skip
         await do(tenant.system, lambda tx: results.confirm(tx, [call], now=NOW))
 
     @pytest.mark.parametrize(
-        ("disposition", "result", "count"),
+        ("party", "result", "count"),
         [
-            ("interested", "live_right_party", Count(1, 0)), ("wrong_number", "live_wrong_party", Count(1, 0)),
-            ("voicemail", "voicemail", Count(0, 0)),
+            ("right", "live_right_party", Count(1, 0)), ("wrong", "live_wrong_party", Count(1, 0)),
+            ("machine", "voicemail", Count(0, 0)), (None, "live_unknown", Count(1, 0)),
         ],
     )  # fmt: skip
-    async def test_takes_the_agents_word_for_who_answered(self, tenant: Tenant, disposition, result, count):
+    async def test_takes_the_agents_word_for_who_answered(self, tenant: Tenant, party, result, count):
         campaign, [call] = await dialled(tenant)
         await end(tenant, call, Outcome.answered, delay_s=1)
         await settle(tenant)
 
         for _ in range(2):
-            await self.dispose(tenant, call, disposition)
+            await self.dispose(tenant, call, party)
 
         assert (await one(tenant, "dial_attempt"))["result"] == result
         assert await counted(tenant, campaign) == count
-
-    async def test_takes_no_word_that_was_not_said(self, tenant: Tenant):
-        _, [call] = await dialled(tenant)
-        await end(tenant, call, Outcome.answered, delay_s=1)
-        await settle(tenant)
-
-        await self.dispose(tenant, call, "interested", forced=True)
-
-        assert (await one(tenant, "dial_attempt"))["result"] == "live_unknown"
 
     async def test_finds_what_nobody_told_of(self, tenant: Tenant):
         _, [call] = await dialled(tenant)
@@ -199,7 +190,7 @@ class TestConfirm:
         await settle(tenant)
         await do(
             tenant.system,
-            lambda tx: tx.execute("update crm.call set disposition = 'interested' where id = $1::uuid", call),
+            lambda tx: tx.execute("update crm.call set disposition_party = 'right' where id = $1::uuid", call),
         )
 
         assert await do(tenant.system, lambda tx: results.confirm(tx, None, now=NOW)) == 1
