@@ -21,7 +21,20 @@ MOST_SHOWN = 100
 """Callers of one queue that are shown one by one."""
 
 NOW = """
-select q.code, w.waiting, g.agents, s.wait_s, s.abandoned, s.service_s
+with sitting as materialized (
+  select s.endpoint, i.state from crm.agent_session s
+   cross join lateral (
+     select state from crm.agent_state
+      where tenant_id = $1::uuid and session_id = s.id and ended_at is null limit 1) i
+   where s.tenant_id = $1::uuid and s.ended_at is null
+), manned as materialized (
+  select b.queue, json_object_agg(b.state, b.n) as agents from (
+    select m.queue, g.state, count(*)::int as n from crm.queue_member m join sitting g on g.endpoint = m.endpoint
+     where m.tenant_id = $1::uuid and m.is_member group by m.queue, g.state) b
+   group by b.queue
+)
+select q.code, w.waiting, coalesce((select agents from manned where manned.queue = q.code), '{}') as agents, s.wait_s,
+       s.abandoned, s.service_s
   from unnest($2::text[]) as q(code)
  cross join lateral (
    select coalesce(json_agg(json_build_object(
@@ -31,14 +44,6 @@ select q.code, w.waiting, g.agents, s.wait_s, s.abandoned, s.service_s
     where v.tenant_id = $1::uuid and v.queue = q.code and v.outcome = 'waiting' and v.left_at is null
       and not v.is_historical
  ) w
- cross join lateral (
-   select coalesce(json_object_agg(a.state, a.n), '{}') as agents from (
-     select i.state, count(*)::int as n from crm.queue_member m
-       join crm.agent_session s on s.tenant_id = $1::uuid and s.endpoint = m.endpoint and s.ended_at is null
-       join crm.agent_state i on i.tenant_id = $1::uuid and i.session_id = s.id and i.ended_at is null
-      where m.tenant_id = $1::uuid and m.queue = q.code and m.is_member
-      group by i.state) a
- ) g
  cross join lateral (
    select sum(v.wait_s) as wait_s, count(*) filter (where v.outcome = 'abandoned') as abandoned,
           avg(v.talk_s) filter (where v.outcome = 'answered' and v.talk_s > 0) as service_s

@@ -159,13 +159,15 @@ async def there(tx: Tx) -> dict[Key, asyncpg.Record]:
 
 
 SIGNED_ON = """
-select s.user_id, s.endpoint, u.team_id, i.state, i.reason, i.started_at,
+select s.user_id, s.endpoint, u.team_id, i.state, i.reason,
        (select p.value from crm.user_profile p where p.tenant_id = $1::uuid and p.user_id = s.user_id
            and p.field = 'skills' and p.valid_from <= $2::timestamptz
          order by p.valid_from desc, p.id desc limit 1) as skills
   from crm.agent_session s
   join crm.user_account u on u.tenant_id = $1::uuid and u.id = s.user_id
-  join crm.agent_state i on i.tenant_id = $1::uuid and i.session_id = s.id and i.ended_at is null
+ cross join lateral (
+   select state, reason from crm.agent_state
+    where tenant_id = $1::uuid and session_id = s.id and ended_at is null limit 1) i
  where s.tenant_id = $1::uuid and s.ended_at is null
  order by s.user_id
 """
