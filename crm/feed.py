@@ -107,9 +107,13 @@ def _id(value: Any) -> UUID | None:
 
 
 OWNERS = """
-select id, owner_id as who, team_id from crm.lead where tenant_id = $1::uuid and id = any($2::uuid[])
+select l.* from unnest($2::uuid[]) as wanted(id)
+ cross join lateral (
+   select id, owner_id as who, team_id from crm.lead where tenant_id = $1::uuid and id = wanted.id limit 1) l
 union all
-select id, id as who, team_id from crm.user_account where tenant_id = $1::uuid and id = any($3::uuid[])
+select u.* from unnest($3::uuid[]) as wanted(id)
+ cross join lateral (
+   select id, id as who, team_id from crm.user_account where tenant_id = $1::uuid and id = wanted.id limit 1) u
 """
 
 

@@ -22,7 +22,6 @@ from crm.calls.rows import CallNotFound
 from crm.db import Tx
 from crm.exchange import Kind, ask
 from crm.operation import operation
-from crm.users import profiles
 
 
 class Mode(StrEnum):
@@ -116,14 +115,12 @@ async def begin(tx: Tx, call_id: UUID, mode: Mode, *, reason: str, now: datetime
 
 
 async def _leg_of_agent(tx: Tx, call: asyncpg.Record) -> str:
-    """Return the leg of the agent who speaks; the agent is one whom the actor manages."""
+    """Return the leg of the agent who speaks."""
     agent = call["agent_user_id"]
     if agent is None or agent == tx.actor.user_id:
         raise NothingToHear(fields={"call_id": "nobody's, or your own"})
-    try:
-        await profiles.person_of(tx, agent)
-    except profiles.OtherTeam as error:
-        raise CallNotFound from error
+    if not await wishes.is_of_team(tx, agent):
+        raise CallNotFound
     leg = await wishes.leg_of(tx, call, "agent")
     if leg is None:
         raise NothingToHear(fields={"status": call["status"]})
@@ -225,14 +222,10 @@ async def of_call(tx: Tx, call_id: UUID) -> list[asyncpg.Record]:
 
     :raises crm.calls.rows.CallNotFound: when there is no such call, or its agent is of another team.
     """
-    agent = await tx.fetchrow(
-        "select c.agent_user_id, u.team_id from crm.call c"
-        " left join crm.user_account u on u.tenant_id = c.tenant_id and u.id = c.agent_user_id"
-        " where c.tenant_id = $1::uuid and c.id = $2::uuid",
-        tx.actor.tenant_id, call_id,
-    )  # fmt: skip
-    is_theirs = agent is not None and agent["team_id"] is not None and agent["team_id"] == tx.actor.team_id
-    if agent is None or not (is_theirs or tx.actor.may("lead.view.all")):
+    call = await tx.fetchrow(
+        "select agent_user_id from crm.call where tenant_id = $1::uuid and id = $2::uuid", tx.actor.tenant_id, call_id
+    )
+    if call is None or not await wishes.is_of_team(tx, call["agent_user_id"]):
         raise CallNotFound
     return await tx.fetch(
         "select id, call_id, supervisor_id, agent_user_id, mode, reason, notice, asked_at, ended_at"

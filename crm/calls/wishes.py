@@ -147,11 +147,22 @@ async def invite(tx: Tx, call_id: UUID, agent_user_id: UUID, *, now: datetime) -
 
 
 async def _own(tx: Tx, call_id: UUID) -> asyncpg.Record:
-    """Return a call that is the actor's, or that they supervise, locked."""
+    """Return a call that is the actor's, or of their team while they supervise it, locked."""
     row = await rows.lock(tx, call_id)
-    if row["agent_user_id"] != tx.actor.user_id and not tx.actor.may(SUPERVISE):
-        raise CallNotFound
+    if row["agent_user_id"] != tx.actor.user_id:
+        if not tx.actor.may(SUPERVISE) or not await is_of_team(tx, row["agent_user_id"]):
+            raise CallNotFound
     return row
+
+
+async def is_of_team(tx: Tx, agent: UUID | None) -> bool:
+    """Tell whether the calls of an agent (None: of nobody yet) are among those the actor may look after."""
+    if tx.actor.may("lead.view.all"):
+        return True
+    team: UUID | None = await tx.fetchval(
+        "select team_id from crm.user_account where tenant_id = $1::uuid and id = $2::uuid", tx.actor.tenant_id, agent
+    )
+    return team is not None and team == tx.actor.team_id
 
 
 async def _talking(tx: Tx, call_id: UUID, *statuses: Status) -> tuple[asyncpg.Record, Mapping[str, str]]:

@@ -11,7 +11,7 @@ from crm.actor import Actor, Forbidden
 from crm.agents.rules import State
 from crm.agents.sessions import NoEndpoint
 from crm.agents.states import AgentBusy
-from crm.calls import supervision
+from crm.calls import supervision, wishes
 from crm.calls.rows import CallNotFound
 from crm.calls.supervision import Mode, NothingToHear
 from crm.codes import NotACode
@@ -180,6 +180,22 @@ class TestNotice:
         assert of_call == 0
         assert await factory.told(tenant, call_id) == []
         assert len(await floor.told(tenant, "call_supervision.began")) == 1
+
+
+class TestSteering:
+    async def test_is_for_supervisors_of_the_own_team(self, tenant: Tenant, manager: Actor, now: datetime) -> None:
+        call_id = await talking(tenant, now)
+        of_another_team = Actor(
+            tenant.id, ids.new(), ids.new(), frozenset({"sales_manager"}), manager.permissions
+        )  # fmt: skip
+        [beside] = await floor.hire(tenant, 1, now)
+
+        for stranger in (of_another_team, beside):
+            with pytest.raises(CallNotFound):
+                await db.run(stranger, lambda tx: wishes.hang_up(tx, call_id, now=now))
+        await db.run(manager, lambda tx: wishes.hang_up(tx, call_id, now=now))
+
+        assert [kind for kind, _ in await asked(tenant)] == ["hang_up"]
 
 
 class TestStop:
