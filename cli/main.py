@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": ("cli.demo", "Fill the demo tenant, or keep it alive."),
     "pipeline": ("cli.pipeline", "Run the pipeline to the published marts."),
     "kpi": ("cli.kpi", "Ask for metrics."),
+    "twin": ("cli.twin", "Simulate a dialling campaign before it is run."),
     "routing": ("cli.routing", "Replay how leads were given out, by other rules."),
     "migrate": ("cli.migrate", "Bring the database up to date and exit."),
 }

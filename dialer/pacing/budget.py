@@ -24,7 +24,7 @@ class Tuning:
     """Risk bought for each abandoned call allowed, before experience corrects it."""
     trust: float = 10.0
     """Abandoned calls for which that guess counts."""
-    power: float = 2.0
+    power: float = 3.0
     """How strongly the price follows what was allowed and what was abandoned so far."""
     doubt: float = 0.02
     """Squared relative error of the answer probability, where sums are normal."""
@@ -56,7 +56,7 @@ class Budget:
         return tuning.price * share * behind**tuning.power
 
     def share(self, state: State, cycle_s: float) -> float:
-        """Return the share of the answers still to come that may be abandoned, so that the whole shift keeps the cap."""
+        """Return the share of the answers still to come that may be abandoned for the whole shift to keep the cap."""
         tuning = self.tuning
         rate = (state.answered + WARM_UP * self.busy_guess / cycle_s) / (state.t + WARM_UP)
         to_come = max(rate * min(state.shift_end - state.t, LONGEST), 1.0)

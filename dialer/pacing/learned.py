@@ -1,4 +1,4 @@
-"""What a policy learns during a shift, each from a guess that observations outweigh: laws of durations, answer rates."""
+"""What a policy learns in a shift, each from a guess that observations outweigh: laws of durations, and shares."""
 
 import math
 from collections.abc import Callable

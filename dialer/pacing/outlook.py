@@ -21,33 +21,36 @@ AHEAD = np.arange(1, STEPS + 1) * STEP
 PATIENCE = 1
 """Seconds a person waits without harm, on the cautious side of the law's two."""
 
-RING_BIN = 0.5
-RING_BINS = 128
+RING_BINS = 48
+"""Ages of a ringing call in whole seconds; older calls count as the last."""
+HALF = 2
+"""Steps a second in which ringing is measured: an age of whole seconds stands for its middle."""
 WRAP_BINS = 96
 TALK_AGES = np.concatenate((np.arange(0.0, 60.0, 4.0), np.geomspace(60.0, 3600.0, 33)))
 TALK_STEP = 4
-TALK_BIN = (np.searchsorted(TALK_AGES, np.arange(900) * TALK_STEP + TALK_STEP / 2) - 1).tolist()
+TALK_BIN = np.searchsorted(TALK_AGES, np.arange(900) * TALK_STEP + TALK_STEP / 2) - 1
 """The last of these ages that was reached, by seconds talked in steps."""
-REFRESH = 120.0
-"""Seconds between two looks at what the laws have become."""
+REFRESH = (60.0, 900.0)
+"""Seconds between two looks at what the laws have become: a fifth of the time since the beginning, within these."""
+
+
+MIDDLES = HALF * np.arange(RING_BINS) + 1
 
 
 def resolution(live: Numbers, other: Numbers, p: float) -> Numbers:
-    """Return the odds that a call is answered within each instant ahead, by its age in bins.
+    """Return the odds that a call is answered within each instant ahead, by its age.
 
-    `live` and `other` are the shares of live and other calls that last longer than each multiple of the bin.
+    `live` and `other` are the shares of live and other calls that ring longer than each half second.
     """
-    ages = np.arange(RING_BINS)
-    later = ages[:, None] + (AHEAD / RING_BIN).astype(int)
-    still = np.maximum(p * live[ages] + (1 - p) * other[ages], 1e-6)
-    return p * (live[ages][:, None] - live[later]) / still[:, None]
+    later = MIDDLES[:, None] + HALF * AHEAD
+    still = np.maximum(p * live[MIDDLES] + (1 - p) * other[MIDDLES], 1e-6)
+    return p * (live[MIDDLES][:, None] - live[later]) / still[:, None]
 
 
 def hazard(live: Numbers, other: Numbers, p: float) -> Numbers:
-    """Return the odds that a call is answered within the next second, by its age in bins."""
-    ages, second = np.arange(RING_BINS), round(1 / RING_BIN)
-    still = np.maximum(p * live[ages] + (1 - p) * other[ages], 1e-6)
-    return p * (live[ages] - live[ages + second]) / still
+    """Return the odds that a call is answered within the next second, by its age."""
+    still = np.maximum(p * live[MIDDLES] + (1 - p) * other[MIDDLES], 1e-6)
+    return p * (live[MIDDLES] - live[MIDDLES + HALF]) / still
 
 
 def busy_talking(talk: Durations, wrap: Durations, rests: float) -> Numbers:
@@ -83,7 +86,7 @@ class Outlook:
         self.few = tuning.few
         self.kinds = (Exact(32), Normal(tuning.doubt))
         self.sums: Exact | Normal | None = None
-        self.refreshed = 0.0
+        self.next_refresh = 0.0
         self.cycle_s = 140.0
 
     def saw(self, kind: str, t: float, value: float) -> None:
@@ -103,48 +106,45 @@ class Outlook:
     def refresh(self, t: float, agents: int) -> None:
         """Make the tables anew where agents became few or many, and now and then."""
         sums = self.kinds[agents > self.few]
-        if sums is self.sums and t - self.refreshed < REFRESH:
+        if sums is self.sums and t < self.next_refresh:
             return
-        self.sums, self.refreshed = sums, t
+        self.sums, self.next_refresh = sums, t + min(max(t / 5, REFRESH[0]), REFRESH[1])
         for law in (self.live, self.other, self.talk, self.wrap):
             law.learn()
         self.cycle_s = self.talk.mean() + self.wrap.mean()
         rests = self.rests.value
         odds = np.concatenate((busy_talking(self.talk, self.wrap, rests), busy_wrapping(self.wrap, rests)))
         self.busy = sums.rows(odds)
-        at = np.arange(RING_BINS + AHEAD[-1] / RING_BIN + 1) * RING_BIN
+        at = np.arange(HALF * (RING_BINS + AHEAD[-1] + 1)) / HALF
         self.live_lasts, self.other_lasts = self.live.survival(at), self.other.survival(at)
-        within = 1 - self.live_lasts[(AHEAD / RING_BIN).astype(int)]
+        within = 1 - self.live_lasts[HALF * AHEAD]
         self.arrives, self.fills = np.diff(within, prepend=0.0), within / STEPS
         self.rings = np.empty((scores.LEVELS * RING_BINS, self.busy.shape[1]), self.busy.dtype)
+        self.young = np.empty((scores.LEVELS, self.busy.shape[1]), self.busy.dtype)
         self.hazard = np.empty(scores.LEVELS * RING_BINS)
         self.made: set[int] = set()
 
-    def total(self, state: State, levels: list[int]) -> tuple[np.ndarray, float]:
-        """Return the sum of all that is ahead, and how many live answers a second are expected of what rings now."""
-        t, since = state.t, state.agent_since
-        busy = [
-            TALK_BIN[min(int((t - since[agent]) / TALK_STEP), len(TALK_BIN) - 1)] if each == TALK
-            else len(TALK_AGES) + min(int(t - since[agent]), WRAP_BINS - 1)
-            for agent, each in enumerate(state.agent_state) if each in (TALK, WRAP)
-        ]  # fmt: skip
-        total = self.sums.agents(self.busy[busy])
-        if not levels:
-            return total, 0.0
-        for each in set(levels) - self.made:
-            self._make(each)
-        last = RING_BINS - 1
-        rows = [
-            each * RING_BINS + min(int((t - at) / RING_BIN), last)
-            for each, at in zip(levels, state.ringing.values(), strict=True)
-        ]
-        return total + self.sums.calls(self.rings[rows]), float(self.hazard[rows].sum())
+    def total(self, state: State, levels: int | Numbers) -> tuple[np.ndarray, float]:
+        """Return the sum of all that is ahead, and how many live answers a second are expected of what rings now.
 
-    def fresh(self, levels: list[int]) -> np.ndarray:
+        `levels`: of each ringing call, or of all.
+        """
+        t, doing, since = state.t, np.array(state.agent_state), np.array(state.agent_since)
+        talked = ((t - since[doing == TALK]) / TALK_STEP).astype(int)
+        wrapped = (t - since[doing == WRAP]).astype(int)
+        rows = (TALK_BIN[np.minimum(talked, len(TALK_BIN) - 1)], len(TALK_AGES) + np.minimum(wrapped, WRAP_BINS - 1))
+        total = self.sums.agents(self.busy[np.concatenate(rows)])
+        if not state.ringing:
+            return total, 0.0
+        self._make(levels)
+        ages = (t - np.fromiter(state.ringing.values(), float, len(state.ringing))).astype(int)
+        calls = np.minimum(ages, RING_BINS - 1) + RING_BINS * levels
+        return total + self.sums.calls(self.rings[calls]), float(self.hazard[calls].sum())
+
+    def fresh(self, levels: Numbers) -> np.ndarray:
         """Return the rows of calls that are launched now, by their levels."""
-        for each in set(levels) - self.made:
-            self._make(each)
-        rows: np.ndarray = self.sums.each(self.rings[[each * RING_BINS for each in levels]])
+        self._make(levels)
+        rows: np.ndarray = self.sums.each(self.young[levels])
         return rows
 
     def one_more(self, total: np.ndarray, more: Any, agents: int) -> tuple[float, float]:
@@ -153,9 +153,11 @@ class Outlook:
         worst_later = np.maximum.accumulate(none_free[::-1])[::-1]
         return float(self.arrives @ worst_later), float(self.fills @ (1 - none_free))
 
-    def _make(self, level: int) -> None:
-        """Make the rows of calls of a level."""
-        self.made.add(level)
-        p, rows = scores.probability(level), slice(level * RING_BINS, (level + 1) * RING_BINS)
-        self.rings[rows] = self.sums.rows(resolution(self.live_lasts, self.other_lasts, p))
-        self.hazard[rows] = hazard(self.live_lasts, self.other_lasts, p)
+    def _make(self, levels: int | Numbers) -> None:
+        """Make the rows of calls of some levels, where there are none."""
+        for level in {levels} - self.made if isinstance(levels, int) else set(levels.tolist()) - self.made:
+            self.made.add(level)
+            p, rows = scores.probability(level), slice(level * RING_BINS, (level + 1) * RING_BINS)
+            self.rings[rows] = self.sums.rows(resolution(self.live_lasts, self.other_lasts, p))
+            self.hazard[rows] = hazard(self.live_lasts, self.other_lasts, p)
+            self.young[level] = self.sums.rows(p * (1 - self.live_lasts[None, HALF * AHEAD]))[0]

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from dialer.pacing.learned import Share
+import numpy as np
+
+from dialer.pacing.learned import Numbers, Share
 from dialer.pacing.state import State
 
 RATIO = math.log(1.06)
@@ -20,6 +22,11 @@ def probability(level: int) -> float:
 def level(p: float) -> int:
     """Return the level nearest to an answer probability."""
     return min(max(round(math.log(max(p, LEAST) / LEAST) / RATIO), 0), LEVELS - 1)
+
+
+def levels(p: Numbers) -> Numbers:
+    """Return the levels nearest to answer probabilities."""
+    return np.clip(np.rint(np.log(np.maximum(p, LEAST) / LEAST) / RATIO), 0, LEVELS - 1).astype(int)
 
 
 class Scores:
@@ -45,23 +52,22 @@ class Scores:
             self.factor.saw(state.answered - self.answered, self.expected * passed / self.factor.value, state.t)
             self.answered, self.at = state.answered, state.t
 
-    def ahead(self, state: State, count: int) -> list[int]:
+    def ahead(self, state: State, count: int) -> Numbers:
         """Return the levels of the next calls; one level stands for all where there are no scores."""
         scores: Sequence[float] | None = getattr(state, "next_answer_p", None)
         if scores is None or not len(scores):
-            return [level(self.factor.value)]
+            return np.array([level(self.factor.value)])
         if not self.is_scored:
             self.is_scored, self.factor.yes = True, self.factor.all  # scores are right until they are seen to be wrong
-        factor = self.factor.value
-        return [level(factor * score) for score in scores[:count]]
+        return levels(self.factor.value * np.array(scores[:count]))
 
-    def ringing(self, state: State) -> list[int]:
-        """Return the levels of the calls that ring, in their order."""
+    def ringing(self, state: State) -> int | Numbers:
+        """Return the level of each call that rings, in their order, or of all."""
         factor = self.factor.value
         if not self.is_scored:
-            return [level(factor)] * len(state.ringing)
+            return level(factor)
         self._name(state)
-        return [level(factor * self.of_call[call]) for call in state.ringing]
+        return levels(factor * np.array([self.of_call[call] for call in state.ringing]))
 
     def launch(self, state: State, count: int) -> None:
         """Remember the scores of the calls that are launched now; their names are seen at the next look."""

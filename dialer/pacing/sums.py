@@ -20,8 +20,8 @@ class Exact:
 
     def rows(self, odds: Numbers) -> np.ndarray:
         """Return the table of a table of odds, row for row."""
-        function = 1 + np.minimum(odds, 0.9999)[:, :, None] * self.turns
-        return np.log(function + 1e-9).reshape(len(odds), -1).astype(np.complex64)
+        function = 1 + np.minimum(odds, 0.9999)[:, :, None] * self.turns + 1e-7
+        return np.log(function.astype(np.complex64)).reshape(len(odds), -1)
 
     def calls(self, rows: np.ndarray) -> np.ndarray:
         """Return the sum of rows of calls."""

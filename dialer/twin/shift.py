@@ -145,6 +145,7 @@ class Shift:
         cap: float = 0.03,
         seed: int = 0,
         lines: int | None = None,
+        shows_scores: bool = True,
         is_timed: bool = False,
     ) -> None:
         paths, calls, times = (np.random.default_rng([seed, part]) for part in range(3))
@@ -152,7 +153,8 @@ class Shift:
         self.answer_factor = traffic.answer_path(paths, seconds).tolist()
         self.talk_factor = traffic.talk_swing.path(paths, seconds).tolist()
         self.calls, self.times = Calls(traffic, calls), Times(traffic, times)
-        kind = Floor if traffic.scores is None else ScoredFloor
+        self.shows_scores = shows_scores and traffic.scores is not None
+        kind = ScoredFloor if self.shows_scores else Floor
         lines_free = lines if lines is not None else 40 + 20 * agents
         self.floor = kind(cap, seconds, [READY] * agents, [0.0] * agents, lines_free, agents)
         self.heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
@@ -183,7 +185,7 @@ class Shift:
 
     def _decide(self) -> None:
         floor = self.floor
-        if self.traffic.scores is not None:
+        if self.shows_scores:
             first, ahead = floor.launched, 10 + AHEAD * len(floor.agent_state)
             self.calls.need(first + ahead)
             floor.next_answer_p = self.calls.score[first : first + ahead]  # type: ignore[attr-defined]

@@ -36,6 +36,9 @@ class Swing:
 
 
 STEADY = Swing()
+LIVE_RING, MACHINE_RING = LogNormal(12.0, 0.5, 25.0), LogNormal(15.0, 0.4, 29.0)
+FAILED_AFTER, NO_ANSWER_AFTER = LogNormal(3.0, 0.5, 15.0), Always(30.0)
+TALK, WRAP, PATIENCE, BREAK = LogNormal(120.0, 1.0), LogNormal(20.0, 0.4), Always(2.0), LogNormal(480.0, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +54,18 @@ class Traffic:
     """Factors of the answer probability for each hour of the shift; the last one stays."""
     machine_share: float = 0.35
     failed_share: float = 0.10
-    live_ring: Law = LogNormal(12.0, 0.5, 25.0)
-    machine_ring: Law = LogNormal(15.0, 0.4, 29.0)
-    failed_after: Law = LogNormal(3.0, 0.5, 15.0)
-    no_answer_after: Law = Always(30.0)
-    talk: Law = LogNormal(120.0, 1.0)
-    wrap: Law = LogNormal(20.0, 0.4)
-    patience: Law = Always(2.0)
+    live_ring: Law = LIVE_RING
+    machine_ring: Law = MACHINE_RING
+    failed_after: Law = FAILED_AFTER
+    no_answer_after: Law = NO_ANSWER_AFTER
+    talk: Law = TALK
+    wrap: Law = WRAP
+    patience: Law = PATIENCE
     break_share: float = 0.02
     """How many wraps out of all a break follows."""
-    break_s: Law = LogNormal(480.0, 0.5)
-    answer_swing: Swing = field(default=Swing(wave=0.15, burst=0.3))
-    talk_swing: Swing = field(default=Swing(wave=0.1, wave_s=9_000.0, burst=0.15, burst_s=900.0))
+    break_s: Law = BREAK
+    answer_swing: Swing = field(default=Swing(wave=0.2, burst=0.33))
+    talk_swing: Swing = field(default=Swing(wave=0.15, burst=0.2))
     scores: float | None = None
     """Concentration of the leads' own probabilities (the sum of a beta law's two parameters); None: all are alike."""
 
