@@ -77,6 +77,8 @@ TABLES: dict[str, str] = {
 OF_CALL = {"wrap_extended_at": "timestamptz", "disposition_party": "text", "callback_wanted_at": "timestamptz"}
 INDEXES = """
 create index recording_due on crm.recording (tenant_id, delete_after) where deleted_at is null and held_at is null;
+create index call_requested_by on crm.call (tenant_id, requested_by, requested_at desc, id desc)
+ where requested_by is not null;
 create index recording_link_past on crm.recording_link (tenant_id, expires_at);
 """
 APPEND_ONLY: tuple[str, ...] = ()
@@ -96,6 +98,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("drop index crm.call_requested_by")
     for column in OF_CALL:
         op.execute(f"alter table crm.call drop column {column}")
     drop_tables(TABLES)
