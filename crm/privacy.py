@@ -141,7 +141,8 @@ HARMLESS: dict[str, str] = {
     "crm.calendar_week": "timezone hours",
     "crm.bulk_chunk": "verdicts",
     "crm.bulk_run": "action wanted status",
-    "crm.call": "direction purpose status outcome failure verdict queue caller_id disposition disposition_party source external_id steps",
+    "crm.call": "direction purpose status outcome failure verdict queue caller_id machine_message disposition"
+    " disposition_party source external_id steps",
     "crm.call_fact": "digest kind body",
     "crm.call_leg": "leg_id party interface stage",
     "crm.callback": "kind status reason queue last_outcome",

@@ -57,6 +57,7 @@ def _originate(out: Outgoing, named: Named, trunk: str) -> list[Action]:
     variables = {
         "__DIALER_CALL_ID": call_id, "__DIALER_LEAD_ID": call["lead_id"] or "", "DIALER_RECORD": "1",
         "DIALER_RING_SECS": call["ring_limit_s"], "DIALER_CALLER_ID": call["caller_id"] or "",
+        "DIALER_MACHINE_MESSAGE": call["machine_message"] or "",
     }  # fmt: skip
     if call["purpose"] == "callback" and not of_agent:
         variables["DIALER_QUEUE_SECS"] = CALLED_BACK_S

@@ -43,6 +43,7 @@ from api.schemas.queues import (
 )
 from crm import db, errors
 from crm.db import Tx
+from crm.dialling import queries as dialling
 from crm.queues import actions, board, exchange_files, operations, queries, settings, statistics
 from crm.queues.rules import Outcome
 from crm.queues.statistics import Figures
@@ -186,8 +187,9 @@ async def list_visits(
 async def read_exchange_files(actor: CurrentActor, now: Now) -> ExchangeFilesRead:
     """Return what an Asterisk has to know of the queues: sections of queues.conf and extensions, as they stand now."""
     queues = list((await db.run(actor, lambda tx: settings.in_force(tx, at=now))).values())
+    messages = await db.run(actor, dialling.messages)
     return ExchangeFilesRead(
-        queues_conf=exchange_files.queues_conf(queues), extensions_conf=exchange_files.extensions_conf(queues)
+        queues_conf=exchange_files.queues_conf(queues), extensions_conf=exchange_files.extensions_conf(queues, messages)
     )
 
 

@@ -54,16 +54,19 @@ class Dial:
     caller_id: str | None = None
     ring_s: int = 45
     detects_machines: bool = False
+    machine_message: str | None = None
+    """The code of the announcement that is left on a machine; None: it is hung up on."""
     consent_purpose: Purpose = Purpose.enquiry
 
 
 INSERT = """
 insert into crm.call (tenant_id, id, direction, purpose, status, failure, lead_id, contact_id, agent_user_id, queue,
                       campaign_id, callback_id, process_version_id, redials_call_id, consent_check_id, requested_by,
-                      requested_at, expires_at, caller_id, ring_limit_s, detects_machines, steps, updated_at)
+                      requested_at, expires_at, caller_id, ring_limit_s, detects_machines, steps, updated_at,
+                      machine_message)
 values ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::text, $7::uuid, $8::uuid, $9::uuid, $10::text, $11::uuid,
         $12::uuid, $13::uuid, $14::uuid, $15::uuid, $16::uuid, $17::timestamptz, $18::timestamptz, $19::text, $20::int,
-        $21::boolean, $22::jsonb, $17::timestamptz)
+        $21::boolean, $22::jsonb, $17::timestamptz, $23::text)
 """
 
 
@@ -92,6 +95,7 @@ async def place(
         answer.reason and f"consent.{answer.reason.value}", dial.lead_id, dial.contact_id, dial.agent_user_id,
         dial.queue, dial.campaign_id, dial.callback_id, version_id, redials, check_id, tx.actor.user_id, now,
         expires_at, dial.caller_id, dial.ring_s, dial.detects_machines, to_json(steps),
+        dial.machine_message,
     )  # fmt: skip
     told = _told(dial, direction)
     reason = {"reason": answer.reason and answer.reason.value, "consent_check_id": check_id}

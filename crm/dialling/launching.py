@@ -105,6 +105,7 @@ async def _dial(tx: Tx, design: Design, entry: asyncpg.Record, *, now: datetime)
             contact_id=entry["contact_id"], lead_id=entry["lead_id"], purpose=attempts.PURPOSE, queue=design.queue,
             campaign_id=entry["campaign_id"], caller_id=design.caller_id, ring_s=design.ring_s,
             detects_machines=design.detects_machines, consent_purpose=design.purpose,
+            machine_message=design.machine_message if design.on_machine == "leave_message" else None,
         )  # fmt: skip
         try:
             dialled = await calls.dial(tx, wanted, now=now)

@@ -61,6 +61,16 @@ async def page(tx: Tx, *, after: UUID | None = None, status: str | None = None, 
     )  # fmt: skip
 
 
+async def messages(tx: Tx) -> list[str]:
+    """Return the codes of the announcements for people whom a campaign called and for whom nobody is free."""
+    rows = await tx.fetch(
+        "select distinct safe_harbour from crm.dial_campaign where tenant_id = $1::uuid and deleted_at is null"
+        " order by 1",
+        tx.actor.tenant_id,
+    )
+    return [row["safe_harbour"] for row in rows]
+
+
 ENTRY = """json_build_object(
   'id', e.id, 'lead_id', e.lead_id, 'state', e.state, 'reason', e.reason, 'priority', e.priority,
   'next_at', e.next_at, 'best_hour', e.best_hour, 'answer_p', e.answer_p, 'attempts', e.attempts,

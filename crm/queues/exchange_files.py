@@ -40,12 +40,15 @@ def _yes(is_so: bool) -> str:
     return "yes" if is_so else "no"
 
 
-def extensions_conf(queues: Iterable[Standing]) -> str:
-    """Return the extensions of the queues, and of the messages that callers are sent to; who calls us is welcomed."""
+def extensions_conf(queues: Iterable[Standing], messages: Iterable[str] = ()) -> str:
+    """Return the extensions of the queues, and of the messages that callers are sent to; who calls us is welcomed.
+
+    `messages`: codes of further messages, as those for people whom a campaign called and for whom nobody is free.
+    """
     known = list(queues)
     lines = [HEAD, "\n[queues](+)\n", *(_extension(queue) for queue in known), "\n[announce](+)\n"]
     prompts = {way.prompt for queue in known for _, way in operations.ways(queue.settings) if way.prompt}
-    lines += [f"exten => {prompt},1,Gosub(say,s,1(${{EXTEN}}))\n" for prompt in sorted(prompts)]
+    lines += [f"exten => {prompt},1,Gosub(say,s,1(${{EXTEN}}))\n" for prompt in sorted(prompts.union(messages))]
     return "".join(lines)
 
 

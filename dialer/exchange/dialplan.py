@@ -94,9 +94,16 @@ class Dialplan:
         channel.variables["AMDSTATUS"] = verdict
         self._report(channel, "AmdResult", ("Status", verdict), ("Cause", why))
         if is_machine:
-            self.board.hang_up(channel, 16)
+            await self._leave_message(channel)
         else:
             await self.predict(channel)
+
+    async def _leave_message(self, channel: Channel) -> None:
+        """Leave a machine the message that is named, and hang up."""
+        left = channel.left
+        if channel.variables.get("DIALER_MACHINE_MESSAGE"):
+            await self.board.pause(MESSAGE_S, channel)
+        self.board.finish([(channel, left)])
 
     async def predict(self, channel: Channel) -> None:
         """Wait for an agent whom we have called; when none comes, hear who called and why."""

@@ -13,6 +13,7 @@ from crm.dialling import campaigns, queries
 from crm.dialling.guard import Allowed
 from crm.dialling.rules import Mode
 from dialer.campaigns import Campaigns
+from dialer.exchange.dialplan import DETECT_S, MESSAGE_S
 from dialer.exchange.people import Answer, Party
 from dialer.pacing.state import State
 from dialer.runner import POLICIES
@@ -78,12 +79,16 @@ class TestProgressive:
 
     async def test_tells_machines_from_people_and_keeps_agents_free_of_them(self, tenant: Tenant):
         async with dialling(tenant, agents=1, others=MACHINE) as floor:
-            campaign = await floor.campaign(2, detects_machines=True)
+            campaign = await floor.campaign(
+                2, detects_machines=True, on_machine="leave_message", machine_message="we-called"
+            )
 
             attempts = await floor.ended(2)
 
             _, verdict = await do(tenant.admin, lambda tx: queries.budget(tx, campaign, now=floor.now))
             assert {(row["result"], row["is_abandoned"]) for row in attempts} == {("voicemail", False)}
+            heard = [(row["ended_at"] - row["answered_at"]).total_seconds() for row in attempts]
+            assert min(heard) > DETECT_S + MESSAGE_S - 0.1
             assert not any(row["agent_user_id"] for row in await floor.rows("select agent_user_id from crm.call"))
             assert verdict.readings[0].count.answered == 0
 

@@ -33,6 +33,7 @@ TABLES: dict[str, str] = {
         caller_id text,
         ring_limit_s int,
         detects_machines boolean not null default false,
+        machine_message text,
         consent_check_id uuid,
         requested_by uuid,
         requested_at timestamptz not null,
