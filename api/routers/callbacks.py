@@ -1,6 +1,7 @@
 """Callbacks: promised, changed, taken, cancelled; and what came of them."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,18 +19,23 @@ from api.schemas.callbacks import (
     CallbackQuery,
     CallbackRead,
     CancelBody,
+    FiguresQuery,
+    FiguresRead,
     RescheduleBody,
 )
 from crm import db
-from crm.callbacks import holding, operations, queries
+from crm.callbacks import figures, holding, operations, queries
 from crm.callbacks.operations import Request as Wanted
 from crm.callbacks.rules import Kind
 from crm.db import Tx
 
+DAY = timedelta(days=1)
+EARLIEST = datetime.min.replace(tzinfo=UTC) + DAY
+
 router = Router("/queue/callbacks", tags=["callbacks"])
 
 
-async def _promise(tx: Tx, body: CallbackCreate, now: Any) -> UUID:
+async def _promise(tx: Tx, body: CallbackCreate, now: datetime) -> UUID:
     if body.call_id is not None:
         return await holding.hold(tx, body.call_id, now=now)
     assert body.contact_id is not None, "the body says to whom"
@@ -57,6 +63,16 @@ async def promise_callback(request: Request, body: CallbackCreate, now: Now, key
         return found
 
     return await create(request, key, body, work, answer=CallbackRead)
+
+
+@router.get("/figures")
+@permission("callback.view")
+async def read_figures(wanted: Annotated[FiguresQuery, Query()], actor: CurrentActor, now: Now) -> FiguresRead:
+    """Say how promises of callbacks are kept, by when they were made; provisional while one may still be kept."""
+    until = wanted.until or now
+    since = wanted.since or until - min(DAY, until - EARLIEST)
+    found = await db.run(actor, lambda tx: figures.of(tx, since, until, queue=wanted.queue, now=now))
+    return FiguresRead.model_validate(found)
 
 
 @router.get("/{callback_id}", response_model=CallbackRead)

@@ -117,3 +117,26 @@ class CallbackQuery(BaseModel):
     is_open: bool | None = None
     limit: Limit = 50
     cursor: CursorText = None
+
+
+class FiguresQuery(BaseModel):
+    """Which callbacks count: requested from `since` on and before `until`; by default in the last 24 hours."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    queue: Code | None = None
+
+
+class FiguresRead(Read):
+    """How promises are kept."""
+
+    requested: int = Field(description="Without those the customer cancelled.")
+    cancelled_by_customer: int
+    kept: int = Field(description="Reached by `promised_until`.")
+    attempted: int
+    pending: int = Field(description="Promises that may still be kept.")
+    callback_kept_rate: float | None
+    callback_wait_s: float | None = Field(description="From the request to the first attempt, in the mean.")
+    is_mature: bool

@@ -10,6 +10,7 @@ import asyncpg
 
 from crm import paging, visibility
 from crm.callbacks import rows
+from crm.callbacks.figures import BY_CUSTOMER
 from crm.callbacks.rows import CallbackNotFound
 from crm.db import Tx
 from crm.paging import Filter, Operator, Page
@@ -34,7 +35,7 @@ ITEM = """json_build_object(
   'last_outcome', b.last_outcome, 'requested_by', b.requested_by, 'requested_at', b.requested_at,
   'first_attempt_at', b.first_attempt_at, 'reached_at', b.reached_at, 'ended_at', b.ended_at,
   'is_kept', case when b.reached_at is not null then b.reached_at <= b.promised_until
-                  when b.status = 'cancelled' then null
+                  when b.status = 'cancelled' and b.reason = '{theirs}' then null
                   when b.ended_at is not null or b.promised_until < {now} then false end)::text"""
 
 
@@ -114,4 +115,4 @@ def _seen(tx: Tx, args: Args) -> str:
 
 def _item(tx: Tx, args: Args, now: datetime) -> str:
     seen = visibility.contact_condition(tx.actor, args)
-    return ITEM.format(seen=seen, now=args.add(now, "timestamptz"))
+    return ITEM.format(seen=seen, theirs=BY_CUSTOMER, now=args.add(now, "timestamptz"))

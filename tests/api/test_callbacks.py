@@ -131,3 +131,14 @@ class TestCallbacks:
 
         assert (refused.status_code, refused.json()["code"]) == (403, "callback.not_callable")
         assert refused.json()["field_errors"] == {"reason": "opted_out"}
+
+    async def test_show_how_they_are_kept(self, tenant: Tenant, admin: Client) -> None:
+        [person] = await people(tenant, 1, clock.utc_now())
+        await promise(admin, person)
+
+        shown = (await admin.get("/queue/callbacks/figures", params={"queue": QUEUE})).json()
+        bad = await admin.get("/queue/callbacks/figures", params={"until": "0001-01-01T00:00:00Z"})
+
+        assert (shown["requested"], shown["pending"], shown["is_mature"]) == (1, 1, False)
+        assert (shown["callback_kept_rate"], shown["callback_wait_s"]) == (0.0, None)
+        assert bad.json()["requested"] == 0

@@ -64,6 +64,7 @@ create index callback_due on crm.callback (tenant_id, due_at) where status in ('
 create index callback_attempted on crm.callback (tenant_id, last_attempt_at) where status = 'attempted';
 create index callback_of_contact on crm.callback (tenant_id, contact_id, id desc);
 create index callback_of_agent on crm.callback (tenant_id, agent_user_id, due_at) where ended_at is null;
+create index callback_requested on crm.callback (tenant_id, requested_at);
 create index callback_open on crm.callback (tenant_id, contact_id) where ended_at is null;
 create index callback_attempt_open on crm.callback_attempt (tenant_id, callback_id) where ended_at is null;
 create index queue_visit_to_call_back on crm.queue_visit (tenant_id, enqueued_at) where outcome = 'callback';
