@@ -12,12 +12,14 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from cli import dagster_home, home
+from cli import dagster_home, home, telephony
 from crm import errors
 from crm.settings import Settings
 
 BIN = Path(sys.executable).parent
 CODE = "orchestration.definitions"
+CALLS_PER_MINUTE = 4
+"""Customers who call the demo's firm by telephone."""
 DAGSTER_HEALTH = """{
   workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } }
   instance { daemonHealth { allDaemonStatuses { required healthy } } }
@@ -57,12 +59,13 @@ class Part:
         return "exec setpriv --pdeathsig KILL -- " + shlex.join(command)
 
 
-def parts(config: Settings, code_port: int, *, since: datetime, live: bool) -> list[Part]:
+def parts(config: Settings, code_port: int, *, since: datetime, live: bool, loopback: bool = False) -> list[Part]:
     """Return every process but the database.
 
     :param code_port: where the pipeline's code server listens.
     :param since: when we began; a worker's older heartbeat was another's.
     :param live: whether a trickle of demo traffic keeps the screens moving.
+    :param loopback: whether the telephone exchange is one of our own, where nobody is ever called.
     """
     python, workspace = [sys.executable, "-m"], str(dagster_home.workspace(config.home))
     api, dagster, dashboards = addresses(config).values()
@@ -90,6 +93,11 @@ def parts(config: Settings, code_port: int, *, since: datetime, live: bool) -> l
             lambda: answers(f"{dashboards}/_stcore/health"),
         ),
     ]
+    if config.ami_host:
+        found.append(Part("dialer", _program("santral", "dialer"), lambda: bridge_works(config), is_shown=True))
+    if loopback:
+        calls = ["--calls", str(CALLS_PER_MINUTE)]
+        found.append(Part("exchange", [*python, "dialer.exchange", *calls], lambda: telephony.listens(config)))
     return [*found, Part("demo", _program("santral", "demo", "--live"), is_shown=True)] if live else found
 
 
@@ -141,6 +149,15 @@ def worker_beats(config: Settings, since: datetime) -> str:
     except psycopg.OperationalError:
         return "the database does not answer"
     return "" if row and row[0] else "its heart does not beat yet"
+
+
+def bridge_works(config: Settings) -> str:
+    """Check that a bridge carries the tenant's calls."""
+    try:
+        with connect(config) as connection:
+            return telephony.bridges(connection, config)
+    except psycopg.OperationalError:
+        return "the database does not answer"
 
 
 def answers(url: str) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli import dagster_home, home, postgres, processes, supervisor, sweep
+from cli import dagster_home, home, postgres, processes, supervisor, sweep, telephony
 from cli.cluster import free_port
 from crm import clock, errors
 from crm.settings import Settings, settings
@@ -49,13 +49,16 @@ def up(
         processes.require_ports(settings())
         with postgres.ensure_database(), sweep.swept() as mark:
             config = settings()
-            environment, is_demo = _environment(config, place) | mark, config.environment == "demo"
+            exchange = telephony.loopback(config, place)
+            environment, is_demo = _environment(config, place) | mark | exchange, config.environment == "demo"
             if is_demo:
                 _prepare_demo(config, size, environment)
             port = free_port()
             dagster_home.write_workspace(place, "127.0.0.1", port)
-            parts = processes.parts(config, port, since=began, live=is_demo)
-            flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": is_demo}
+            named = config.model_copy(update={"ami_host": environment.get("SANTRAL_AMI_HOST", "")})
+            is_own = bool(exchange)
+            parts = processes.parts(named, port, since=began, live=is_demo, loopback=is_own)
+            flags = {"exit-when-ready": exit_when_ready, "embedded": embedded, "live": is_demo, "loopback": is_own}
             parts.append(_spokesman(began, *(word for word, is_set in flags.items() if is_set)))
             code, first = supervisor.run(parts, environment, logs=place / "logs", cwd=home.CHECKOUT)
     if first and not (first == supervisor.SPOKESMAN and code == 0 and exit_when_ready):

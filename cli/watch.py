@@ -46,7 +46,7 @@ def wait_until_healthy(parts: Sequence[Part], *, patience: float = PATIENCE) -> 
 if __name__ == "__main__":
     started, *flags = sys.argv[1:]
     began, config = datetime.fromisoformat(started), settings()
-    everything = processes.parts(config, 0, since=began, live="live" in flags)
+    everything = processes.parts(config, 0, since=began, live="live" in flags, loopback="loopback" in flags)
     sys.exit(
         watch(
             config,

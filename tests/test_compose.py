@@ -46,8 +46,12 @@ def container_port(service: dict[str, Any]) -> int:
 
 
 def test_has_every_process_of_the_product_and_the_optional_servers():
-    assert set(OURS) == {"migrate", "api", "worker", "pipeline", "dagster", "schedules", "dashboards"}
-    assert {name for name, service in SERVICES.items() if "profiles" not in service} == {*OURS, "postgres"}
+    always = {"migrate", "api", "worker", "pipeline", "dagster", "schedules", "dashboards"}
+    assert set(OURS) == always | {"dialer", "exchange"}
+    assert {name for name, service in SERVICES.items() if "profiles" not in service} == {*always, "postgres"}
+    assert SERVICES["dialer"]["profiles"] == ["telephony", "rehearsal"]
+    assert SERVICES["exchange"]["profiles"] == ["rehearsal"]
+    assert SERVICES["asterisk"]["profiles"] == ["telephony"]
     assert SERVICES["rabbitmq"]["profiles"] == ["stream"]
     assert SERVICES["s3"]["profiles"] == ["s3"]
 

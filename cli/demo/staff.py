@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from random import Random
 
+from cli import telephony
 from cli.demo import hours
 from cli.demo.agenda import Agent
 from crm.experiments.rules import EVENT, Design, Outcome, Split, Variant
@@ -11,7 +12,7 @@ from crm.settings import settings
 from crm.users.rules import Role
 from crm.views import View
 
-SLUG, CLINIC, DOMAIN = "lale", "Lale Klinik", "lale.example"
+SLUG, CLINIC, DOMAIN = telephony.DEMO_TENANT, "Lale Klinik", "lale.example"
 TEAMS = {"Türkiye": "TR", "International": "EU"}
 """The two teams with their regions; the first is the default one."""
 OPENING = "opening"
