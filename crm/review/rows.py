@@ -87,8 +87,8 @@ def patched(rejected: Rejected, values: Mapping[str, str]) -> list[str]:
     return [values.get(name, cell) for name, cell in zip(columns, cells, strict=True)]
 
 
-async def resubmit(tx: Tx, rejected: Rejected, values: Mapping[str, str], *, now: datetime) -> tuple[str, UUID]:
-    """Send a mended row through its mapping and the intake; return the outcome and the lead, or call.
+async def resubmit(tx: Tx, rejected: Rejected, values: Mapping[str, str], *, now: datetime) -> tuple[str, UUID | None]:
+    """Send a mended row through its mapping and store it; return the outcome, and the lead where it is one.
 
     :raises UnknownColumn: when the file has no such column.
     :raises StillInvalid: when it cannot be taken as it is now; nothing was changed.
@@ -109,7 +109,7 @@ async def resubmit(tx: Tx, rejected: Rejected, values: Mapping[str, str], *, now
     outcome, made = await kind.mend(tx, row, chunk.prepared[0], now=now)
     if made is None:
         raise StillInvalid(fields={"row": outcome})
-    return outcome, made
+    return outcome, made if run.mapping.kind == "leads" else None
 
 
 def _read(reader: RowReader, row_no: int, cells: list[str]) -> Row:

@@ -1,6 +1,7 @@
 """What needs a person, over HTTP: seen masked, mended and sent again, merged, dismissed; each once."""
 
 import asyncio
+import io
 import json
 from uuid import UUID
 
@@ -9,12 +10,14 @@ import pytest
 from crm import db, ids
 from crm.actor import Actor
 from crm.duplicates import finding
+from crm.imports import mapping
 from crm.inbox import connections, dead_letters
 from crm.inbox import operations as inbox
 from crm.inbox.connections import Source
 from crm.leads import intake
 from crm.leads.intake import NewLead
 from crm.review import operations
+from ingestion.files import running
 from tests.api.test_imports import send, work
 from tests.conftest import settled
 from tests.ingestion.files.conftest import row
@@ -348,3 +351,31 @@ class TestMerges:
         assert (made.status_code, again.json()["id"]) == (201, made.json()["id"])
         assert made.json()["rows"] == {"lead": 1, "activity": 1, "contact_point": 1}
         assert [each["id"] for each in listed.json()["items"]] == [made.json()["id"]]
+
+
+class TestCallRow:
+    """A row of calls of another system."""
+
+    PLAN = """
+kind: calls
+source: old_exchange
+fields: {external_id: Id, queue: Queue, caller: Person, began_at: Began, talk_s: Talk}
+ending: {column: End, values: {agent: served}}
+"""
+
+    async def test_is_shown_mended_and_stored_as_a_call(self, admin, tenant, now):
+        file = io.BytesIO(b"Id,Queue,Person,Began,Talk,End\n7,sales,Ahmet9,yesterday,60,agent\n")
+        await running.import_file(tenant.system, file, "calls.csv", mapping.parse(self.PLAN), now=lambda: now)
+        (listed,) = (await admin.get("/review")).json()["items"]
+        path = f"/review/import_row/{listed['id']}"
+
+        shown = {field["name"]: field["value"] for field in (await admin.get(path)).json()["fields"]}
+        still = await admin.post(f"{path}/mend", json={"values": {"Began": "today"}})
+        done = await admin.post(f"{path}/mend", json={"values": {"Began": "2025-03-03T10:00:00+03:00"}})
+
+        assert (listed["reasons"], shown["Person"]) == (["instant_invalid"], "A••••9")
+        assert (still.status_code, list(still.json()["field_errors"])) == (422, ["Began"])
+        assert done.is_success, done.text
+        [call] = (await admin.get("/cdr")).json()["items"]
+        assert (call["source"], call["queue"], call["talk_s"]) == ("historical", "sales", 60.0)
+        assert (await admin.get("/review")).json()["items"] == []
