@@ -211,9 +211,8 @@ async def _tell(
     await events.record(tx, "call_supervision", supervision["id"], kind, told, at=now)
     notice = Notice(supervision["notice"])
     if notice is Notice.told or (notice is Notice.told_after and is_over):
-        more = {"mode": supervision["mode"], "supervision_id": supervision["id"], "is_over": is_over}
-        of_agent = {"agent_user_id": supervision["agent_user_id"]}
-        payload = rows.payload(call, **more) | of_agent
+        who = {name: supervision[name] for name in ("agent_user_id", "supervisor_id", "mode")}
+        payload = rows.payload(call) | who | {"supervision_id": supervision["id"], "is_over": is_over}
         await events.record(tx, "call", supervision["call_id"], "call.supervised", payload, at=now)
 
 

@@ -149,9 +149,9 @@ async def invite(tx: Tx, call_id: UUID, agent_user_id: UUID, *, now: datetime) -
 async def _own(tx: Tx, call_id: UUID) -> asyncpg.Record:
     """Return a call that is the actor's, or of their team while they supervise it, locked."""
     row = await rows.lock(tx, call_id)
-    if row["agent_user_id"] != tx.actor.user_id:
-        if not tx.actor.may(SUPERVISE) or not await is_of_team(tx, row["agent_user_id"]):
-            raise CallNotFound
+    agent = row["agent_user_id"]
+    if agent != tx.actor.user_id and not (tx.actor.may(SUPERVISE) and await is_of_team(tx, agent)):
+        raise CallNotFound
     return row
 
 
