@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from crm.db import Tx
-from crm.dialling import guard, schedule
-from crm.dialling.designs import Design
-from crm.dialling.guard import Count, Verdict, Window
+from crm.dialling import schedule
+from crm.dialling.guard import Count, Window
 
 MONTH = timedelta(days=30)
 
@@ -48,7 +47,3 @@ async def counts(tx: Tx, campaign_id: UUID, timezone: str, *, now: datetime) -> 
         Window.month: Count(row["month_answered"], row["month_abandoned"]),
     }
 
-
-async def verdict(tx: Tx, campaign_id: UUID, design: Design, *, now: datetime) -> Verdict:
-    """Return how many calls a campaign may risk now, and why."""
-    return guard.judge(await counts(tx, campaign_id, design.timezone, now=now), design.cap)

@@ -10,7 +10,7 @@ import asyncpg
 
 from crm import paging
 from crm.db import Tx
-from crm.dialling import budgets, campaigns, designs
+from crm.dialling import campaigns, designs, guard, looking
 from crm.dialling.guard import Verdict
 from crm.paging import Filter, Page
 from crm.sql import Args
@@ -143,9 +143,9 @@ async def _page(
 
 
 async def budget(tx: Tx, campaign_id: UUID, *, now: datetime) -> tuple[designs.Design, Verdict]:
-    """Return how a campaign stands with its cap now: its design, and what the guard says of both windows.
+    """Return how a campaign stands with its cap now, as its dialer sees it: its design, and what the guard says.
 
     :raises crm.dialling.campaigns.CampaignNotFound: when there is none.
     """
-    design = designs.of_row(await campaigns.get(tx, campaign_id))
-    return design, await budgets.verdict(tx, campaign_id, design, now=now)
+    seen = await looking.look(tx, campaign_id, now=now)
+    return seen.design, guard.judge(seen.counts, seen.design.cap)
