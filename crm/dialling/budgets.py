@@ -46,4 +46,3 @@ async def counts(tx: Tx, campaign_id: UUID, timezone: str, *, now: datetime) -> 
         Window.shift: Count(row["shift_answered"], row["shift_abandoned"]),
         Window.month: Count(row["month_answered"], row["month_abandoned"]),
     }
-

@@ -95,13 +95,16 @@ class Look:
 
 OPEN = """
 select a.id as attempt_id, a.call_id, a.dialed_at, a.is_abandoned, a.resolved_at, k.status, k.outcome, k.verdict,
-       k.direction, k.answered_at, k.connected_at, k.ended_at, k.detects_machines, k.steps, k.requested_at
-  from (select * from crm.dial_attempt where tenant_id = $1::uuid and campaign_id = $2::uuid and resolved_at is null
-         union
+       k.answered_at, k.connected_at, k.ended_at, k.detects_machines, k.requested_at,
+       case when k.detects_machines then k.steps end as steps
+  from (select id, call_id, dialed_at, is_abandoned, resolved_at from crm.dial_attempt
+         where tenant_id = $1::uuid and campaign_id = $2::uuid and resolved_at is null
+         union all
         select b.* from unnest($3::uuid[]) as w(id)
-         cross join lateral (select * from crm.dial_attempt where tenant_id = $1::uuid and call_id = w.id limit 1) b
-       ) a
-  join crm.call k on k.tenant_id = $1::uuid and k.id = a.call_id
+         cross join lateral (select id, call_id, dialed_at, is_abandoned, resolved_at from crm.dial_attempt
+                              where tenant_id = $1::uuid and call_id = w.id limit 1) b
+         where b.resolved_at is not null) a
+ cross join lateral (select * from crm.call where tenant_id = $1::uuid and id = a.call_id limit 1) k
  order by a.dialed_at, a.id
 """
 # An agent in the queues of several campaigns that run is counted by one of them only: the one made first.
