@@ -36,6 +36,8 @@ class By(StrEnum):
 
 BUSY = frozenset({State.reserved, State.ringing, State.on_call})
 """In the middle of a call: what a person wishes then waits until it is over."""
+TIMED = frozenset({State.reserved, State.ringing, State.wrap_up, State.paused})
+"""The states that can end by themselves at an instant; a conversation ends when the exchange says so."""
 FREE = frozenset({State.available})
 FREE_FOR_OWN = frozenset({State.available, State.wrap_up, State.paused})
 """An agent who calls somebody by themselves may do so while they take no calls of others."""
@@ -115,6 +117,7 @@ def step(held: Standing, to: State, *, by: By, call_id: UUID | None = None, reas
     What was wished in the middle of a call comes true when the agent would become free; whoever makes themselves free
     has changed their mind. A call that reaches a paused agent leads back to the pause.
     """
+    until = until if to in TIMED else None
     if to is held.state and (reason, call_id) == (held.reason, held.call_id):
         return None if until == held.until else replace(held, until=until)
     if to not in STEPS[by].get(held.state, frozenset()) or _is_of_another_call(held, to, by, call_id):

@@ -65,8 +65,7 @@ async def _silent_after(tx: Tx, now: datetime) -> timedelta:
 
 async def _catch_up(tx: Tx, held: Held, *, silent_after: timedelta, is_active: bool, now: datetime) -> None:
     """Make every change of a session that was due by now, one after the other."""
-    if not is_active:
-        await _close(tx, held, now=now)
+    if not is_active and await _close(tx, held, now=now):
         return
     coming = rules.next_change(held.standing, last_beat_at=held.last_beat_at, silent_after=silent_after)
     while coming is not None and coming[0] <= now:
@@ -79,9 +78,12 @@ async def _catch_up(tx: Tx, held: Held, *, silent_after: timedelta, is_active: b
         coming = rules.next_change(held.standing, last_beat_at=held.last_beat_at, silent_after=silent_after)
 
 
-async def _close(tx: Tx, held: Held, *, now: datetime) -> None:
-    """Sign somebody off whose account is closed; in a call, when it is over."""
+async def _close(tx: Tx, held: Held, *, now: datetime) -> bool:
+    """Sign somebody off whose account is closed; in a call, when it is over. Return whether that is new."""
     if held.standing.state not in rules.BUSY:
         await states.end(tx, held, reason=DEACTIVATED, now=now)
-    elif new := rules.wish(held.standing, Pending(State.offline, DEACTIVATED)):
+        return True
+    new = rules.wish(held.standing, Pending(State.offline, DEACTIVATED))
+    if new is not None:
         await states.enter(tx, held, new, now=now, is_sign_of_life=False)
+    return new is not None

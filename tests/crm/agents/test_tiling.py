@@ -27,6 +27,8 @@ MOVE = st.tuples(
 OWN = st.tuples(st.sampled_from(["sign_on", "sign_off", "beat", "make_ready", "pause", "sweep"]), AT)
 OTHER = st.tuples(st.sampled_from(["reserve", "missed", "pause_other", "sign_off_other"]), AT, st.sampled_from(CALLS))
 HEARD = st.tuples(st.just("heard"), AT, st.booleans(), st.sampled_from(["", "coffee", "santral.paused.break"]))
+EXAMPLES = max(60, settings.default.max_examples // 5)
+"""Each is twenty-five transactions: fewer than of rules, also in the long runs."""
 CHANGE = MOVE | OWN | OTHER | HEARD
 
 
@@ -60,7 +62,7 @@ async def change(tenant: Tenant, agent: Actor, what: tuple) -> None:
 
 
 class TestTiling:
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(changes=st.lists(CHANGE, min_size=1, max_size=25))
     async def test_holds_after_any_changes_in_any_order_of_time(self, tenant: Tenant, changes: list[tuple]) -> None:
         [agent] = await floor.hire(tenant, 1, START)

@@ -117,6 +117,28 @@ class TestSweep:
             [session] = await floor.sessions(tenant, each)
             assert session["end_reason"] == "deactivated"
 
+    async def test_frees_who_was_to_be_signed_off_from_a_call_that_never_came(
+        self, tenant: Tenant, now: datetime
+    ) -> None:
+        [agent] = await floor.hire(tenant, 1, now)
+        await floor.signed_on(tenant, now, actor=agent)
+        await floor.move(tenant, agent, State.reserved, now + SECOND, call_id=ids.new(), until=now + 20 * SECOND)
+        gone = users.Change(is_active=False)
+        await db.run(tenant.admin, lambda tx: users.update(tx, agent.user_id, gone, now=now + SECOND))
+        await sweep(tenant, now + 2 * SECOND)
+
+        done = [await sweep(tenant, now + 21 * SECOND) for _ in range(2)]
+
+        [session] = await floor.sessions(tenant, agent)
+        assert (done, session["ended_at"]) == ([1, 0], now + 20 * SECOND)
+
+    async def test_lets_no_deadline_end_a_conversation(self, tenant: Tenant, now: datetime) -> None:
+        agent = await floor.signed_on(tenant, now)
+        await floor.move(tenant, agent, State.on_call, now + SECOND, call_id=ids.new(), until=now + 2 * SECOND)
+
+        assert await sweep(tenant, now + MINUTE) == 0
+        assert await db.run(tenant.system, lambda tx: watching.next_moment(tx, now)) is None
+
     async def test_runs_beside_itself(self, tenant: Tenant, now: datetime) -> None:
         agents = await floor.hire(tenant, 12, now)
         for n, agent in enumerate(agents):
