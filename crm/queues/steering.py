@@ -6,7 +6,7 @@ crash, it changes nothing. Callers are served without it, too, as they were when
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +32,12 @@ NOT_DONE = frozenset({"refused", "expired", "unanswered"})
 """What can become of an ask that sends a caller on, for it to be made once more."""
 ONCE_MORE = timedelta(seconds=5)
 
+OURS_NOW = """
+select call_id from crm.queue_visit
+ where tenant_id = $1::uuid and outcome = 'waiting' and left_at is null and not is_historical
+   for update skip locked
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Steered:
@@ -56,13 +62,16 @@ async def steer(tx: Tx, now: datetime) -> Steered:
     ended = await actions.end_due(tx, now=now)
     queues = await settings.in_force(tx, at=now)
     callers = await tx.fetch(sending.WAITING, tx.actor.tenant_id, None)
+    # Whoever is just being heard of is left for the next second: we wait for nobody, so there is no deadlock.
+    ours = {row["call_id"] for row in await tx.fetch(OURS_NOW, tx.actor.tenant_id)}
     doing = await actions.open_now(tx, now=now)
     waiting = _by_queue(callers, now)
-    sent = await _send(tx, queues, waiting, doing, now=now)
+    sent = await _send(tx, queues, waiting, doing, ours, now=now)
     places = 0
     for code, queue in queues.items():
         here = [row for row in waiting[code] if row["call_id"] not in sent]
-        places += await _arrange(tx, queue, here, _priorities(doing), now=now)
+        if all(row["call_id"] in ours for row in here):
+            places += await _arrange(tx, queue, here, _priorities(doing), now=now)
     asked = await _staff(tx, queues, waiting, doing, now=now)
     return Steered(asked, places, len(sent), ended)
 
@@ -117,9 +126,9 @@ async def _arrange(
 
 async def _send(
     tx: Tx, queues: Mapping[str, Standing], waiting: Mapping[str, Sequence[asyncpg.Record]],
-    doing: Sequence[asyncpg.Record], *, now: datetime,
+    doing: Sequence[asyncpg.Record], ours: Collection[UUID], *, now: datetime,
 ) -> set[UUID]:  # fmt: skip
-    """Send on whoever is not to wait here any longer; return whom."""
+    """Send on whoever is not to wait here any longer, as far as they are `ours` to change; return whom."""
     forced = {row["code"]: actions.way_of(row) for row in doing if row["kind"] == actions.Kind.overflow}
     levels = await _service_levels(tx, queues, waiting, now=now)
     closed = await _closed(tx, queues, waiting, forced, now=now)
@@ -136,7 +145,7 @@ async def _send(
                 is_open=row["in_hours"] or row["direction"] != "inbound", forced=forced.get(code),
             )  # fmt: skip
             decided = overflow.decide(queue.settings, stand, room.may_take(row))
-            if decided is None:
+            if decided is None or caller.call_id not in ours:
                 ahead += 1
                 continue
             await sending.send(tx, row, decided.way, decided.why, now=now)

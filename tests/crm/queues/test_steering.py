@@ -317,6 +317,22 @@ class TestOverflow:
         assert (await visit(tenant, call_id))["outcome"] == "system"
 
 
+class TestBesideHearing:
+    async def test_leaves_whoever_is_just_being_heard_of_for_the_next_second(
+        self, tenant: Tenant, now: datetime
+    ) -> None:
+        async with db.transaction(tenant.system) as tx:
+            await make_queue(tx, since=now, max_wait_s=5)
+            call_id = await wait(tx, now)
+
+        async with db.transaction(tenant.system) as tx:
+            await tx.execute("select from crm.queue_visit where call_id = $1::uuid for update", call_id)
+            during = await steer(tenant, after(now, 6))
+        afterwards = await steer(tenant, after(now, 7))
+
+        assert (during.sent, afterwards.sent) == (0, 1)
+
+
 class TestActions:
     async def test_a_paused_queue_pauses_its_agents_in_it_and_resumes_by_itself(
         self, tenant: Tenant, now: datetime
