@@ -93,6 +93,7 @@ class FloorRead(TelephoneRead):
     name: str
     team_id: UUID | None
     team_name: str | None
+    skills: dict[str, int] = Field(description="Code of a skill → proficiency, 1 (learning) to 5 (expert).")
 
 
 class StateRead(Read):

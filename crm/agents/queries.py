@@ -10,6 +10,7 @@ import asyncpg
 from crm.agents import rules
 from crm.agents.rules import State
 from crm.db import Tx
+from crm.users import profiles
 from crm.users import queries as users
 
 
@@ -84,13 +85,22 @@ async def floor(tx: Tx, *, team_id: UUID | None = None, since: datetime, now: da
 
     Everybody's for who sees every lead, the team's for who supervises it, else one's own. `occupancy`: busy seconds
     (talking, holding, dialling, writing up: states that never overlap) by busy and available ones; None without any.
+    `skills`: their profile's, each with a proficiency of 1 to 5.
     """
     actor = tx.actor
     team = actor.team_id if actor.may("agent.supervise") or actor.may("lead.view.team") else None
     rows = await tx.fetch(
         FLOOR, actor.tenant_id, since, now, team_id, actor.may("lead.view.all"), team, actor.user_id
     )  # fmt: skip
-    return [{**row, "occupancy": rules.occupancy(row["busy_s"], row["available_s"])} for row in rows]
+    skilled = await profiles.profiles(tx, [row["id"] for row in rows], now)
+    return [
+        {
+            **row,
+            "occupancy": rules.occupancy(row["busy_s"], row["available_s"]),
+            "skills": dict(skilled[row["id"]].skills),
+        }
+        for row in rows
+    ]
 
 
 HISTORY = """

@@ -7,6 +7,7 @@ import pytest
 from crm import dashboard, db, ids
 from crm.agents import operations, queries
 from crm.agents.rules import State, occupancy
+from crm.users import profiles
 from crm.users.queries import UnknownUser
 from tests.conftest import Tenant
 from tests.crm.agents import floor
@@ -34,6 +35,7 @@ class TestFloor:
         seconds = (row["available_s"], row["ringing_s"], row["busy_s"], row["paused_s"])
         assert seconds == (50, 10, 50, 50)
         assert row["occupancy"] == 0.5
+        assert row["skills"] == {}
         assert (row["state"], row["since"]) == ("available", now + 150 * SECOND)
 
     async def test_cuts_states_where_the_time_asked_for_begins_and_ends(self, tenant: Tenant, now: datetime) -> None:
@@ -54,6 +56,20 @@ class TestFloor:
         )  # fmt: skip
 
         assert row["available_s"] == 30
+
+    async def test_shows_the_skills_of_now(self, tenant: Tenant, now: datetime) -> None:
+        agent = await floor.telephone(tenant, now)
+        for level, at in ((2, now), (4, now + HOUR)):
+            await db.run(
+                tenant.admin,
+                lambda tx, level=level, at=at: profiles.change(
+                    tx, agent.user_id, {"skills": {"hair": level}}, valid_from=at, now=now
+                ),
+            )
+
+        [row] = await db.run(tenant.admin, lambda tx: queries.floor(tx, since=now, now=now + MINUTE))
+
+        assert row["skills"] == {"hair": 2}
 
     async def test_has_no_occupancy_without_work(self, tenant: Tenant, now: datetime) -> None:
         await floor.telephone(tenant, now)
