@@ -34,7 +34,7 @@ class Disposition(BaseModel):
     """One of them.
 
     `status`: what the lead becomes; `at_least`: only if it is not as far yet. `party`: who, or what, answered, where it
-    says so: the person meant, somebody else, a machine. `opts_out`: the person wants no more calls with offers.
+    says so: the person meant, somebody else, a machine. `opts_out`: the person wants no more such calls.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

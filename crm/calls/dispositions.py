@@ -18,8 +18,8 @@ from crm.agents.rules import State
 from crm.calls import catalogue, rows, visible
 from crm.calls.catalogue import FORCED, Disposition
 from crm.calls.wrapping import WRAP
-from crm.consent import operations as consent
-from crm.consent.operations import Statement
+from crm.consent import facts
+from crm.consent.facts import Fact
 from crm.consent.rules import Channel, Purpose
 from crm.consent.rules import Status as Said
 from crm.db import Tx
@@ -30,6 +30,8 @@ from crm.sql import Args
 
 ANY = "call.dispose.any"
 BATCH = 200
+OPTED_OUT = (Purpose.marketing, Purpose.enquiry)
+"""The purposes of calls that somebody refuses who wants no more of them; what was agreed on is still talked about."""
 REFUSALS = (leads.BadTransition, leads.FieldsMissing, leads.UnknownReason, leads.LeadNotFound, Forbidden)
 """Why a lead does not follow; it is told, and nothing else is undone by it."""
 
@@ -108,8 +110,7 @@ async def dispose(
     await _write(tx, row, code, chosen, note=note, callback_at=callback_at, now=now)
     refusal = await _move_lead(tx, row, chosen, now=now)
     if chosen.opts_out:
-        said = Statement(Channel.call, Purpose.marketing, Said.denied, "call", {"call_id": str(call_id)})
-        await consent.record(tx, row["contact_id"], said, now=now)
+        await _opt_out(tx, row, now=now)
     return Disposed(code, await _lead_status(tx, row), refusal)
 
 
@@ -165,6 +166,21 @@ async def _move_lead(tx: Tx, row: asyncpg.Record, chosen: Disposition, *, now: d
     except REFUSALS as refusal:  # asked and refused before anything was changed: what was said of the call stands
         return refusal
     return None
+
+
+async def _opt_out(tx: Tx, row: asyncpg.Record, *, now: datetime) -> None:
+    """Write down that the person wants no such calls, whoever's contact they are: they said so to whoever spoke."""
+    said = [
+        Fact(
+            row["contact_id"], Channel.call, purpose, Said.denied, "call", {"call_id": str(row["id"])},
+            lead_id=row["lead_id"],
+        )
+        for purpose in OPTED_OUT
+    ]  # fmt: skip
+    for fact, fact_id in zip(said, await facts.write(tx, said, now=now), strict=True):
+        told = {"consent_id": fact_id, "channel": "call", "purpose": fact.purpose.value, "call_id": row["id"]}
+        await events.record(tx, "contact", row["contact_id"], "contact.consent_denied", told, at=now)
+        await audit.of_person(tx, "consent.record", "contact", row["contact_id"], told, at=now)
 
 
 async def _lead_status(tx: Tx, row: asyncpg.Record) -> str | None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from crm import db, tenant_settings
+from crm import consent, db, tenant_settings
 from crm.actor import Forbidden
 from crm.agents.rules import State
 from crm.calls import catalogue, dispositions, rows, wrapping
@@ -191,16 +191,29 @@ class TestDispose:
 
         assert (await told(tenant, call_id))[-1][1]["callback_at"].startswith(at.isoformat(" ")[:16])
 
-    async def test_who_wants_no_calls_is_left_alone(self, tenant, now):
-        agent, call_id, _lead_id, contact_id = await talking(tenant, now)
+    async def test_who_wants_no_calls_is_left_alone_by_whomever_they_said_it_to(self, tenant, now):
+        _, contact_id = await make_lead(tenant, now)
+        call_id = await make_wrapping(tenant, now, agent=tenant.sales_agent, contact_id=contact_id)
 
-        done = await dispose(agent, call_id, "opted_out", now=now)
+        await dispose(tenant.sales_agent, call_id, "opted_out", now=now)
 
-        assert done.lead_status == "lost"
-        [said] = await ask(
+        said = await ask(
             tenant, "select channel, purpose, status, source from crm.consent where contact_id = $1::uuid", contact_id
         )
-        assert tuple(said) == ("call", "marketing", "denied", "call")
+        assert sorted(map(tuple, said)) == [
+            ("call", "enquiry", "denied", "call"), ("call", "marketing", "denied", "call"),
+        ]  # fmt: skip
+        async with db.transaction(tenant.system) as tx:
+            answers = [
+                await consent.may_contact(tx, contact_id, consent.Channel.call, purpose, at=now + timedelta(days=30))
+                for purpose in (consent.Purpose.marketing, consent.Purpose.enquiry)
+            ]
+        assert all(answer.reason is not None for answer in answers)
+
+    async def test_a_lead_is_lost_to_who_wants_no_calls(self, tenant, now):
+        agent, call_id, _, _ = await talking(tenant, now)
+
+        assert (await dispose(agent, call_id, "opted_out", now=now)).lead_status == "lost"
 
     async def test_a_note_needs_somebody_whose_timeline_it_is(self, tenant, now):
         call_id = await make_wrapping(tenant, now, agent=tenant.sales_agent)
