@@ -132,7 +132,7 @@ class Shift:
             if after.state == PAUSE:
                 yield "to_pause", after.since, 0.0
             elif before.state == PAUSE:
-                yield "from_pause", after.since, after.since - before.since
+                yield "from_pause", after.since, 0.0
         self._agents = seen
 
     def _standing(self, agent: Agent, calls: Mapping[UUID, Call]) -> Standing:

@@ -1,6 +1,5 @@
 """What a dialling campaign is to do, as people design it: checked, stored, and read back."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -159,14 +158,9 @@ def of_row(row: Mapping[str, Any]) -> Design:
     """Return the design of a campaign's row."""
     held = {name: row[name] for name in FIELDS}
     held["mode"], held["purpose"] = Mode(row["mode"]), Purpose(row["purpose"])
-    held["windows"] = schedule.windows_of(read_json(row["windows"]))
-    held["retry"] = retry_of(read_json(row["retry"]))
+    held["windows"] = schedule.windows_of(row["windows"])
+    held["retry"] = retry_of(row["retry"])
     return Design(**held)
-
-
-def read_json(value: Any) -> Any:
-    """Return a JSON column as Python has it, read by the driver or not."""
-    return json.loads(value) if isinstance(value, str) else value
 
 
 def stored_retry(retry: Retry) -> dict[str, Any]:

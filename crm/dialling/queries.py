@@ -47,8 +47,7 @@ async def read(tx: Tx, campaign_id: UUID) -> Campaign:
     row = await campaigns.get(tx, campaign_id)
     counted = await tx.fetchrow(COUNTS, tx.actor.tenant_id, campaign_id)
     assert counted is not None, "the campaign is there"
-    states = designs.read_json(counted["states"]) or {}
-    return Campaign(row, designs.of_row(row), states, counted["calls"], bool(counted["is_run"]))
+    return Campaign(row, designs.of_row(row), counted["states"] or {}, counted["calls"], bool(counted["is_run"]))
 
 
 async def page(tx: Tx, *, after: UUID | None = None, status: str | None = None, limit: int) -> list[asyncpg.Record]:

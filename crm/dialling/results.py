@@ -3,7 +3,6 @@
 It is worked out from how calls stand, not from what was heard of them: whoever looks twice, or late, changes nothing.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -78,8 +77,7 @@ def greeted_at(call: Mapping[str, Any]) -> datetime | None:
     """Return from when on an answered person waits for an agent; None: not yet."""
     if not call["detects_machines"]:
         return call["answered_at"]  # type: ignore[no-any-return]
-    steps = call["steps"] if isinstance(call["steps"], list) else json.loads(call["steps"])
-    queued = (step["at"] for step in steps if step["status"] == CallStatus.queued)
+    queued = (step["at"] for step in call["steps"] if step["status"] == CallStatus.queued)
     first = next(queued, None)
     return datetime.fromisoformat(first) if first else None
 
@@ -185,8 +183,7 @@ async def _when(
 
 
 def _counts(entry: Mapping[str, Any]) -> Counter[str]:
-    held = entry["counts"]
-    return Counter(json.loads(held) if isinstance(held, str) else held)
+    return Counter(entry["counts"])
 
 
 PUT = """

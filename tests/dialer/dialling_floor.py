@@ -36,9 +36,9 @@ from tests.dialer.floor import LIMITS, SECRET, address_of, may_call_always
 
 SPEED = 3.0
 WRAP_S = 1
-TALKS = Party(rings_s=1, stays_s=4, patience_s=60)
-"""Answers after a second, talks for a few."""
-SILENT = Party(Answer.silent, rings_s=3)
+TALKS = Party(rings_s=0.5, stays_s=2, patience_s=60)
+"""Answers soon, does not talk for long."""
+SILENT = Party(Answer.silent, rings_s=2)
 MACHINE = Party(Answer.machine, rings_s=1, stays_s=20)
 PICKS_UP = Party(rings_s=0.2, stays_s=10_000)
 """How agents answer: at once."""

@@ -111,7 +111,7 @@ class TestEvents:
         shift(policy, (50, look(agents=[who])), *((n, look(agents=[each])) for n, each in enumerate(later, 301)))
 
         assert policy.told == [
-            ("talk_end", 100, 90), ("wrap_end", 120, 20), ("to_pause", 120, 0), ("from_pause", 300, 180),
+            ("talk_end", 100, 90), ("wrap_end", 120, 20), ("to_pause", 120, 0), ("from_pause", 300, 0),
         ]  # fmt: skip
 
     def test_of_what_was_before_this_dialer_are_not_told_again(self):

@@ -9,7 +9,7 @@ from crm import ids
 from crm.actor import Forbidden
 from crm.calendars.rules import Hours
 from crm.calls.story import Outcome as Story
-from crm.dialling import campaigns, designs, queries, twins
+from crm.dialling import campaigns, queries, twins
 from crm.dialling.campaigns import BadDesign, BadStep, CampaignNotFound, CodeTaken, NotForetold, StillDialling
 from crm.dialling.rules import Mode, Status
 from crm.dialling.twins import Outcome, Source
@@ -114,12 +114,6 @@ class TestChange:
             await do(tenant.admin, lambda tx: campaigns.change(tx, campaign, replace(DESIGN, queue=None), now=NOW))
 
         assert set(refused.value.fields) == {"queue"}
-
-    def test_a_design_is_read_as_it_is_stored(self):
-        wanted = replace(DESIGN, windows=(Hours(3, 0, 60),), detects_machines=True)
-        row = dict(zip(designs.FIELDS, designs.values_of(wanted), strict=True))
-
-        assert designs.of_row(row) == wanted
 
 
 class TestStart:

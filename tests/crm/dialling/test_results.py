@@ -198,9 +198,9 @@ class TestConfirm:
 
 class TestGreetedAt:
     def test_is_the_answer_or_the_end_of_machine_detection(self):
-        call = {"detects_machines": False, "answered_at": NOW, "steps": "[]"}
+        call = {"detects_machines": False, "answered_at": NOW, "steps": []}
         detected = call | {"detects_machines": True}
-        queued = detected | {"steps": f'[{{"status": "queued", "at": "{(NOW + MINUTE).isoformat()}"}}]'}
+        queued = detected | {"steps": [{"status": "queued", "at": (NOW + MINUTE).isoformat()}]}
 
         assert [results.greeted_at(each) for each in (call, detected, queued)] == [NOW, None, NOW + MINUTE]
 
