@@ -1,5 +1,6 @@
 """Call detail records: lists, one call, exports; what is said of a call; its recordings. No number is anywhere here."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -100,7 +101,8 @@ async def export_calls(wanted: Annotated[ExportQuery, Query()], actor: CurrentAc
     rows = await db.run(actor, lambda tx: cdr.export(tx, clauses, now=now))
     headers = {"Content-Disposition": f'attachment; filename="cdr.{wanted.format}"'}
     if wanted.format == "parquet":
-        return Response(tables.as_parquet(rows), headers=headers, media_type="application/vnd.apache.parquet")
+        content = await asyncio.to_thread(tables.as_parquet, rows)
+        return Response(content, headers=headers, media_type="application/vnd.apache.parquet")
     return StreamingResponse(tables.as_csv(rows), headers=headers, media_type="text/csv")
 
 

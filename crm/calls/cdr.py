@@ -181,7 +181,7 @@ async def read(tx: Tx, call_id: UUID) -> dict[str, Any]:
     return {**row, "steps": steps_of(row), "legs": legs, "visits": visits, "asks": asked}
 
 
-MOST_EXPORTED = 100_000
+MOST_EXPORTED = 50_000
 """Rows of one export at most."""
 
 
