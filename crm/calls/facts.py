@@ -29,13 +29,15 @@ class Verdict(StrEnum):
 
 
 class QueueEnd(StrEnum):
-    """Why a caller left a queue without an agent, when it was not the caller's own decision."""
+    """Why a caller left a queue without an agent: the queue let them go, or they chose to be called back."""
 
     timeout = "timeout"
     full = "full"
     join_empty = "join_empty"
     leave_empty = "leave_empty"
     withdrawn = "withdrawn"
+    callback = "callback"
+    """They pressed the key to be called back."""
 
 
 class Party(StrEnum):

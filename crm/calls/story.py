@@ -113,7 +113,7 @@ def tell(call_id: str, direction: Direction, facts: Iterable[Fact]) -> Story:
 def _after_answer(known: Known, stays: Sequence[Visit], ended: LegEnded | None) -> Outcome:
     if any(fact.verdict is Verdict.machine for fact in known.all(Detected)):
         return Outcome.machine
-    if not stays or any(stay.end is VisitEnd.connected for stay in stays):
+    if not stays or any(stay.end in (VisitEnd.connected, VisitEnd.callback) for stay in stays):
         return Outcome.answered
     if stays[-1].end is VisitEnd.abandoned:
         return Outcome.abandoned

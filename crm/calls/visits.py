@@ -30,6 +30,7 @@ class VisitEnd(StrEnum):
     abandoned = "abandoned"
     timeout = "timeout"
     refused = "refused"
+    callback = "callback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ def _end(during: Sequence[Fact], *, has_left: bool, is_connected: bool) -> Visit
     if is_connected:
         return VisitEnd.connected
     ends = {fact.end for fact in during if isinstance(fact, QueueEnded)}
+    if QueueEnd.callback in ends:
+        return VisitEnd.callback
     if ends:
         return VisitEnd.refused if ends <= {QueueEnd.full, QueueEnd.join_empty} else VisitEnd.timeout
     if any(isinstance(fact, QueueAbandoned) for fact in during):

@@ -21,7 +21,7 @@ VERDICTS = {"HUMAN": Verdict.human, "MACHINE": Verdict.machine, "NOTSURE": Verdi
 QUEUE_ENDS = {
     "TIMEOUT": QueueEnd.timeout, "FULL": QueueEnd.full, "JOINEMPTY": QueueEnd.join_empty,
     "JOINUNAVAIL": QueueEnd.join_empty, "LEAVEEMPTY": QueueEnd.leave_empty, "LEAVEUNAVAIL": QueueEnd.leave_empty,
-    "WITHDRAW": QueueEnd.withdrawn,
+    "WITHDRAW": QueueEnd.withdrawn, "CALLBACK": QueueEnd.callback,
 }  # fmt: skip
 PARTIES = {"caller": Party.caller, "agent": Party.agent, "transfer": Party.transfer}
 PSEUDO = "OutgoingSpoolFailed"

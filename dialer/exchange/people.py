@@ -28,6 +28,8 @@ class Party:
     rings_s: float = 1.0
     stays_s: float = 60.0
     patience_s: float = 120.0
+    presses_after_s: float | None = None
+    """After so many seconds in a queue they press the key to be called back; None: never."""
 
 
 People = Callable[[str], Party]

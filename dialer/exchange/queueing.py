@@ -30,6 +30,8 @@ class Queueing:
     async def wait(self, channel: Channel, name: str, limit_s: float) -> str:
         """Keep a caller until an agent has spoken with them; return QUEUESTATUS, empty when they have gone.
 
+        `CALLBACK` is no word of the queue's own: it is what the dialplan tells of who pressed the key.
+
         Who speaks with an agent is hung up afterwards, or sent elsewhere meanwhile; both count as gone.
         """
         queue = self.board.queues.setdefault(name, Queue(name))
@@ -39,12 +41,15 @@ class Queueing:
         found = await self._find_agent(queue, entry, limit_s)
         self.board.of_channel("MusicOnHoldStop", channel)
         place, is_timeout = queue.position(entry), found is None and channel.is_free(left)
-        if found is None:
+        has_chosen = is_timeout and self._presses(entry)
+        if found is None and not has_chosen:
             self._abandon(queue, entry, place)
         queue.waiting.remove(entry)
         self._leave(queue, channel, place)
         if found is not None:
             await self._serve(queue, entry, found)
+        if has_chosen:
+            return "CALLBACK"
         return "TIMEOUT" if is_timeout else ""
 
     def _refusal(self, queue: Queue) -> str:
@@ -78,7 +83,7 @@ class Queueing:
         """Ring one free agent after the other until one answers, the caller loses patience, or the time is over."""
         channel, left = entry.channel, entry.channel.left
         gives_up = entry.joined + min(limit_s, channel.party.patience_s)
-        while not left.done():
+        while not left.done() and not self._presses(entry):
             left_s = gives_up - self.board.now()
             if left_s <= 0:
                 if limit_s > channel.party.patience_s:
@@ -96,6 +101,11 @@ class Queueing:
                 return Found(member, agent, since)
             await self.board.pause(RETRY_S, channel)
         return None
+
+    def _presses(self, entry: Entry) -> bool:
+        """Return whether a caller has pressed the key to be called back by now."""
+        after_s = entry.channel.party.presses_after_s
+        return after_s is not None and self.board.now() - entry.joined >= after_s
 
     def _free(self, queue: Queue) -> Member | None:
         """Return who is called next: among the lowest penalty the one whose turn it is (`rrmemory`)."""

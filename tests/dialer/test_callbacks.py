@@ -89,6 +89,25 @@ class TestVirtualHold:
         assert tuple(wish.values()) == ("callback", "enquiry", "granted")
 
 
+class TestKey:
+    async def test_keeps_the_place_of_a_caller_who_presses_it(self, floor: Floor, tenant: Tenant) -> None:
+        await serves(floor)
+        await _pause(floor, tenant)
+        floor.people["PJSIP/905321111111@carrier"] = Party(rings_s=1, presses_after_s=2)
+
+        call_id = floor.arrives(NUMBER, "sales")
+        await until_outcomes(floor, call_id, ("sales", "callback"))
+        row = await callback(floor, "scheduled")
+        floor.people["PJSIP/905321111111@carrier"] = Party(rings_s=1)
+        await _resume(tenant)
+        row = await callback(floor, "attempted")
+        back = await floor.until_status(row["call_id"], "connected")
+
+        [visit] = await floor.rows("select enqueued_at from crm.queue_visit where call_id = $1::uuid", call_id)
+        assert (row["source_call_id"], row["enqueued_at"]) == (call_id, visit["enqueued_at"])
+        assert (back["callback_id"], back["contact_id"]) == (row["id"], row["contact_id"])
+
+
 class TestRetries:
     async def test_tries_again_later_when_the_line_is_busy(self, floor: Floor) -> None:
         await serves(floor)
