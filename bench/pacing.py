@@ -25,7 +25,7 @@ GAINS = {0.15: 8.5, 0.3: 4.0, 0.5: 3.5}
 """Points of occupancy above the tuned baseline, by answer probability."""
 SETTINGS = [
     *(f"adapt-available:{level}" for level in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)),
-    *(f"adapt:{level}" for level in (1.5, 2, 3)),
+    *(f"adapt:{level}" for level in (1.5, 3)),
 ]
 PROBES, FINALISTS = 3, 3
 NEAR = 1.15
@@ -67,6 +67,8 @@ def full() -> None:
 
 def figures(sizes: Sequence[int], seeds: int) -> None:
     """Print the table and the figures."""
+    speed()
+    scores(min(seeds, 5))
     cells = []
     for agents in sizes:
         for p in GAINS:
@@ -79,8 +81,6 @@ def figures(sizes: Sequence[int], seeds: int) -> None:
     for p, target in GAINS.items():
         gain, half = pooled([one.gains for one in cells if one.p == p])
         line(f"occupancy above tuned VICIdial, p {p}", gain, target, remark=f"± {half:.2f} points")
-    scores(min(seeds, 10))
-    speed()
 
 
 def cell(p: float, agents: int, seeds: int) -> Cell:

@@ -27,14 +27,20 @@ class Durations:
         hazard = np.log(np.maximum(survival[:-1], 1e-9) / np.maximum(survival[1:], 1e-9)) / self.widths + 1e-9
         self.ends = trust * ended
         self.spent = self.ends / hazard
+        self.under_way = np.zeros(len(ended))
         self.fresh: list[float] = []
 
     def saw(self, seconds: float) -> None:
         """Remember one duration that ended."""
         self.fresh.append(seconds)
 
-    def learn(self) -> None:
-        """Take in what was seen since the last time."""
+    def learn(self, under_way: Numbers | None = None) -> None:
+        """Take in what ended since the last time, and how long what is under way has lasted.
+
+        Without the latter a shift would begin by believing that all is short: what is long has not ended yet.
+        """
+        if under_way is not None:
+            self.under_way = np.clip(under_way[:, None] - self.edges[:-1], 0.0, self.widths).sum(0)
         if not self.fresh:
             return
         seen = np.minimum(np.asarray(self.fresh), self.edges[-1] - 1e-6)
@@ -44,12 +50,12 @@ class Durations:
         counts = np.bincount(bins, minlength=len(self.widths))
         fade = LONGEST_MEMORY / max(LONGEST_MEMORY, self.ends.sum() + len(seen))
         self.ends = (self.ends + counts) * fade
-        # Half a bin at least for each end: a time-out that always comes at one instant has a hazard without bound.
+        # A fifth of a bin at least for each end: a time-out that always comes at one instant has no finite hazard.
         self.spent = (self.spent + np.maximum(inside.sum(0), 0.2 * counts * self.widths)) * fade
 
     def survival(self, at: Numbers) -> Numbers:
         """Return the probability of lasting longer than so many seconds."""
-        summed = np.concatenate(([0.0], np.cumsum(self.ends / self.spent * self.widths)))
+        summed = np.concatenate(([0.0], np.cumsum(self.ends / (self.spent + self.under_way) * self.widths)))
         return np.exp(-np.interp(at, self.edges, summed))
 
     def mean(self) -> float:

@@ -21,6 +21,8 @@ AHEAD = np.arange(1, STEPS + 1) * STEP
 PATIENCE = 1
 """Seconds a person waits without harm, on the cautious side of the law's two."""
 
+FIRST = 20
+"""Live answers that the first guess of the answer probability counts for, as far as its error is concerned."""
 RING_BINS = 48
 """Ages of a ringing call in whole seconds; older calls count as the last."""
 HALF = 2
@@ -30,7 +32,7 @@ TALK_AGES = np.concatenate((np.arange(0.0, 60.0, 4.0), np.geomspace(60.0, 3600.0
 TALK_STEP = 4
 TALK_BIN = np.searchsorted(TALK_AGES, np.arange(900) * TALK_STEP + TALK_STEP / 2) - 1
 """The last of these ages that was reached, by seconds talked in steps."""
-REFRESH = (60.0, 900.0)
+REFRESH = (15.0, 900.0)
 """Seconds between two looks at what the laws have become: a fifth of the time since the beginning, within these."""
 
 
@@ -83,7 +85,7 @@ class Outlook:
         self.talk = Durations(np.append(0.0, np.geomspace(4.0, 7200.0, 40)), lognormal(120.0, 1.0), 25)
         self.wrap = Durations(np.append(np.arange(0.0, 60.0, 2.0), coarse), lognormal(20.0, 0.4), 25)
         self.rests = Share(0.02, 50, 1000, 3600)
-        self.few = tuning.few
+        self.few, self.doubt = tuning.few, tuning.doubt
         self.kinds = (Exact(32), Normal(tuning.doubt))
         self.sums: Exact | Normal | None = None
         self.next_refresh = 0.0
@@ -103,14 +105,19 @@ class Outlook:
         elif kind == "to_pause":
             self.rests.saw(1, 0, t)
 
-    def refresh(self, t: float, agents: int) -> None:
+    def refresh(self, state: State, agents: int) -> None:
         """Make the tables anew where agents became few or many, and now and then."""
+        t = state.t
         sums = self.kinds[agents > self.few]
         if sums is self.sums and t < self.next_refresh:
             return
         self.sums, self.next_refresh = sums, t + min(max(t / 5, REFRESH[0]), REFRESH[1])
-        for law in (self.live, self.other, self.talk, self.wrap):
-            law.learn()
+        doing, since = np.array(state.agent_state), np.array(state.agent_since)
+        self.live.learn()
+        self.other.learn()
+        self.talk.learn(t - since[doing == TALK])
+        self.wrap.learn(t - since[doing == WRAP])
+        self.kinds[1].doubt = self.doubt + 1 / (state.answered + FIRST)
         self.cycle_s = self.talk.mean() + self.wrap.mean()
         rests = self.rests.value
         odds = np.concatenate((busy_talking(self.talk, self.wrap, rests), busy_wrapping(self.wrap, rests)))

@@ -39,7 +39,7 @@ class Predictive:
             return 0
         self.looked = state.t
         self.scores.learn(state)
-        self.outlook.refresh(state.t, agents)
+        self.outlook.refresh(state, agents)
         price = self.budget.price(state, self.outlook.cycle_s)
         safe = max(0, state.n_ready - state.n_queue - state.n_ringing)
         most = min(state.lines_free, safe + AT_ONCE + agents)

@@ -10,6 +10,8 @@ from dialer.pacing.state import State
 
 RATIO = math.log(1.06)
 """Answer probabilities are kept in steps of 6 %."""
+ENOUGH = 60
+"""Live answers after which the guess of how long calls ring is forgotten."""
 LEAST = 0.01
 LEVELS = int(math.log(0.97 / LEAST) / RATIO) + 1
 
@@ -37,7 +39,9 @@ class Scores:
     """
 
     def __init__(self, answers: float, seconds: float) -> None:
-        self.factor = Share(0.3, 10.0, answers, seconds)
+        self.seen = Share(0.4, 10.0, answers, seconds)
+        self.resolved = Share(0.4, 10.0, answers, seconds)
+        self.ended = 0
         self.is_scored = False
         self.of_call: dict[object, float] = {}
         self.launched: list[float] = []
@@ -45,25 +49,38 @@ class Scores:
         self.answered = 0
         self.at = 0.0
 
+    @property
+    def factor(self) -> float:
+        """What scores are multiplied with; the answer probability where there are none.
+
+        Until enough people have answered it is no less than their share among the calls that ended: should ringing be
+        slower than was guessed, calls that are yet to be answered would look like calls that nobody answers.
+        """
+        if self.is_scored or self.answered >= ENOUGH:
+            return self.seen.value
+        return max(self.seen.value, self.resolved.value)
+
     def learn(self, state: State) -> None:
         """Take in what happened since the last look."""
         passed = state.t - self.at
         if passed > 0:
-            self.factor.saw(state.answered - self.answered, self.expected * passed / self.factor.value, state.t)
-            self.answered, self.at = state.answered, state.t
+            fresh, ended = state.answered - self.answered, state.machines + state.no_answers + state.failed
+            self.seen.saw(fresh, self.expected * passed / self.factor, state.t)
+            self.resolved.saw(fresh, fresh + ended - self.ended, state.t)
+            self.answered, self.ended, self.at = state.answered, ended, state.t
 
     def ahead(self, state: State, count: int) -> Numbers:
         """Return the levels of the next calls; one level stands for all where there are no scores."""
         scores: Sequence[float] | None = getattr(state, "next_answer_p", None)
         if scores is None or not len(scores):
-            return np.array([level(self.factor.value)])
+            return np.array([level(self.factor)])
         if not self.is_scored:
-            self.is_scored, self.factor.yes = True, self.factor.all  # scores are right until they are seen to be wrong
-        return levels(self.factor.value * np.array(scores[:count]))
+            self.is_scored, self.seen.yes = True, self.seen.all  # scores are right until they are seen to be wrong
+        return levels(self.factor * np.array(scores[:count]))
 
     def ringing(self, state: State) -> int | Numbers:
         """Return the level of each call that rings, in their order, or of all."""
-        factor = self.factor.value
+        factor = self.factor
         if not self.is_scored:
             return level(factor)
         self._name(state)

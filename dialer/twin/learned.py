@@ -66,8 +66,10 @@ def _factor(history: History, hour: int, rate: float) -> float:
 
 def _swing(blocks: Sequence[tuple[int, int]], otherwise: Swing) -> Swing:
     """Return the bursts: what blocks of ten minutes differ by beyond chance (method of moments)."""
-    tries, live = (np.array(column, dtype=float) for column in zip(*blocks, strict=True))
-    if len(blocks) < LEAST_SEEN or tries.mean() < 5:
+    if len(blocks) < LEAST_SEEN:
+        return otherwise
+    tries, live = np.array(blocks, dtype=float).T
+    if tries.mean() < 5:
         return otherwise
     rate = live.sum() / tries.sum()
     beyond = ((live - tries * rate) ** 2).sum() - tries.sum() * rate * (1 - rate)

@@ -170,8 +170,8 @@ class Shift:
     def run(self) -> Tally:
         """Run the shift to its end and return what it came to."""
         floor, heap, tick = self.floor, self.heap, 0.0
-        while tick < floor.shift_end:
-            if heap and heap[0][0] < tick:
+        while min(tick, heap[0][0] if heap else tick) < floor.shift_end:
+            if heap and heap[0][0] < min(tick, floor.shift_end):
                 floor.t, _, happen, which = heapq.heappop(heap)
                 floor.is_tick = False
                 happen(which)
@@ -210,7 +210,7 @@ class Shift:
         for call in range(floor.launched, floor.launched + count):
             base = calls.score[call] if calls.score else self.traffic.answer_p
             floor.ringing[call] = t
-            if calls.luck[call] < min(base * factor, 0.98):
+            if calls.luck[call] < base * factor:
                 self._at(t + calls.live[call], self._live, call)
             elif calls.kind[call] < self.traffic.machine_share:
                 self._at(t + calls.machine[call], self._machine, call)

@@ -146,5 +146,6 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
         return mean, mean, mean
     degrees, z = count - 1, 1.959964
     student = z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+    student += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
     half = student * float(np.std(values, ddof=1)) / math.sqrt(count)
     return mean - half, mean, mean + half
