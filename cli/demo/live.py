@@ -18,6 +18,7 @@ import uvloop
 from cli.demo import staff
 from cli.demo.client import Client
 from cli.demo.floor import Floor
+from cli.demo.phones import Phones
 from cli.demo.visitors import Visitors, secrets
 from crm import clock
 from crm.settings import settings
@@ -56,7 +57,10 @@ async def _live(seed: int) -> None:
         async def everyone() -> None:
             await outside.settle()
             await floor.settle()
-            await asyncio.gather(outside.live(), floor.live())
+            phones = Phones(office, floor.clients, rng)
+            if settings().ami_host:
+                await phones.settle()
+            await asyncio.gather(outside.live(), floor.live(), phones.live())
 
         await asyncio.gather(everyone(), *jobs)
 
