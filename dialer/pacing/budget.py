@@ -17,7 +17,9 @@ class Tuning:
     use: float = 0.97
     """How much of the cap is aimed at."""
     reserve: float = 1.0
-    """Abandoned calls kept back: those in flight when the budget runs out."""
+    """Abandoned calls kept back"""
+    in_flight: float = 0.05
+    """and as many more for each agent: calls that ring when the budget runs out."""
     most: float = 1.6
     """How far above the cap a stretch may go that makes up for a careful one."""
     price: float = 0.75
@@ -41,6 +43,7 @@ class Budget:
     def __init__(self, n_agents: int, tuning: Tuning) -> None:
         self.tuning = tuning
         self.busy_guess = 0.85 * n_agents
+        self.reserve = tuning.reserve + tuning.in_flight * n_agents
         self.allowed = 0.0
         self.answered = 0
 
@@ -61,5 +64,5 @@ class Budget:
         rate = (state.answered + WARM_UP * self.busy_guess / cycle_s) / (state.t + WARM_UP)
         to_come = max(rate * min(state.shift_end - state.t, LONGEST), 1.0)
         aim = tuning.use * state.cap
-        left = aim * (state.answered + to_come) - state.abandoned - tuning.reserve
+        left = aim * (state.answered + to_come) - state.abandoned - self.reserve
         return min(max(left / to_come, 0.0), tuning.most * aim)

@@ -19,7 +19,7 @@ class Counts:
     shift_end: float = 14_400.0
 
 
-PLAIN = Tuning(use=1.0, reserve=0.0)
+PLAIN = Tuning(use=1.0, reserve=0.0, in_flight=0.0)
 
 
 class TestShare:
