@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """The slug of the tenant whose exchange it is."""
     ami_trunk: str = "PJSIP/{number}@carrier"
     """How a customer is dialled: the dial string, with the digits in the place of `{number}`."""
+    ami_records: Path | None = None
+    """The exchange's own records (`Master.csv` of cdr_csv, in UTC), to learn how calls ended that nobody heard end."""
     recording_spool: Path | None = None
     """The folder into which the exchange writes recordings, shared with this machine; empty: none are fetched."""
     otlp_endpoint: str = ""

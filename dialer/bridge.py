@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
 import structlog
@@ -37,6 +38,8 @@ log = structlog.get_logger("dialer.bridge")
 TOGETHER_S = 0.04
 """Seconds for which what is heard is gathered into one transaction."""
 MOST_TOGETHER = 500
+LANES = 4
+"""Transactions in which calls are heard side by side; what is told of one call stays in its order."""
 LOOK_S = 0.25
 """Seconds after which asks are looked for although no bell was heard."""
 AGAIN_S = 1.0
@@ -53,10 +56,12 @@ Clock = Callable[[], datetime]
 class Wiring:
     """How customers are dialled: the dial string, `{number}` in the place of the digits.
 
+    `records`: where the exchange writes its own records (CDR, `Master.csv`), None where we cannot read them.
     `settles`: for how long after a change a call may have a channel that the exchange does not show yet.
     """
 
     trunk: str = words.TRUNK
+    records: Path | None = None
     settles: timedelta = timedelta(seconds=5)
 
 
@@ -138,11 +143,18 @@ class Bridge:
             await self.mirror(members)
         if not of_calls:
             return
-        heard = await db.run(self.actor, lambda tx: hearing.hear(tx, of_calls, memory=self._memory, now=self.now()))
+        lanes: list[list[Fact]] = [[] for _ in range(LANES)]
+        for fact in of_calls:
+            lanes[hash(fact.call_id) % LANES].append(fact)
+        await asyncio.gather(*(self._hear_lane(lane) for lane in lanes if lane))
+
+    async def _hear_lane(self, facts: Sequence[Fact]) -> None:
+        """Hear what is told of some calls, in their order, beside others."""
+        heard = await db.run(self.actor, lambda tx: hearing.hear(tx, facts, memory=self._memory, now=self.now()))
         self._memory.learn(heard.known)
         self.foreign += heard.foreign
         if heard.foreign:
-            gone = [fact.leg_id for fact in of_calls if isinstance(fact, LegEnded)]
+            gone = [fact.leg_id for fact in facts if isinstance(fact, LegEnded)]
             await db.run(self.actor, lambda tx: supervision.hear_end(tx, gone, now=self.now()))
         for news in heard.news:
             for listener in self.listeners:

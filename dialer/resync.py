@@ -4,6 +4,7 @@ Every event between two connections is lost. What the exchange still has is take
 has vanished; what it has and we have given up is hung up.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import structlog
 from crm import db
 from crm.calls.facts import BridgeEntered, Fact, LegAnswered, LegRinging, LegStarted, MemberChanged, Vanished
 from crm.calls.steps import LIVE
+from dialer import records
 from dialer.ami.messages import Message
 from dialer.ami.translate import translate
 from dialer.hearing import OF_CALL
@@ -56,7 +58,10 @@ async def resync(bridge: "Bridge") -> bool:
     for row in missing:
         if row["is_settled"]:
             log.info("call_vanished", call_id=str(row["id"]))
-    await bridge.tell([Vanished(call_id=_name(row), at=asked_at) for row in missing if row["is_settled"]])
+    gone = [_name(row) for row in missing if row["is_settled"]]
+    await bridge.tell([Vanished(call_id=name, at=asked_at) for name in gone])
+    if bridge.wiring.records is not None and gone:
+        await bridge.tell(await asyncio.to_thread(records.of, bridge.wiring.records, set(gone)))
     await _hang_up_orphans(bridge, channels)
     return all(row["is_settled"] for row in missing)
 

@@ -10,7 +10,8 @@ from crm import timeline
 from crm.agents import queries as agents
 from crm.agents import states
 from crm.agents.rules import State
-from crm.calls import wrapping
+from crm.calls import visits, wrapping
+from crm.calls.facts import AgentCalled, BridgeLeft, LegEnded, QueueEnded, Vanished
 from crm.calls.legs import Leg, Party, Stage
 from crm.calls.steps import Status, Step
 from crm.calls.story import Outcome, Story
@@ -95,9 +96,6 @@ async def follow(
     known: Mapping[str, UUID], *, now: datetime,
 ) -> None:  # fmt: skip
     """Pass on what became new of a call (its row as it is now)."""
-    if story.visits:
-        stays = [_stay(n, visit, story, known) for n, visit in enumerate(story.visits, 1) if visit.queue]
-        await queues.keep(tx, row["id"], stays, now=now)
     for leg in its:
         if before.stages.get(leg.leg_id) is not leg.stage and (who := agent_of(row, leg, known, before)):
             await _move(tx, row, who, leg, now=now)
@@ -106,6 +104,17 @@ async def follow(
         await _tell_lead(tx, row, story, now=now)
     if Status.ended in statuses:
         await _end(tx, row, story, now=now)
+
+
+OF_STAYS = (*visits.NAMED, QueueEnded, AgentCalled, BridgeLeft, LegEnded, Vanished)
+"""The facts by which a stay in a queue can begin, go on otherwise, or end."""
+
+
+async def keep_stays(tx: Tx, row: Mapping[str, Any], story: Story, known: Mapping[str, UUID], *, now: datetime) -> None:
+    """Pass on the stays of a call in queues, as they are told by now."""
+    stays = [_stay(n, visit, story, known) for n, visit in enumerate(story.visits, 1) if visit.queue]
+    if stays:
+        await queues.keep(tx, row["id"], stays, now=now)
 
 
 def _stay(n: int, visit: Visit, story: Story, known: Mapping[str, UUID]) -> Stay:
@@ -122,7 +131,7 @@ def _stay(n: int, visit: Visit, story: Story, known: Mapping[str, UUID]) -> Stay
 
 OUTCOMES = {
     VisitEnd.waiting: "waiting", VisitEnd.connected: "answered", VisitEnd.abandoned: "abandoned",
-    VisitEnd.timeout: "timeout", VisitEnd.refused: "system",
+    VisitEnd.timeout: "timeout", VisitEnd.refused: "system", VisitEnd.callback: "callback",
 }  # fmt: skip
 """The words of the numbers for how a stay ended; a queue that lets nobody in offered no stay."""
 

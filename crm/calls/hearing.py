@@ -85,14 +85,19 @@ async def hear(tx: Tx, facts: Iterable[Fact], *, memory: Memory | None = None, n
     for call_id, fact in ours:
         known[call_id].add(fact)
     touched = await keeping.keep(tx, ours, now=now)
-    news = await _retell(tx, [calls[call_id] for call_id in sorted(touched)], known, now=now)
+    news = await _retell(tx, [calls[call_id] for call_id in sorted(touched)], known, told, now=now)
     if not news:
         tx.unchanged()
     return Heard(news, known, foreign)
 
 
 async def _retell(
-    tx: Tx, calls: Sequence[asyncpg.Record], known: Mapping[UUID, set[Fact]], *, now: datetime
+    tx: Tx,
+    calls: Sequence[asyncpg.Record],
+    known: Mapping[UUID, set[Fact]],
+    told: Mapping[UUID, Sequence[Fact]],
+    *,
+    now: datetime,
 ) -> list[Told]:
     """Work out calls anew, write what changed and what follows; return the news."""
     tellings = [_Telling.of(row, known[row["id"]]) for row in calls]
@@ -103,6 +108,8 @@ async def _retell(
     news = [Told(each.row["id"], each.news(columns), {**each.row, **columns}) for each, columns in stories]
     await events.record_dated(tx, [each for one in news for each in _events(one)])
     for each, one in zip(tellings, news, strict=True):
+        if any(isinstance(fact, aftermath.OF_STAYS) for fact in told[one.call_id]):
+            await aftermath.keep_stays(tx, one.row, each.story, people, now=now)
         await aftermath.follow(tx, one.row, each.story, one.steps, before[one.call_id], each.legs, people, now=now)
     return [one for one in news if one.steps]
 

@@ -3,6 +3,7 @@
 An ask is marked as sent, and that is committed, before it is sent: whatever happens afterwards, it is never sent again.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +19,7 @@ from crm.agents.rules import State
 from crm.calls import rows
 from crm.calls.steps import Status
 from crm.consent import queries as consent
-from crm.consent.rules import Channel, Purpose, Reason
+from crm.consent.rules import Answer, Channel, Purpose, Reason
 from crm.contacts import sending as contacts
 from crm.db import Tx
 from crm.exchange import Kind
@@ -117,25 +118,35 @@ async def _stopped(
     tx: Tx, calls: Sequence[asyncpg.Record], numbers: Mapping[UUID, Phone], *, now: datetime
 ) -> set[UUID]:
     """Refuse the calls whose people may not be called any more; return their ids. Told by the hour of the number."""
-    stopped: set[UUID] = set()
+    reasons = {call["id"]: None if call["contact_id"] in numbers else Reason.no_address for call in calls}
+    for purpose, those in (await _by_purpose(tx, calls)).items():
+        people = [call["contact_id"] for call in those]
+        answers = await consent.may_contact_many(tx, people, Channel.call, purpose, at=now, numbers=numbers)
+        for call in those:
+            answer = answers.get(call["contact_id"], Answer(Reason.erased))
+            reasons[call["id"]] = reasons[call["id"]] or (answer.reason if answer.reason in HARD else None)
     for call in calls:
-        number = numbers.get(call["contact_id"])
-        reason = await _reason(tx, call, number, now=now)
-        if reason is not None or number is None:
-            await give_up(tx, call, f"consent.{(reason or Reason.no_address).value}", status=Status.denied, now=now)
-            stopped.add(call["id"])
-    return stopped
+        if reason := reasons[call["id"]]:
+            await give_up(tx, call, f"consent.{reason.value}", status=Status.denied, now=now)
+    return {call_id for call_id, reason in reasons.items() if reason}
 
 
-async def _reason(tx: Tx, call: asyncpg.Record, number: Phone | None, *, now: datetime) -> Reason | None:
-    """Return why a person may not be called any more, by what they were allowed to be called for."""
-    asked = await tx.fetchval(
-        "select purpose from crm.consent_check where tenant_id = $1::uuid and id = $2::uuid",
-        tx.actor.tenant_id, call["consent_check_id"],
-    )  # fmt: skip
-    purpose = Purpose(asked) if asked else Purpose.enquiry
-    answer = await consent.may_contact(tx, call["contact_id"], Channel.call, purpose, at=now, number=number)
-    return answer.reason if answer.reason in HARD else None
+PURPOSES = """
+select wanted.id, c.purpose from unnest($2::uuid[]) as wanted(id)
+ cross join lateral (
+    select purpose from crm.consent_check where tenant_id = $1::uuid and id = wanted.id limit 1) c
+"""
+
+
+async def _by_purpose(tx: Tx, calls: Sequence[asyncpg.Record]) -> dict[Purpose, list[asyncpg.Record]]:
+    """Return calls by what their people were allowed to be called for."""
+    checks = [call["consent_check_id"] for call in calls if call["consent_check_id"]]
+    found = await tx.fetch(PURPOSES, tx.actor.tenant_id, checks) if checks else []
+    purposes = {row["id"]: Purpose(row["purpose"]) for row in found}
+    sorted_out: dict[Purpose, list[asyncpg.Record]] = defaultdict(list)
+    for call in calls:
+        sorted_out[purposes.get(call["consent_check_id"], Purpose.enquiry)].append(call)
+    return sorted_out
 
 
 BEGIN = """
@@ -188,14 +199,25 @@ class Answered:
     is_sure: bool = True
     was_sent: bool = True
 
+    @property
+    def status(self) -> str:
+        """How the ask stands with this answer."""
+        if not self.was_sent:
+            return "waiting"
+        if not self.is_sure:
+            return "unanswered"
+        return "done" if self.failure is None else "refused"
+
 
 SETTLE = """
-update crm.exchange_ask
-   set status = $3::text, failure = $4::text, answer = $5::text, answered_at = $6::timestamptz,
-       sent_at = case when $3::text = 'waiting' then null else sent_at end,
-       args = case when $3::text = 'waiting' then args else args - 'digits' end
- where tenant_id = $1::uuid and id = $2::uuid and status = 'sent'
-returning call_id, kind
+update crm.exchange_ask a
+   set status = w.status, failure = w.failure, answer = w.answer,
+       answered_at = case when w.status = 'waiting' then null else $6::timestamptz end,
+       sent_at = case when w.status = 'waiting' then null else a.sent_at end,
+       args = case when w.status = 'waiting' then a.args else a.args - 'digits' end
+  from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) as w(id, status, failure, answer)
+ where a.tenant_id = $1::uuid and a.id = w.id and a.status = 'sent'
+returning a.id, a.call_id, a.kind, a.status, a.failure
 """
 
 
@@ -203,20 +225,17 @@ returning call_id, kind
 async def settle(tx: Tx, answers: Iterable[Answered], *, now: datetime) -> None:
     """Keep what the exchange answered. A refused call has ended; a refused wish of an agent's is told to them."""
     wrote = tx.events
-    for one in answers:
-        status = "waiting" if not one.was_sent else "done" if one.failure is None else "refused"
-        status = "unanswered" if not one.is_sure else status
-        ask = await tx.fetchrow(
-            SETTLE, tx.actor.tenant_id, one.id, status, one.failure, vault.scrub(one.answer) or None,
-            now if one.was_sent else None,
-        )  # fmt: skip
-        if ask is None or status != "refused" or ask["call_id"] is None:
-            continue
-        call = await rows.lock(tx, ask["call_id"])
+    rows_of = [(one.id, one.status, one.failure, vault.scrub(one.answer) or None) for one in answers]
+    columns = [list(column) for column in zip(*rows_of, strict=True)]
+    settled = await tx.fetch(SETTLE, tx.actor.tenant_id, *columns, now)
+    refused = [ask for ask in settled if ask["status"] == "refused" and ask["call_id"]]
+    calls = await rows.lock_many(tx, list({ask["call_id"] for ask in refused})) if refused else {}
+    for ask in refused:
+        call = calls[ask["call_id"]]
         if ask["kind"] == Kind.originate:
-            await give_up(tx, call, one.failure or "exchange.refused", now=now)
+            await give_up(tx, call, ask["failure"] or "exchange.refused", now=now)
         else:
-            told = rows.payload(call) | {"kind": ask["kind"], "failure": one.failure}
+            told = rows.payload(call) | {"kind": ask["kind"], "failure": ask["failure"]}
             await events.record(tx, "call", call["id"], "call.wish_refused", told, at=now)
     if tx.events == wrote:
         tx.unchanged()

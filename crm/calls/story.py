@@ -147,8 +147,8 @@ def _without_answer(known: Known, ended: LegEnded | None) -> Outcome:
 
 def _from_record(known: Known) -> Outcome:
     """Return how a call that ended unheard ended by the exchange's own record of it, when there is one."""
-    records = known.all(RecordWritten, leg=known.customer) if known.customer else []
-    return BY_DIALLING.get(records[-1].dialled, Outcome.unknown) if records else Outcome.unknown
+    record = _record(known)
+    return BY_DIALLING.get(record.dialled, Outcome.unknown) if record else Outcome.unknown
 
 
 def _without_agent(known: Known) -> Outcome:
@@ -165,15 +165,27 @@ def _ended_at(known: Known, ended: LegEnded | None) -> datetime | None:
     """Return when nothing of the call was left for the customer; a call may end without ever having had a leg."""
     if ended is not None:
         return ended.at
-    vanished = known.first(Vanished)
+    vanished = _unheard_at(known)
     if known.customer and known.direction is Direction.agent_first:
-        return vanished.at if vanished else None
+        return vanished
     if of_agent := known.first(LegEnded, known.call_id):
         return of_agent.at
     refused = known.refused()
     if refused and not known.all(LegStarted):
         return refused.at
-    return vanished.at if vanished else None
+    return vanished
+
+
+def _unheard_at(known: Known) -> datetime | None:
+    """Return when a call ended that nobody heard end: by its record, else when it was found to be gone."""
+    vanished, record = known.first(Vanished), _record(known)
+    return record.at if vanished and record else vanished.at if vanished else None
+
+
+def _record(known: Known) -> RecordWritten | None:
+    """Return the exchange's own record of the customer's leg."""
+    records = known.all(RecordWritten, leg=known.customer) if known.customer else []
+    return records[-1] if records else None
 
 
 def _rang(known: Known, until: datetime | None) -> float | None:

@@ -1,10 +1,11 @@
 """A firm at work with a loopback exchange: agents at telephones, leads in their hands, a bridge between."""
 
 import asyncio
+import csv
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from crm.leads import intake
 from crm.settings import settings
 from dialer.ami.connection import Address, Connection, Limits
 from dialer.bridge import Bridge, Wiring
+from dialer.exchange.channels import Channel
 from dialer.exchange.people import Party
 from dialer.exchange.server import Exchange
 from tests.conftest import Tenant
@@ -210,10 +212,14 @@ LIMITS = Limits(connect=2, answer=2, probe_every=1, retry_first=0.05, retry_most
 
 
 @asynccontextmanager
-async def bridged(tenant: Tenant, exchange: Exchange) -> AsyncIterator[tuple[Bridge, "asyncio.Task[None]"]]:
+async def bridged(
+    tenant: Tenant, exchange: Exchange, *, records: Path | None = None
+) -> AsyncIterator[tuple[Bridge, "asyncio.Task[None]"]]:
     """Have a bridge at work while the block runs."""
     bridge = Bridge(
-        Connection(address_of(exchange), limits=LIMITS), tenant.id, wiring=Wiring(settles=timedelta(seconds=0.5))
+        Connection(address_of(exchange), limits=LIMITS),
+        tenant.id,
+        wiring=Wiring(records=records, settles=timedelta(seconds=0.5)),
     )
     stop = asyncio.Event()
     work = asyncio.create_task(bridge.run(stop))
@@ -226,7 +232,9 @@ async def bridged(tenant: Tenant, exchange: Exchange) -> AsyncIterator[tuple[Bri
 
 
 @asynccontextmanager
-async def at_work(tenant: Tenant, *, speed: float = SPEED, recordings: Path | None = None) -> AsyncIterator[Floor]:
+async def at_work(
+    tenant: Tenant, *, speed: float = SPEED, recordings: Path | None = None, records: Path | None = None
+) -> AsyncIterator[Floor]:
     """Open the floor: the exchange, the bridge, the firm's agent signed on at `PJSIP/agent-1`.
 
     `recordings`: the folder into which the exchange writes what is said; none: it does not.
@@ -242,7 +250,23 @@ async def at_work(tenant: Tenant, *, speed: float = SPEED, recordings: Path | No
             speed=speed,
             recordings=recordings,
         ) as exchange,
-        bridged(tenant, exchange) as (bridge, work),
+        bridged(tenant, exchange, records=records) as (bridge, work),
     ):
+        if records is not None:
+            exchange.board.when_gone.append(lambda channel: write_record(records, exchange, channel))
         await signed_on(tenant, now, endpoint="PJSIP/agent-1")
         yield Floor(tenant, exchange, bridge, work, people)
+
+
+def write_record(path: Path, exchange: Exchange, channel: Channel) -> None:
+    """Write a call's record as `cdr_csv` does."""
+    [entry] = [each for each in exchange.board.book if each["uniqueid"] == channel.uniqueid]
+    end = datetime.fromtimestamp(exchange.board.now(), UTC).strftime("%Y-%m-%d %H:%M:%S")
+    row = ["", NUMBER, "sales", "predictive", NUMBER, channel.name, "", "Queue", "sales", "", "", end,
+           str(int(entry["seconds"])), str(int(entry["billable"])), str(entry["disposition"]), "DOCUMENTATION",
+           channel.uniqueid, ""]  # fmt: skip
+    with path.open("a", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerow(row)
+
+
+NUMBER = "905321234567"

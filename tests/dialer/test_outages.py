@@ -6,7 +6,7 @@ import pytest
 
 from crm import clock
 from crm.calls import sending
-from dialer.exchange.people import Party
+from dialer.exchange.people import Answer, Party
 from tests.conftest import Tenant
 from tests.dialer.floor import Floor, at_work, bridged
 
@@ -53,6 +53,31 @@ class TestConnectionCut:
 
         assert row["status"] == ("wrap_up" if phase == "connected" else "ended")
         assert row["outcome"] == ("answered" if phase == "connected" else "unknown")
+
+
+class TestRecords:
+    """Calls that ended unheard, and whose end the exchange wrote down."""
+
+    @pytest.mark.parametrize(
+        ("party", "outcome"),
+        [(Party(rings_s=10, stays_s=10_000), "answered"), (Party(Answer.busy, rings_s=10), "busy")],
+    )
+    async def test_tell_how_a_call_ended(self, tenant: Tenant, tmp_path, party, outcome):
+        async with at_work(tenant, records=tmp_path / "Master.csv") as floor:
+            await floor.serve("sales")
+            floor.people[CUSTOMER] = party
+            dialled = await floor.dial(await floor.lead(NUMBER), queue="sales")
+            await floor.until_status(dialled.call_id, "ringing")
+
+            async with floor.out_of_reach():
+                await asyncio.sleep(1.5)
+                if channel := floor.exchange.board.channels.get(str(dialled.call_id)):
+                    floor.exchange.board.hang_up(channel, 16)
+                await asyncio.sleep(0.3)
+            row = await floor.until(dialled.call_id, lambda row: row["outcome"] == outcome)
+
+            assert row["ended_at"] is not None
+            assert (row["answered_at"] is not None) == (outcome == "answered")
 
 
 class TestExchangeKilled:
