@@ -8,14 +8,15 @@ from crm.queues.rules import Overflow, Settings, Way
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where one caller stands: seconds waited, callers before them, and the live service level (None: not known).
+    """Where one caller stands: seconds waited, callers before them, and the live service level of `calls` calls.
 
     `is_open`: the queue was in its opening hours when they came. `forced`: the way a supervisor sends everybody.
     """
 
     waited_s: float
     ahead: int
-    service_level: float | None
+    service_level: float | None = None
+    calls: int = 0
     is_open: bool = True
     forced: Way | None = None
 
@@ -35,7 +36,9 @@ def holds(rule: Overflow, stand: Stand) -> bool:
     if rule.beyond is not None and stand.ahead <= rule.beyond:
         return False
     if rule.service_level_below is not None:
-        return stand.service_level is not None and stand.service_level < rule.service_level_below
+        if stand.service_level is None or stand.calls < rule.calls:
+            return False
+        return stand.service_level < rule.service_level_below
     return True
 
 

@@ -49,7 +49,7 @@ class Outcome(StrEnum):
 class Way(BaseModel):
     """Where a caller goes who is not to wait here any longer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     to: Literal["queue", "callback", "message"]
     queue: Code | None = None
@@ -69,14 +69,15 @@ class Way(BaseModel):
 class Overflow(BaseModel):
     """When a caller is sent another way: when all that is said here holds at once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     after_s: Annotated[int, Field(ge=1, le=DAY_S)] | None = None
     """The caller has waited so long."""
     beyond: Annotated[int, Field(ge=0, le=10_000)] | None = None
     """More callers than these wait before them."""
     service_level_below: Annotated[float, Field(gt=0, le=1)] | None = None
-    """The live service level is known and lower."""
+    """The live service level is lower, and known of `calls` calls at least."""
+    calls: Annotated[int, Field(ge=1, le=1000)] = 1
     way: Way
 
     @model_validator(mode="after")
@@ -89,7 +90,7 @@ class Overflow(BaseModel):
 class Need(BaseModel):
     """A skill that whoever answers must have, at least so well: 1 (learning) to 5 (expert)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     skill: Code
     level: Annotated[int, Field(ge=1, le=5)] = 1
@@ -101,7 +102,7 @@ class Ring(BaseModel):
     All needs must be met; no teams: those of every team.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     after_s: Seconds = 0
     needs: Annotated[tuple[Need, ...], Field(max_length=20)] = ()
@@ -111,7 +112,7 @@ class Ring(BaseModel):
 class Announcements(BaseModel):
     """What callers hear while they wait; prompts are codes of sounds on the exchange."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     welcome: Code | None = None
     periodic: Code | None = None
@@ -124,26 +125,35 @@ class Announcements(BaseModel):
 class Settings(BaseModel):
     """What a queue is set to from an instant on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     labels: dict[Literal["tr", "en"], Label]
     team_id: UUID | None = None
     """Whose calendar says when it is open, and in which zone its days are counted; none: the firm's."""
     hours: Literal["calendar", "always"] = "calendar"
+    """Open by the calendar, or around the clock."""
     timezone: Annotated[str, AfterValidator(_zone)] | None = None
     """The zone in which its days are counted, when it is not the calendar's."""
     rings: Annotated[tuple[Ring, ...], Field(min_length=1, max_length=10)] = (Ring(),)
+    """Who may answer; everybody who is signed on, where nothing is said."""
     choice: Literal["best_skilled", "longest_idle"] = "longest_idle"
     """Who of several free agents of a ring gets the call."""
     priority: Annotated[int, Field(ge=0, le=MOST_PRIORITY)] = 0
     """Steps of priority that its callers have over those of a call without any."""
     step_s: Annotated[int, Field(ge=1, le=3600)] = STEP_S
+    """Seconds of waiting that a step of priority is worth."""
     sl_s: Annotated[int, Field(ge=1, le=3600)] | None = None
+    """Seconds within which an answer is in time; none: the firm's setting."""
     short_s: Annotated[int, Field(ge=0, le=3600)] | None = None
+    """Seconds up to which giving up does not count (0: it always does); none: the firm's setting."""
     sl_target: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The share that is to be answered in time; none: the firm's setting."""
     max_wait_s: Annotated[int, Field(ge=1, le=DAY_S)] | None = None
+    """After so many seconds a caller takes the last resort."""
     max_length: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Who comes when so many wait takes the last resort."""
     overflow: Annotated[tuple[Overflow, ...], Field(max_length=20)] = ()
+    """Rules in their order; the first that holds, and whose way can be gone, sends a caller on."""
     last_resort: Way = Way(to="message", prompt="all-busy")
     """The way of those who have waited `max_wait_s`, or come when `max_length` callers wait."""
     when_closed: Way | None = Way(to="message", prompt="closed")

@@ -21,6 +21,7 @@ from crm.agents.states import OURS, QUEUE_PAUSED
 from crm.db import Tx
 from crm.exchange import Kind
 from crm.queues import actions, members, operations, order, overflow, rings, sending, settings, statistics, visits
+from crm.queues.figures import Counts
 from crm.queues.members import Key, Wanted
 from crm.queues.order import Waiting
 from crm.queues.overflow import Stand
@@ -141,7 +142,8 @@ async def _send(
         for caller in order.in_order((_caller(row, given) for row in rows.values()), queue.settings.step_s):
             row = rows[caller.call_id]
             stand = Stand(
-                waited_s=(now - row["enqueued_at"]).total_seconds(), ahead=ahead, service_level=levels.get(code),
+                waited_s=(now - row["enqueued_at"]).total_seconds(), ahead=ahead,
+                service_level=levels[code].service_level, calls=levels[code].judged,
                 is_open=row["in_hours"] or row["direction"] != "inbound", forced=forced.get(code),
             )  # fmt: skip
             decided = overflow.decide(queue.settings, stand, room.may_take(row))
@@ -202,17 +204,13 @@ async def _closed(
 
 async def _service_levels(
     tx: Tx, queues: Mapping[str, Standing], waiting: Mapping[str, Sequence[asyncpg.Record]], *, now: datetime
-) -> dict[str, float]:
-    """Return the live service levels of the queues in which somebody waits and a rule asks for it, where known."""
-    asks = {
-        code for code, queue in queues.items()
-        if waiting[code] and any(rule.service_level_below is not None for rule in queue.settings.overflow)
-    }  # fmt: skip
-    if not asks:
-        return {}
-    counts = await statistics.of_late(tx, now=now)
-    levels = {code: found.service_level for code, found in counts.items() if code in asks}
-    return {code: level for code, level in levels.items() if level is not None}
+) -> Mapping[str, Counts]:
+    """Return what was counted of late of each queue; nothing where nobody waits, or no rule asks for it."""
+    is_asked = any(
+        waiting[code] and any(rule.service_level_below is not None for rule in queue.settings.overflow)
+        for code, queue in queues.items()
+    )  # fmt: skip
+    return defaultdict(Counts, await statistics.of_late(tx, now=now) if is_asked else {})
 
 
 async def _staff(

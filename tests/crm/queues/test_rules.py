@@ -51,6 +51,7 @@ stands = st.builds(
     waited_s=st.floats(0, 1000),
     ahead=st.integers(0, 50),
     service_level=st.none() | st.floats(0, 1),
+    calls=st.integers(1, 20),
 )
 conditions = st.fixed_dictionaries(
     {},
@@ -60,18 +61,23 @@ conditions = st.fixed_dictionaries(
         "service_level_below": st.floats(0.01, 1),
     },
 ).filter(bool)
+"""What a rule may say."""
 
 
 class TestDecide:
-    @given(stands, conditions)
-    def test_a_rule_fires_exactly_when_all_it_says_holds(self, stand: Stand, said: dict[str, Any]) -> None:
-        queue = settings(overflow=[Overflow(**said, way=TO_SPARE)])
+    @given(stands, conditions, st.integers(1, 20))
+    def test_a_rule_fires_exactly_when_all_it_says_holds(self, stand: Stand, said: dict[str, Any], calls: int) -> None:
+        queue = settings(overflow=[Overflow(**said, calls=calls, way=TO_SPARE)])
         expected = (
             ("after_s" not in said or stand.waited_s >= said["after_s"])
             and ("beyond" not in said or stand.ahead > said["beyond"])
             and (
                 "service_level_below" not in said
-                or (stand.service_level is not None and stand.service_level < said["service_level_below"])
+                or (
+                    stand.service_level is not None
+                    and stand.calls >= calls
+                    and stand.service_level < said["service_level_below"]
+                )
             )
         )
 
@@ -103,7 +109,7 @@ class TestDecide:
         assert (waited, full, neither) == (Sent(BUSY, "timeout"), Sent(BUSY, "overflow"), None)
 
     def test_says_that_it_is_closed_before_anything_else(self) -> None:
-        stand = Stand(100, 9, 0.1, is_open=False, forced=TO_SPARE)
+        stand = Stand(100, 9, 0.1, 5, is_open=False, forced=TO_SPARE)
 
         sent = overflow.decide(settings(), stand, lambda way: True)
         stays = overflow.decide(settings(when_closed=None), replace(stand, forced=None), lambda way: True)
