@@ -136,16 +136,24 @@ async def owners_of(tx: Tx, events: Iterable[Event]) -> Owners:
     return {row["id"]: (row["who"], row["team_id"]) for row in rows}
 
 
+THEIRS = """
+  (aggregate_type <> 'call' or $5::bool or payload_json ->> 'agent_user_id' = $6::uuid::text
+   or exists (select from crm.lead l where l.tenant_id = $1::uuid and l.id = (payload_json ->> 'lead_id')::uuid
+                 and (l.owner_id = $6::uuid or l.team_id = $7::uuid))
+   or exists (select from crm.user_account u where u.tenant_id = $1::uuid
+                 and u.id = (payload_json ->> 'agent_user_id')::uuid and u.team_id = $7::uuid))
+"""
+"""Calls are many: those of others are left out where they lie, so that they do not bury what is one's own."""
 SINCE = f"""
 with seen as (select $3::text::pg_snapshot as snapshot)
 select * from (
   (select {COLUMNS} from crm.event_log
-    where tenant_id = $1::uuid and aggregate_type = any($2::text[])
+    where tenant_id = $1::uuid and aggregate_type = any($2::text[]) and {THEIRS}
       and tx_id >= (select pg_snapshot_xmax(snapshot) from seen)
     order by event_log.tx_id limit $4::int)
   union all
   (select {COLUMNS} from crm.event_log
-    where tenant_id = $1::uuid and aggregate_type = any($2::text[])
+    where tenant_id = $1::uuid and aggregate_type = any($2::text[]) and {THEIRS}
       and tx_id = any(array(select pg_snapshot_xip(snapshot) from seen))
     limit $4::int)
 ) as missed order by tx_id, id limit $4::int
@@ -189,7 +197,9 @@ async def read(tx: Tx, cursor: str | None, *, now: datetime) -> Page:
     earlier = cursors.read(cursor, purpose="feed", tenant_id=tx.actor.tenant_id)
     if earlier["server"] != here.server or now.timestamp() - earlier["at"] > GOOD_FOR:
         return Page([], here, reset=True)
-    rows = await tx.fetch(SINCE, tx.actor.tenant_id, list(KINDS), earlier["seen"], AT_MOST + 1)
+    actor = tx.actor
+    whose = (actor.may("lead.view.all"), actor.user_id, actor.team_id if actor.may("lead.view.team") else None)
+    rows = await tx.fetch(SINCE, actor.tenant_id, list(KINDS), earlier["seen"], AT_MOST + 1, *whose)
     if len(rows) > AT_MOST:
         return Page([], here, reset=True)
     events = [event for event in map(as_event, rows) if here.snapshot.sees(event.tx_id)]

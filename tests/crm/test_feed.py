@@ -79,6 +79,28 @@ class TestCalls:
 
         assert [event.aggregate_id for event in page.events] == [mine]
 
+    async def test_of_others_do_not_bury_ones_own(self, tenant: Tenant, now: datetime) -> None:
+        async with db.transaction(tenant.sales_agent) as tx:
+            begun = await feed.read(tx, None, now=now)
+        cursor = feed.sign(tenant.id, begun.position, now=now)
+        mine = ids.new()
+        many: list[tuple[str, UUID, str, dict[str, Any]]] = [
+            ("call", ids.new(), "call.ringing", {"agent_user_id": None, "lead_id": ids.new()})
+            for _ in range(feed.AT_MOST + 5)
+        ]
+        own = ("call", mine, "call.ringing", {"agent_user_id": tenant.sales_agent.user_id, "lead_id": None})
+        async with db.transaction(tenant.system) as tx:
+            await events.record_many(tx, [*many, own], at=now)
+
+        async def told(who: Actor) -> feed.Page:
+            async with db.transaction(who) as tx:
+                return await feed.read(tx, cursor, now=now)
+
+        for who in (tenant.sales_agent, tenant.sales_manager):
+            page = await told(who)
+            assert (page.reset, [event.aggregate_id for event in page.events]) == (False, [mine])
+        assert (await told(tenant.admin)).reset
+
 
 def _manager(tenant: Tenant, team_id: UUID) -> Actor:
     role = frozenset({"sales_manager"})
