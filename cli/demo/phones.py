@@ -20,6 +20,8 @@ SETTINGS = {
     "hours": "always",
     "max_wait_s": 180,
 }
+SPOKEN = ("information", "information", "interested", "interested", "appointment", "not_interested")
+"""What comes of conversations."""
 CALLED = ("assigned", "no_answer", "contacted")
 
 
@@ -86,7 +88,6 @@ class Phones:
             await client.create(f"/leads/{lead['id']}/call", {})
 
     async def _write_up(self, client: Client, call_id: str | None) -> None:
-        said = call_id and await client.call("GET", f"/cdr/{call_id}/dispositions")
-        able = [each["code"] for each in said["items"] if not (each["needs"] or each["opts_out"])] if said else []
-        if able:
-            await client.call("PUT", f"/cdr/{call_id}/disposition", json={"code": self.rng.choice(able)})
+        if call_id:
+            say = {"code": self.rng.choice(SPOKEN)}
+            await client.call("PUT", f"/cdr/{call_id}/disposition", json=say)
