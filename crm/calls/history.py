@@ -57,6 +57,8 @@ class PastCall:
         return [{"status": status, "at": at.isoformat()} for status, at in times.items() if at]
 
 
+IMPORTED, CORRECTED = "historical_call.imported", "historical_call.corrected"
+"""Nobody waits for these: live feeds and chores hear of calls of ours alone."""
 KNOWN = """
 select w.external_id, h.call_id, h.content_hash from unnest($3::text[]) as w(external_id)
  cross join lateral (
@@ -143,7 +145,7 @@ async def store(tx: Tx, calls: Sequence[PastCall], *, now: datetime) -> list[str
     await stays.replace(tx, which, [stay for stay in past if stay], now=now)
     happened = [
         (
-            "call", call_id, "call.corrected" if call.external_id in before else "call.imported",
+            "historical_call", call_id, CORRECTED if call.external_id in before else IMPORTED,
             {"source": source, "queue": call.queue, "outcome": call.outcome.value},
         )
         for call_id, call in zip(which, wanted, strict=True)

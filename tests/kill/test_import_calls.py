@@ -56,7 +56,7 @@ async def stored(tenant: Tenant) -> dict[str, int]:
         row = await tx.fetchrow(
             "select (select count(*) from crm.call) as calls, (select count(*) from crm.queue_visit) as stays,"
             " (select count(*) from crm.historical_call) as past, (select count(*) from crm.outside_agent) as agents,"
-            " (select count(*) from crm.event_log where event_type = 'call.imported') as events,"
+            " (select count(*) from crm.event_log where event_type = 'historical_call.imported') as events,"
             " (select read from crm.import_run) as read"
         )
     return dict(row)

@@ -147,12 +147,14 @@ class TestPeople:
 class TestAgain:
     async def test_the_same_file_changes_nothing(self, tenant, file):
         await load(tenant, file)
-        before = await ask(tenant, "select max(id) from crm.event_log where event_type like 'call.%'")
+        before = await ask(tenant, "select max(id) from crm.event_log where event_type like 'historical_call.%'")
 
         run = await load(tenant, file)
 
         assert tuple(asdict(run.counts).values()) == (17456, 0, 0, 17456, 0)
-        assert await ask(tenant, "select max(id) from crm.event_log where event_type like 'call.%'") == before
+        assert (
+            await ask(tenant, "select max(id) from crm.event_log where event_type like 'historical_call.%'") == before
+        )
         [calls] = await ask(tenant, "select count(*) from crm.call")
         assert calls["count"] == 17456 - 143
 
@@ -168,7 +170,7 @@ class TestAgain:
         assert tuple(asdict(run.counts).values()) == (17456, 0, 1, 17455, 0)
         [whole] = (await of_days(tenant, by_day=False, by_queue=False)).values()
         assert whole.talk_s == counted(facts).talk_s + 4
-        [told] = await ask(tenant, "select count(*) from crm.event_log where event_type = 'call.corrected'")
+        [told] = await ask(tenant, "select count(*) from crm.event_log where event_type = 'historical_call.corrected'")
         assert told["count"] == 1
 
     async def test_a_dry_run_says_the_same_and_writes_nothing(self, tenant, file):
