@@ -19,7 +19,7 @@ def call(**of):
     """Return the row of a call that is about to be sent."""
     return {
         "id": CALL, "direction": "agent_first", "lead_id": None, "caller_id": None, "ring_limit_s": 45, "queue": None,
-        "detects_machines": False, "machine_message": None, **of,
+        "detects_machines": False, "machine_message": None, "purpose": "click", **of,
     }  # fmt: skip
 
 
