@@ -1,7 +1,7 @@
 """Two weeks of a bank's real calls, counted once by the import and once straight from the file."""
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
@@ -87,107 +87,79 @@ async def ask(tenant, question: str):
         return await tx.fetch(question)
 
 
-class TestFigures:
-    async def test_are_those_of_the_file(self, tenant, file, facts):
-        run = await load(tenant, file)
+async def test_every_figure_is_that_of_the_file(tenant, file, facts):
+    groups: dict[tuple[date, str], list[dict[str, str]]] = defaultdict(list)
+    for row in filter(is_visit, facts):
+        groups[day_of(row), row["type"].lower()].append(row)
 
-        assert tuple(asdict(run.counts).values()) == (17456, 17456 - 143, 0, 143, 0)
-        [whole] = (await of_days(tenant, by_day=False, by_queue=False)).values()
-        assert whole == counted(facts)
-        assert (whole.offered, whole.answered, whole.abandoned, whole.short_abandons) == (16290, 14405, 1885, 161)
-        shares = round(100 * whole.service_level, 2), round(100 * whole.abandonment_rate, 2)
-        assert shares == (56.81, 10.69)
-        assert (round(whole.asa_s, 2), round(whole.mean_service_s, 2)) == (34.41, 166.86)
+    run = await load(tenant, file)
 
-    async def test_of_every_day_and_type_are_those_of_the_file(self, tenant, file, facts):
-        groups: dict[tuple[date, str], list[dict[str, str]]] = defaultdict(list)
-        for row in filter(is_visit, facts):
-            groups[day_of(row), row["type"].lower()].append(row)
-
-        await load(tenant, file)
-
-        assert await of_days(tenant) == {which: counted(rows) for which, rows in groups.items()}
-        by_queue = await of_days(tenant, by_day=False)
-        assert {queue for _, queue in by_queue} == {"ps", "pe", "in", "ne", "nw", "tt"}
-        for (_, queue), counts in by_queue.items():
-            assert counts == counted(row for row in facts if row["type"].lower() == queue)
-
-    async def test_a_hang_up_in_self_service_is_a_call_and_no_stay(self, tenant, file):
-        await load(tenant, file)
-
-        found = await ask(tenant, "select outcome, count(*) from crm.call group by 1")
-        assert dict(found) == {"answered": 14405, "abandoned": 1885, "cancelled": 1023}
-        assert await ask(tenant, "select from crm.call where source <> 'historical' or ended_at is null") == []
+    assert tuple(asdict(run.counts).values()) == (17456, 17456 - 143, 0, 143, 0)
+    [whole] = (await of_days(tenant, by_day=False, by_queue=False)).values()
+    assert whole == counted(facts)
+    assert (whole.offered, whole.answered, whole.abandoned, whole.short_abandons) == (16290, 14405, 1885, 161)
+    assert (round(100 * whole.service_level, 2), round(100 * whole.abandonment_rate, 2)) == (56.81, 10.69)
+    assert (round(whole.asa_s, 2), round(whole.mean_service_s, 2)) == (34.41, 166.86)
+    assert await of_days(tenant) == {which: counted(rows) for which, rows in groups.items()}
+    by_queue = {queue: counts for (_, queue), counts in (await of_days(tenant, by_day=False)).items()}
+    assert by_queue == {
+        queue: counted(row for row in facts if row["type"].lower() == queue)
+        for queue in ("ps", "pe", "in", "ne", "nw", "tt")
+    }
+    await require_calls_as_told(tenant, facts)
+    await require_nobody_of_ours(tenant, facts)
 
 
-class TestAgents:
-    async def test_are_names_of_another_system_and_nobody_who_works_here(self, tenant, file, facts):
-        await load(tenant, file)
-
-        names = {row["name"] for row in await ask(tenant, "select name from crm.outside_agent")}
-        assert names == {row["server"] for row in facts if row["outcome"] != "PHANTOM"} - {"NO_SERVER"}
-        assert await ask(tenant, "select from crm.call where agent_user_id is not null") == []
-        [served] = await ask(
-            tenant,
-            "select count(*) from crm.historical_call h join crm.outside_agent a on a.id = h.outside_agent_id"
-            " where a.name = 'DORIT'",
-        )
-        assert served["count"] == sum(row["server"] == "DORIT" for row in facts if row["outcome"] != "PHANTOM")
-
-
-class TestPeople:
-    async def test_are_known_again_by_a_hash_alone(self, tenant, file, facts):
-        await load(tenant, file)
-
-        [found] = await ask(tenant, "select count(distinct caller_index), count(caller_index) from crm.historical_call")
-        ids = [row["customer_id"] for row in facts if row["outcome"] != "PHANTOM" and row["customer_id"] != "0"]
-        assert tuple(found) == (len(set(ids)), len(ids))
+async def require_calls_as_told(tenant, facts) -> None:
+    """A hang-up in self-service is a call and no stay; agents are names of another system, people are hashes."""
+    kept = [row for row in facts if row["outcome"] != "PHANTOM"]
+    outcomes = await ask(tenant, "select outcome, count(*) from crm.call group by 1")
+    assert dict(outcomes) == {"answered": 14405, "abandoned": 1885, "cancelled": 1023}
+    served = await ask(
+        tenant,
+        "select a.name, count(*) from crm.historical_call h join crm.outside_agent a on a.id = h.outside_agent_id"
+        " group by 1",
+    )
+    assert dict(served) == Counter(row["server"] for row in kept if row["server"] != "NO_SERVER")
+    [people] = await ask(tenant, "select count(distinct caller_index), count(caller_index) from crm.historical_call")
+    known = [row["customer_id"] for row in kept if row["customer_id"] != "0"]
+    assert tuple(people) == (len(set(known)), len(known))
 
 
-class TestAgain:
-    async def test_the_same_file_changes_nothing(self, tenant, file):
-        await load(tenant, file)
-        before = await ask(tenant, "select max(id) from crm.event_log where event_type like 'historical_call.%'")
-
-        run = await load(tenant, file)
-
-        assert tuple(asdict(run.counts).values()) == (17456, 0, 0, 17456, 0)
-        assert (
-            await ask(tenant, "select max(id) from crm.event_log where event_type like 'historical_call.%'") == before
-        )
-        [calls] = await ask(tenant, "select count(*) from crm.call")
-        assert calls["count"] == 17456 - 143
-
-    async def test_a_call_told_otherwise_is_corrected_with_its_stay(self, tenant, file, tmp_path, facts):
-        await load(tenant, file)
-        changed = tmp_path / "changed.tsv"
-        lines = file.read_text(encoding="latin-1").splitlines()
-        lines[1] = lines[1].replace("\t166\t", "\t170\t")
-        changed.write_text("\n".join(lines), encoding="latin-1")
-
-        run = await load(tenant, changed)
-
-        assert tuple(asdict(run.counts).values()) == (17456, 0, 1, 17455, 0)
-        [whole] = (await of_days(tenant, by_day=False, by_queue=False)).values()
-        assert whole.talk_s == counted(facts).talk_s + 4
-        [told] = await ask(tenant, "select count(*) from crm.event_log where event_type = 'historical_call.corrected'")
-        assert told["count"] == 1
-
-    async def test_a_dry_run_says_the_same_and_writes_nothing(self, tenant, file):
-        with file.open("rb") as content:
-            rehearsal, rejected = await running.rehearse(tenant.system, content, read_mapping("bank_calls"))
-
-        assert tuple(asdict(rehearsal.counts).values()) == (17456, 17456 - 143, 0, 143, 0)
-        assert rejected == []
-        assert await ask(tenant, "select from crm.call") == []
+async def require_nobody_of_ours(tenant, facts) -> None:
+    """They are history: nobody here had them, nothing is open, and their queues take no live call."""
+    assert await ask(
+        tenant,
+        "select from crm.call where source <> 'historical' or ended_at is null or agent_user_id is not null",
+    ) == []  # fmt: skip
+    async with db.transaction(tenant.system) as tx:
+        then = await settings.in_force(tx, at=datetime(1999, 2, 10, tzinfo=UTC))
+        live = await settings.in_force(tx, at=NOW)
+    assert {"ps", "nw"} <= then.keys()
+    assert live == {}
 
 
-class TestQueues:
-    async def test_are_made_retired_so_that_no_live_call_comes_to_them(self, tenant, file):
-        await load(tenant, file)
+async def test_again_changes_what_is_told_otherwise_alone(tenant, file, tmp_path, facts):
+    told = "select event_type, count(*) from crm.event_log where event_type like 'historical_call.%' group by 1"
+    changed = tmp_path / "changed.tsv"
+    lines = file.read_text(encoding="latin-1").splitlines()
+    lines[1] = lines[1].replace("\t166\t", "\t170\t")
+    changed.write_text("\n".join(lines), encoding="latin-1")
 
-        async with db.transaction(tenant.system) as tx:
-            then = await settings.in_force(tx, at=datetime(1999, 2, 10, tzinfo=UTC))
-            live = await settings.in_force(tx, at=NOW)
-        assert {"ps", "nw"} <= then.keys()
-        assert live == {}
+    runs = [await load(tenant, each) for each in (file, file, changed)]
+
+    assert [tuple(asdict(run.counts).values())[1:] for run in runs] == [
+        (17456 - 143, 0, 143, 0), (0, 0, 17456, 0), (0, 1, 17455, 0),
+    ]  # fmt: skip
+    [whole] = (await of_days(tenant, by_day=False, by_queue=False)).values()
+    assert whole.talk_s == counted(facts).talk_s + 4
+    assert dict(await ask(tenant, told)) == {"historical_call.imported": 17313, "historical_call.corrected": 1}
+
+
+async def test_a_dry_run_says_the_same_and_writes_nothing(tenant, file):
+    with file.open("rb") as content:
+        rehearsal, rejected = await running.rehearse(tenant.system, content, read_mapping("bank_calls"))
+
+    assert tuple(asdict(rehearsal.counts).values()) == (17456, 17456 - 143, 0, 143, 0)
+    assert rejected == []
+    assert await ask(tenant, "select from crm.call") == []
