@@ -45,6 +45,8 @@ CONFIDENCE: Mapping[Window, float] = MappingProxyType({Window.shift: 0.5, Window
 """How sure the upper bound of each window is."""
 BROKEN = 0.95
 """How sure it must be that a window's rate is above the cap before dialling stops."""
+BROKEN_BY = 3
+"""Abandonments it takes at least: of the first answers of a day one or two may go wrong by chance."""
 FIRST_FREE = 1
 """Abandonments a shift may have before its own bound speaks: thirty days stand behind it."""
 STEPS = 500
@@ -95,7 +97,7 @@ def judge(counts: Mapping[Window, Count], cap: float) -> Verdict:
     readings = tuple(read(window, counts.get(window, Count()), cap) for window in Window)
     budget = min(each.budget for each in readings)
     for each in readings:
-        if each.lower > cap:
+        if each.lower > cap and each.count.abandoned >= BROKEN_BY:
             return Verdict(Allowed.zero, f"{each.window}.broken", 0, readings)
     for each in readings:
         if each.budget < 1:

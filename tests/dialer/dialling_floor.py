@@ -34,7 +34,7 @@ from tests.crm.dialling.floor import do, make_campaign, make_leads, make_queue
 from tests.crm.dialling.floor import rows as ask
 from tests.dialer.floor import LIMITS, SECRET, address_of, may_call_always
 
-SPEED = 3.0
+SPEED = 2.0
 WRAP_S = 1
 TALKS = Party(rings_s=0.5, stays_s=2, patience_s=60)
 """Answers soon, does not talk for long."""
@@ -73,7 +73,7 @@ class DiallingFloor:
         """Ask the database as the system."""
         return await ask(self.tenant, sql, *args)
 
-    async def until(self, question: Callable[[], Any], *, seconds: float = 20) -> Any:
+    async def until(self, question: Callable[[], Any], *, seconds: float = 60) -> Any:
         """Wait until something is so, and return it."""
         async with asyncio.timeout(seconds):
             while not (found := await question()):

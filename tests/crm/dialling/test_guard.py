@@ -96,6 +96,11 @@ class TestJudge:
 
         assert (found.allowed, found.reason, found.budget) == (Allowed.zero, f"{window}.broken", 0)
 
+    def test_does_not_stop_for_what_may_be_chance(self):
+        few, more = (guard.judge({Window.month: Count(n, n), Window.shift: Count(n, n)}, CAP).allowed for n in (2, 3))
+
+        assert (few, more) == (Allowed.progressive, Allowed.zero)
+
     @given(month=counts, shift=counts, cap=st.floats(0.005, 0.03))
     def test_full_pace_bears_one_more_abandonment_in_thirty_days(self, month: Count, shift: Count, cap: float):
         found = guard.judge({Window.month: month, Window.shift: shift}, cap)
