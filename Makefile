@@ -30,8 +30,9 @@ lint: .venv/.installed ## style, types and who may import whom
 bench: .venv/.installed ## measure against the database's own speed: one line per figure
 	@$(BIN)/python -m bench $(ARGS)
 
-soak: .venv/.installed ## the long runs: rules with ten thousand examples, kills, journeys
+soak: .venv/.installed ## the long runs: rules with ten thousand examples, kills, journeys, the table of pacing
 	@$(BIN)/pytest -n 2 -m "not browser" --hypothesis-profile=soak tests/crm tests/kill tests/journeys $(ARGS)
+	@BENCH_WORKERS=2 $(BIN)/python -m bench.pacing
 
 .venv/.installed: uv.lock pyproject.toml bootstrap.py
 	@command -v $(PYTHON) >/dev/null || { echo "santral: there is no $(PYTHON): apt-get install python3" >&2; exit 1; }
