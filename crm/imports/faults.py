@@ -21,6 +21,8 @@ CODES: tuple[tuple[str, str], ...] = (
     ("not what a call of the mapping", "ending_unknown"),
     ("lies before", "order_invalid"),
     ("is missing", "missing"),
+    ("not the code of a queue", "queue_invalid"),
+    ("not a whole number", "number_invalid"),
 )
 """How a sentence begins, and its code."""
 COLUMNS = " columns where the header has "

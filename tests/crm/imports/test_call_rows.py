@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.calls.story import Outcome
+from crm.imports import faults as fault_codes
 from crm.imports import mapping
 from crm.imports.call_rows import CallReader
 from crm.imports.cells import BadFile, BadRow
@@ -155,6 +156,18 @@ class TestRefused:
     )  # fmt: skip
     def test_says_what_is_wrong(self, changed, fault):
         assert faults(**changed) == fault
+
+    @pytest.mark.parametrize(
+        ("changed", "code"),
+        [
+            ({"End": "?"}, "ending_unknown"), ({"Wait": "soon"}, "seconds_invalid"),
+            ({"Priority": "x"}, "number_invalid"), ({"Began": "0:00:00"}, "missing"),
+            ({"Queue": "Ü"}, "queue_invalid"), ({"Served": "6:00:00"}, "order_invalid"),
+            ({"Agent": "x" * 121}, "too_long"), ({"Began": "noon"}, "instant_invalid"),
+        ],
+    )  # fmt: skip
+    def test_has_a_code_for_lists_and_counts(self, changed, code):
+        assert fault_codes.codes(faults(**changed)) == [code]
 
     def test_a_short_row(self):
         with pytest.raises(BadRow, match="3 columns where the header has 15"):
