@@ -99,7 +99,9 @@ async def move(
     new = rules.step(held.standing, to, by=by, call_id=call_id, reason=reason, until=until)
     if new is None:
         return False
-    await enter(tx, held, new, now=now, is_sign_of_life=by is not By.system)
+    # Whoever speaks is there; that a telephone rings says nothing of anybody.
+    spoke = by is By.calls and State.on_call in (held.standing.state, new.state)
+    await enter(tx, held, new, now=now, is_sign_of_life=spoke or by is By.person)
     return True
 
 
@@ -118,7 +120,7 @@ async def reserve(tx: Tx, user_id: UUID, call_id: UUID, *, now: datetime) -> Non
     new = rules.step(held.standing, State.reserved, by=By.calls, call_id=call_id, until=now + RESERVED_FOR)
     if held.standing.state not in free or new is None:
         raise AgentBusy
-    await enter(tx, held, new, now=now)
+    await enter(tx, held, new, now=now, is_sign_of_life=tx.actor.user_id == user_id)
 
 
 async def missed(tx: Tx, user_id: UUID, call_id: UUID, *, now: datetime) -> bool:
@@ -184,7 +186,7 @@ async def enter(
     args = [
         tx.actor.tenant_id, held.session_id, new.state.value, new.reason, new.call_id, new.until, new.missed,
         new.pending and pending.to.value, new.pending and pending.reason, new.pending and pending.by,
-        now if is_sign_of_life else held.last_beat_at, tx.actor.user_id,
+        now if is_sign_of_life else held.last_beat_at, _whose(tx, held, new.state),
     ]  # fmt: skip
     if goes_on or at == held.since:
         await tx.execute(IN_PLACE, *args)
@@ -210,10 +212,18 @@ update crm.agent_state set ended_at = $3::timestamptz
 async def end(tx: Tx, held: Held, *, reason: str, now: datetime, at: datetime | None = None) -> None:
     """End a locked session at an instant (UTC; default: now), never before its present state began; tell it."""
     ended_at = max(at or now, held.since)
-    await tx.execute(END, tx.actor.tenant_id, held.session_id, ended_at, reason, tx.actor.user_id)
+    await tx.execute(
+        END, tx.actor.tenant_id, held.session_id, ended_at, reason, _whose(tx, held, State.offline)
+    )  # fmt: skip
     await _tell(tx, held, Standing(State.offline, reason), since=ended_at, now=now)
     detail = {"team_id": held.team_id, "session_id": held.session_id, "reason": reason, "ended_at": ended_at}
     await events.record(tx, "agent", held.user_id, "agent.signed_off", detail, at=ended_at)
+
+
+def _whose(tx: Tx, held: Held, to: State) -> UUID | None:
+    """Return who has an agent stand so: the person who acts, or the one whose wish comes true."""
+    wished = held.standing.pending
+    return wished.by if tx.actor.user_id is None and wished is not None and wished.to is to else tx.actor.user_id
 
 
 async def _tell(tx: Tx, held: Held, new: Standing, *, since: datetime, now: datetime) -> None:

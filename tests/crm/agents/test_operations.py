@@ -257,6 +257,7 @@ class TestSupervisor:
         assert during[0] == "on_call"
         [session] = await floor.sessions(tenant, agent)
         assert (session["ended_at"], session["end_reason"]) == (now + MINUTE, "shift_over")
+        assert session["ended_by"] == tenant.sales_manager.user_id
 
     async def test_reaches_the_own_team_only(self, tenant: Tenant, other_tenant: Tenant, now: datetime) -> None:
         elsewhere = await db.run(

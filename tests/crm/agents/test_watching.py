@@ -59,6 +59,19 @@ class TestSweep:
         assert session["ended_at"] == now + 61 * MINUTE
         await floor.require_tiled(tenant, agent)
 
+    async def test_takes_ringing_for_no_sign_of_life(self, tenant: Tenant, now: datetime) -> None:
+        agent, call_id = await floor.signed_on(tenant, now), ids.new()
+        await floor.move(tenant, agent, State.ringing, now + 25 * SECOND, call_id=call_id)
+        await floor.move(tenant, agent, State.available, now + 40 * SECOND, call_id=call_id)
+
+        await sweep(tenant, now + 41 * SECOND)
+        silent = await floor.standing(tenant, agent)
+        await sweep(tenant, now + 61 * SECOND)
+
+        assert silent[0] == "not_responding"
+        [session] = await floor.sessions(tenant, agent)
+        assert session["ended_at"] == now + 60 * SECOND
+
     async def test_brings_back_who_is_heard_again_where_they_were(self, tenant: Tenant, now: datetime) -> None:
         agent = await floor.signed_on(tenant, now)
         await db.run(agent, lambda tx: operations.pause(tx, "lunch", now=now + SECOND))
