@@ -60,13 +60,14 @@ async def _after(actor: Actor, campaign_id: UUID, change: Callable[[Tx], Awaitab
 
 
 @router.get("/campaigns")
-@permission("dialling.view")
+@permission("dialling.view", "dialling.work")
 async def list_campaigns(
     actor: CurrentActor, status: Annotated[Status | None, Query()] = None, limit: Limit = 50, cursor: CursorText = None
 ) -> CampaignPage:
-    """List dialling campaigns, the latest first."""
+    """List dialling campaigns, the latest first; to agents those that they can work by hand now."""
     here: dict[str, Any] = {
-        "purpose": "dial-campaigns", "tenant_id": actor.tenant_id, "bound_to": {"user": str(actor.user_id), "filter": str(status)},
+        "purpose": "dial-campaigns", "tenant_id": actor.tenant_id,
+        "bound_to": {"user": str(actor.user_id), "filter": str(status)},
     }  # fmt: skip
     after = UUID(cursors.read(cursor, **here)) if cursor else None
     rows = await db.run(actor, lambda tx: queries.page(tx, after=after, status=status, limit=limit + 1))

@@ -79,7 +79,7 @@ class DesignBody(Body):
     retry: RetryBody = Field(default_factory=RetryBody)
     lock_out_h: int = Field(72, ge=1, le=2160, description="Hours without a call after an abandonment.")
     preview_s: int = Field(60, ge=5, le=3600, description="Seconds an agent has to look at a lead, in mode preview.")
-    team_id: UUID | None = None
+    team_id: UUID | None = Field(None, description="Whose agents work it by hand; null: anybody's.")
 
     def as_design(self) -> Design:
         """Return it as the business takes it."""

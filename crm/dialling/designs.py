@@ -33,6 +33,7 @@ class Design:
     `calls_per_s`, `most_lines`: None: as many as the exchange bears. `windows`: when it dials by its own clock
     (`timezone`); none: whenever the people may be called. `safe_harbour`, `machine_message`: codes of announcements.
     `lock_out_h`: hours without a call after an abandonment. `preview_s`: seconds an agent has to look at a lead.
+    `team_id`: whose agents work it by hand; None: anybody's.
     """
 
     name: str

@@ -50,13 +50,21 @@ async def read(tx: Tx, campaign_id: UUID) -> Campaign:
     return Campaign(row, designs.of_row(row), counted["states"] or {}, counted["calls"], bool(counted["is_run"]))
 
 
+PAGE = """
+select id, code, name, mode, status, queue, created_at, started_at, status_at from crm.dial_campaign
+ where tenant_id = $1::uuid and deleted_at is null and ($2::uuid is null or id < $2::uuid)
+   and ($3::text is null or status = $3::text)
+   and ($4::boolean or status = 'running' and mode in ('manual', 'preview')
+                       and (team_id is null or team_id = $5::uuid))
+ order by id desc limit $6::int
+"""
+
+
 async def page(tx: Tx, *, after: UUID | None = None, status: str | None = None, limit: int) -> list[asyncpg.Record]:
-    """Return campaigns, the latest first, after one in that order."""
+    """Return campaigns, the latest first, after one in that order; to agents those that they can work now."""
+    actor = tx.actor
     return await tx.fetch(
-        "select id, code, name, mode, status, queue, created_at, started_at, status_at from crm.dial_campaign"
-        " where tenant_id = $1::uuid and deleted_at is null and ($2::uuid is null or id < $2::uuid)"
-        " and ($3::text is null or status = $3::text) order by id desc limit $4::int",
-        tx.actor.tenant_id, after, status, limit,
+        PAGE, actor.tenant_id, after, status, actor.may("dialling.view"), actor.team_id, limit
     )  # fmt: skip
 
 

@@ -32,6 +32,12 @@ class NotByAgents(errors.Conflict):
     code = "dial_campaign.not_by_agents"
 
 
+class OtherTeam(errors.NotAllowed):
+    """This campaign is another team's."""
+
+    code = "dial_campaign.other_team"
+
+
 class EntryNotFound(errors.NotFound):
     """This lead is not with you: its time is over, or it never was."""
 
@@ -71,9 +77,12 @@ async def next_lead(tx: Tx, campaign_id: UUID, *, now: datetime) -> asyncpg.Reco
 
     :raises crm.dialling.campaigns.CampaignNotFound: when there is no such campaign.
     :raises NotByAgents: when it does not run, or dials by itself.
+    :raises OtherTeam: when it is another team's than the agent's.
     """
     design = await _by_agents(tx, campaign_id)
     user = tx.actor.user_id
+    # Who asks twice at once is answered one after the other, and finds the lead of the first answer.
+    await tx.execute("select pg_advisory_xact_lock(hashtextextended('dial ' || $1::text, 0))", str(user))
     held = await tx.fetchrow(HELD, tx.actor.tenant_id, campaign_id, user, now)
     if held is not None:
         tx.unchanged()
@@ -105,6 +114,8 @@ async def _by_agents(tx: Tx, campaign_id: UUID) -> Design:
     design = designs.of_row(row) if row is not None else None
     if design is None or design.mode not in BY_AGENTS:
         raise NotByAgents
+    if design.team_id not in (None, tx.actor.team_id):
+        raise OtherTeam
     return design
 
 

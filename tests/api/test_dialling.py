@@ -1,5 +1,6 @@
 """Dialling campaigns over HTTP: designed, loaded, started, worked, watched."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -210,6 +211,27 @@ class TestWork:
         assert skipped.status_code == 204
         assert second["entry_id"] != first["entry_id"]
         assert (gone.status_code, gone.json()["code"]) == (404, "dial_entry.not_found")
+
+    async def test_shows_one_lead_to_who_asks_many_times_at_once(self, admin: Client, agent: Client, tenant: Tenant):
+        campaign, _ = await preview(tenant, admin, leads=6)
+
+        answers = await asyncio.gather(*(agent.post("/dialer/next", json={"campaign_id": campaign}) for _ in range(5)))
+
+        assert len({answer.json()["offer"]["entry_id"] for answer in answers}) == 1
+
+    async def test_lists_what_an_agent_can_work_now(self, admin: Client, agent: Client, tenant: Tenant):
+        campaign, _ = await preview(tenant, admin)
+        await make_queue(tenant, now=clock.utc_now())
+        await create(admin, code="by-itself")
+        other = await admin.post("/teams", json={"name": "Others"})
+        theirs = await create(admin, **{**PREVIEW, "code": "theirs", "team_id": other.json()["id"]})
+        await admin.post(f"/dialer/campaigns/{theirs}/start")
+
+        listed = (await agent.get("/dialer/campaigns")).json()["items"]
+        refused = await agent.post("/dialer/next", json={"campaign_id": theirs})
+
+        assert [each["id"] for each in listed] == [campaign]
+        assert (refused.status_code, refused.json()["code"]) == (403, "dial_campaign.other_team")
 
     async def test_says_so_when_there_is_nobody(self, admin: Client, agent: Client, tenant: Tenant):
         campaign, _ = await preview(tenant, admin, leads=0)
