@@ -1,4 +1,4 @@
-"""Imports: files of leads, uploaded now and stored by a worker; how far they are, and what they could not take."""
+"""Imports: files of leads and of past calls, uploaded now, stored by a worker; how far they are, what they left."""
 
 import json
 from hashlib import sha256
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from api.context import context_of
 from api.deps import CurrentActor, IdempotencyKey, Now, Router, body_limit, permission
 from api.idempotent import create
 from api.schemas.imports import ImportPage, ImportRead
@@ -33,24 +34,42 @@ class _Sent(BaseModel):
     dry_run: bool
 
 
+Content = Annotated[UploadFile, File(description="CSV, TSV or Excel; its first row names the columns.")]
+ByMapping = Annotated[
+    str, Form(min_length=1, max_length=50_000, description="The name of a mapping that comes along, or one in YAML.")
+]
+DryRun = Annotated[bool, Form(description="Count and report, and store nothing.")]
+
+
 @router.post("/leads", status_code=202, response_model=ImportRead)
 @body_limit(uploads.LARGEST + ROOM)
 @permission("import.run")
 async def import_leads(
-    request: Request,
-    actor: CurrentActor,
-    now: Now,
-    file: Annotated[UploadFile, File(description="CSV or Excel; its first row names the columns.")],
-    mapping: Annotated[
-        str,
-        Form(min_length=1, max_length=50_000, description="The name of a mapping that comes along, or one in YAML."),
-    ],
-    dry_run: Annotated[bool, Form(description="Count and report, and store nothing.")] = False,
-    key: IdempotencyKey = None,
+    request: Request, file: Content, mapping: ByMapping, dry_run: DryRun = False, key: IdempotencyKey = None
 ) -> Response:
     """Take a file of leads; a worker stores it. Follow it at the address in `Location`."""
-    plan = mappings.named(mapping) if mappings.NAME.fullmatch(mapping) else mappings.parse(mapping)
-    mappings.require_kind(plan, "leads")
+    return await _take(request, "leads", file, mapping, dry_run=dry_run, key=key)
+
+
+@router.post("/calls", status_code=202, response_model=ImportRead)
+@body_limit(uploads.LARGEST + ROOM)
+@permission("import.run")
+async def import_calls(
+    request: Request, file: Content, mapping: ByMapping, dry_run: DryRun = False, key: IdempotencyKey = None
+) -> Response:
+    """Take a file of calls that another system handled; a worker stores them as history. Follow it like leads."""
+    return await _take(request, "calls", file, mapping, dry_run=dry_run, key=key)
+
+
+async def _take(
+    request: Request, kind: str, file: UploadFile, mapping: str, *, dry_run: bool, key: str | None
+) -> Response:
+    """Store an upload and want its import."""
+    context = context_of(request.scope)
+    actor, now = context.actor, context.now
+    assert actor is not None, "uploading declares a permission"
+    named = mappings.NAME.fullmatch(mapping)
+    plan = mappings.require_kind(mappings.named(mapping) if named else mappings.parse(mapping), kind)
     content = await file.read()
     name = (file.filename or "file").replace("\x00", "")[:200]
     sent = _Sent(file=sha256(content).hexdigest(), mapping=mapping, dry_run=dry_run)

@@ -144,3 +144,40 @@ async def test_lists_the_latest_first(admin):
     assert len(ids) == 3
     assert ids == sorted(ids, reverse=True)
     assert rest["next_cursor"] is None
+
+
+class TestCalls:
+    PLAN = """
+kind: calls
+source: old_exchange
+delimiter: "\t"
+fields: {external_id: Id, queue: Queue, began_at: Began, talk_s: Talk}
+ending: {column: End, values: {agent: served}}
+"""
+
+    async def test_are_taken_and_stored_as_history(self, admin, tenant):
+        content = (
+            b"Id\tQueue\tBegan\tTalk\tEnd\n7\tsales\t2025-03-03T10:00:00+03:00\t60\tagent\n8\tsales\t?\t6\tagent\n"
+        )
+        files = {"file": ("calls.tsv", content, "text/tab-separated-values")}
+
+        answer = await admin.post("/import/calls", files=files, data={"mapping": self.PLAN})
+        await work(tenant)
+
+        assert answer.status_code == 202, answer.text
+        done = (await admin.get(answer.headers["Location"])).json()
+        assert [done[name] for name in ("status", "read", "created", "rejected")] == ["done", 2, 1, 1]
+        report = (await admin.get(f"{answer.headers['Location']}/report")).text
+        assert "Began: not an instant in the format iso" in report
+        [call] = (await admin.get("/cdr")).json()["items"]
+        assert (call["source"], call["talk_s"]) == ("historical", 60.0)
+
+    @pytest.mark.parametrize(
+        ("address", "mapping"), [("/import/leads", "bank_calls"), ("/import/calls", "x_education")]
+    )
+    async def test_a_mapping_of_the_other_kind_is_refused(self, admin, address, mapping):
+        files = {"file": ("a.csv", b"Id\n1\n", "text/csv")}
+
+        answer = await admin.post(address, files=files, data={"mapping": mapping})
+
+        assert (answer.status_code, answer.json()["code"]) == (422, "import.mapping-invalid")
