@@ -190,7 +190,8 @@ async def _attempted(
 
 
 ENDED = """
-select b.*, a.attempt_no, a.call_id as attempt_call_id, k.outcome, k.connected_at, k.ended_at as call_ended_at
+select b.*, a.attempt_no, a.call_id as attempt_call_id, k.outcome, k.started_at, k.connected_at,
+       k.ended_at as call_ended_at
   from crm.callback_attempt a
   join crm.callback b on b.tenant_id = a.tenant_id and b.id = a.callback_id
   join crm.call k on k.tenant_id = a.tenant_id and k.id = a.call_id
@@ -205,7 +206,8 @@ async def settle(tx: Tx, *, now: datetime) -> int:
     retries = await tenant_settings.value(tx, settings.RETRIES, at=now)
     found = await tx.fetch(ENDED, tx.actor.tenant_id)
     for row in found:
-        outcome, untried = row["outcome"], row["outcome"] in rules.UNTRIED
+        outcome = rules.UNTRIED if row["started_at"] is None and row["outcome"] == "failed" else row["outcome"]
+        uncounted = int(outcome in rules.UNCOUNTED)
         await tx.execute(
             "update crm.callback_attempt set outcome = $4::text, ended_at = $5::timestamptz"
             " where tenant_id = $1::uuid and callback_id = $2::uuid and attempt_no = $3::int",
@@ -214,13 +216,13 @@ async def settle(tx: Tx, *, now: datetime) -> int:
         await tx.execute(
             "update crm.callback set last_outcome = $3::text, attempts = attempts - $4::int"
             " where tenant_id = $1::uuid and id = $2::uuid",
-            tx.actor.tenant_id, row["id"], outcome, int(untried),
+            tx.actor.tenant_id, row["id"], outcome, uncounted,
         )  # fmt: skip
         if row["status"] != Status.attempted or row["call_id"] != row["attempt_call_id"]:
             await rows.tell(tx, row, "attempt_ended", now=now, call_id=row["attempt_call_id"], outcome=outcome)
             continue
         after = rules.after_call(
-            outcome, was_reached=row["connected_at"] is not None, attempts=row["attempts"] - untried, retries=retries,
+            outcome, was_reached=row["connected_at"] is not None, attempts=row["attempts"] - uncounted, retries=retries,
             ended_at=row["call_ended_at"], expires_at=row["expires_at"],
         )  # fmt: skip
         await rows.move(tx, row, after, reached_at=row["connected_at"], now=now, call_id=row["call_id"])

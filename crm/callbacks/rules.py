@@ -53,7 +53,9 @@ FOR_GOOD = frozenset({Reason.erased, Reason.archived, Reason.no_address, Reason.
 UNSAID = frozenset({Reason.no_consent, Reason.opted_out})
 """Refusals that the person's own wish to be called back lifts, for as long as it is good."""
 
-UNTRIED = frozenset({"agent_no_answer"})
+UNTRIED = "untried"
+"""What came of a call that nobody heard of on the exchange: it was not reached in time, or refused to begin."""
+UNCOUNTED = frozenset({UNTRIED, "agent_no_answer"})
 """Outcomes of calls that never reached the customer's telephone: they count as no attempt."""
 HOPELESS = frozenset({"invalid"})
 """Outcomes after which trying again is no use."""
@@ -68,7 +70,8 @@ class Retries(BaseModel):
 
     most: Annotated[int, Field(ge=1, le=10)] = 3
     after: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,30}$")], Minutes] = Field(
-        default_factory=lambda: {"busy": 5, "agent_no_answer": 1, "dropped": 2, "abandoned": 5}, max_length=30
+        default_factory=lambda: {"busy": 5, "untried": 5, "agent_no_answer": 5, "dropped": 2, "abandoned": 5},
+        max_length=30,
     )
     otherwise: Minutes = 30
 
@@ -95,7 +98,7 @@ def after_call(
     """
     if was_reached:
         return Next(Status.completed, reason="reached")
-    if outcome in HOPELESS or (outcome not in UNTRIED and attempts >= retries.most):
+    if outcome in HOPELESS or (outcome not in UNCOUNTED and attempts >= retries.most):
         return Next(Status.failed, reason=outcome)
     due_at = ended_at + retries.pause(outcome)
     return Next(Status.expired, reason=outcome) if due_at >= expires_at else Next(Status.scheduled, due_at, outcome)

@@ -9,6 +9,7 @@ from crm import consent, db
 from crm.callbacks import firing
 from crm.callbacks.rules import Kind
 from crm.calls import operations as click
+from crm.calls import sending
 from crm.duplicates import operations as duplicates
 from tests.conftest import Tenant
 from tests.crm.callbacks.floor import (
@@ -272,6 +273,19 @@ class TestSettle:
         assert (row["status"], row["reason"], row["attempts"]) == ("failed", "busy", 3)
         assert await attempts(tenant, made) == [(1, "busy"), (2, "busy"), (3, "busy")]
         assert len(await calls(tenant)) == 3
+
+    async def test_counts_no_call_that_the_exchange_never_heard_of(self, tenant: Tenant, now: datetime) -> None:
+        [person] = await people(tenant, 1, now)
+        await on_duty(tenant, now)
+        made = await promise(tenant, person, now)
+        await turn(tenant, now)
+
+        await db.run(tenant.system, lambda tx: sending.claim(tx, only_late=True, now=now + MINUTE))
+        await turn(tenant, now + MINUTE)
+
+        row = await one(tenant, made)
+        assert (row["status"], row["reason"], row["attempts"]) == ("scheduled", "untried", 0)
+        assert await attempts(tenant, made) == [(1, "untried")]
 
     async def test_gives_up_a_number_that_is_none_at_once(self, tenant: Tenant, now: datetime) -> None:
         [person] = await people(tenant, 1, now)

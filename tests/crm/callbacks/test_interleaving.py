@@ -17,7 +17,7 @@ from crm import db, errors
 from crm.actor import Actor
 from crm.callbacks import firing
 from crm.callbacks import operations as callbacks
-from crm.callbacks.rules import FOLLOWS, Retries, Status
+from crm.callbacks.rules import FOLLOWS, UNCOUNTED, Retries, Status
 from tests.conftest import Tenant
 from tests.crm.callbacks import floor
 
@@ -146,7 +146,7 @@ class World:
             if not {"taken", "rescheduled"} & set(taken):
                 assert after["attempted_at"] >= before["ended_at"] + Retries().pause(before["outcome"])
         assert all(row["ended_at"] is None or each["attempted_at"] <= row["ended_at"] for each in made)
-        assert row["attempts"] == len(made) - sum(each["outcome"] == "agent_no_answer" for each in made)
+        assert row["attempts"] == len(made) - sum(each["outcome"] in UNCOUNTED for each in made)
         told = [HAPPENS[each] for each in await floor.told(self.tenant, row["id"]) if each in HAPPENS]
         assert told[-1] == row["status"]
         assert all(after in FOLLOWS[before] for before, after in pairwise(told))

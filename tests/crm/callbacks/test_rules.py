@@ -30,7 +30,8 @@ class TestAfterCall:
             ("no_answer", 2, Next(Status.scheduled, NOW + 30 * MINUTE, "no_answer")),
             ("no_answer", 3, Next(Status.failed, None, "no_answer")),
             ("invalid", 1, Next(Status.failed, None, "invalid")),
-            ("agent_no_answer", 3, Next(Status.scheduled, NOW + MINUTE, "agent_no_answer")),
+            ("agent_no_answer", 3, Next(Status.scheduled, NOW + 5 * MINUTE, "agent_no_answer")),
+            ("untried", 3, Next(Status.scheduled, NOW + 5 * MINUTE, "untried")),
         ],
     )
     def test_tries_again_after_a_pause_until_it_is_enough(self, outcome: str, attempts: int, then: Next) -> None:
