@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm import clock, db
-from crm.queues import actions
+from crm.queues import actions, exchange_files, settings
 from crm.users import teams
 from tests.conftest import Tenant
 from tests.crm.agents.floor import hire, signed_on
@@ -123,3 +123,29 @@ async def test_who_waited_as_long_as_one_may_is_told_and_let_go(floor: LiveFloor
     await floor.until(call_id, lambda row: row.get("ended_at"))
 
     await until_outcomes(floor, call_id, ("sales", "timeout"))
+
+
+async def test_a_queue_that_the_templates_do_not_know_is_made_known_by_our_files(floor: LiveFloor, lab: Lab):
+    said = {"welcome": "hello", "periodic": "patience", "every_s": 45, "says_wait": True}
+    await queue(floor, "night", announcements=said, when_closed={"to": "message", "prompt": "late"})
+    async with db.transaction(floor.tenant.system) as tx:
+        known = (await settings.in_force(tx, at=clock.utc_now())).values()
+    files = {
+        "queues.conf": exchange_files.queues_conf(known), "extensions.conf": exchange_files.extensions_conf(known)
+    }  # fmt: skip
+    before = {name: (lab.folder / "etc" / name).read_text() for name in files}
+
+    try:
+        for name, text in files.items():
+            (lab.folder / "etc" / name).write_text(before[name] + text)
+        lab.run("dialplan reload")
+        lab.run("queue reload all")
+        await until(lambda: "PJSIP/agent-1" in shown(lab, "night")[0])
+
+        assert "Playback(santral/hello)" in lab.run("dialplan show night@queues")
+        assert "Gosub(say,s,1" in lab.run("dialplan show late@announce")
+    finally:
+        for name, text in before.items():
+            (lab.folder / "etc" / name).write_text(text)
+        lab.run("dialplan reload")
+        lab.run("queue reload all")
