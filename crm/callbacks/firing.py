@@ -16,6 +16,7 @@ from crm.callbacks import rows, rules, settings
 from crm.callbacks.operations import PURPOSE
 from crm.callbacks.rules import Line, Next, Status
 from crm.calls import dialling
+from crm.calls import operations as calls
 from crm.calls.dialling import Dial
 from crm.calls.steps import LIVE
 from crm.db import Tx
@@ -86,7 +87,7 @@ async def fire(tx: Tx, callback_id: UUID, *, now: datetime) -> UUID | None:
         tx,
         Dial(
             contact_id=row["contact_id"], lead_id=row["lead_id"], purpose="callback", callback_id=row["id"],
-            consent_purpose=PURPOSE, **by,
+            consent_purpose=PURPOSE, ring_s=await tenant_settings.value(tx, calls.RING_S, at=now), **by,
         ),
         now=now,
     )  # fmt: skip
