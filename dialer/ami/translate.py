@@ -73,6 +73,8 @@ def _state(message: Message, of: dict[str, Any]) -> Fact | None:
 
 
 def _ended(message: Message, of: dict[str, Any]) -> Fact:
+    if "cause" not in message.fields:  # it is always told; here it was cut off, or said in two ways
+        raise ValueError("no cause")
     cause, was_up = _number(message, "cause"), message["channelstatedesc"] == "Up"
     return facts.LegEnded(**_leg(message, of), cause=cause, was_up=was_up)
 

@@ -47,6 +47,7 @@ class Exchange:
         self.traffic = traffic
         self.liar = Liar(lies) if lies else None
         self._clients: dict[asyncio.StreamWriter, bool] = {}
+        self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "Exchange":
@@ -93,6 +94,8 @@ class Exchange:
         if self._server is not None:
             self._server.close()
         self.cut()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=1)
 
     async def kill(self) -> None:
         """Die without a word, as by SIGKILL: calls, members and connections are gone. `listen` starts anew."""
@@ -125,6 +128,9 @@ class Exchange:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients[writer] = False
+        if task := asyncio.current_task():
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         writer.write(BANNER)
         try:
             while True:
