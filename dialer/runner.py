@@ -20,6 +20,7 @@ from crm import db
 from crm.actor import Actor
 from crm.db import Tx
 from crm.dialling import guard, harbour, hopper, launching, learning, leases, looking, schedule
+from crm.dialling.campaigns import CampaignNotFound
 from crm.dialling.chore import LEARN_EVERY
 from crm.dialling.designs import Design
 from crm.dialling.guard import Allowed
@@ -109,7 +110,7 @@ class Runner:
                 if is_tick:
                     next_tick = now + TICK
                 await self._rest(stop, await self._try_turn(now, is_tick=is_tick))
-        except (Over, leases.LeaseLost) as error:
+        except (Over, leases.LeaseLost, CampaignNotFound) as error:
             log.info("campaign_ends", campaign_id=str(self.campaign_id), why=type(error).__name__)
         finally:
             with suppress(*db.GONE):

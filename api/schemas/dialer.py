@@ -23,7 +23,7 @@ from crm.filtering import MOST_FILTERS
 CallerId = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 TryableEnding = Literal[
     Ending.abandoned, Ending.voicemail, Ending.busy, Ending.no_answer, Ending.rejected, Ending.congestion,
-    Ending.invalid, Ending.failed, Ending.no_agent,
+    Ending.invalid, Ending.failed, Ending.no_agent, Ending.unsent,
 ]  # fmt: skip
 LONGEST_S = int(LONGEST_COOL_DOWN.total_seconds())
 

@@ -15,12 +15,11 @@ import asyncpg
 from crm.agents.rules import State as AgentState
 from crm.calls.facts import Verdict
 from crm.calls.steps import Status as CallStatus
-from crm.calls.story import Outcome
 from crm.db import Tx
 from crm.dialling import budgets, campaigns, designs, rules, schedule
 from crm.dialling.designs import Design
 from crm.dialling.guard import Count, Window
-from crm.dialling.results import connect_delay, greeted_at
+from crm.dialling.results import connect_delay, ending_of, greeted_at
 from crm.dialling.rules import BY_AGENTS, CONNECT_WITHIN_S, Ending, Status
 
 NEXT = 64
@@ -95,7 +94,7 @@ class Look:
 
 OPEN = """
 select a.id as attempt_id, a.call_id, a.dialed_at, a.is_abandoned, a.resolved_at, k.status, k.outcome, k.verdict,
-       k.answered_at, k.connected_at, k.ended_at, k.detects_machines, k.requested_at,
+       k.direction, k.started_at, k.answered_at, k.connected_at, k.ended_at, k.detects_machines, k.requested_at,
        case when k.detects_machines then k.steps end as steps
   from (select id, call_id, dialed_at, is_abandoned, resolved_at from crm.dial_attempt
          where tenant_id = $1::uuid and campaign_id = $2::uuid and resolved_at is null
@@ -158,11 +157,7 @@ def _call(row: asyncpg.Record, *, now: datetime) -> Call:
     if row["answered_at"] is not None and row["verdict"] != Verdict.machine:
         greeted = greeted_at(row)
     if row["ended_at"] is not None:
-        ending = rules.ending_of(
-            Outcome(row["outcome"]), is_answered=row["answered_at"] is not None,
-            is_connected=row["connected_at"] is not None, verdict=row["verdict"] and Verdict(row["verdict"]),
-            agent_first=False,
-        )  # fmt: skip
+        ending = ending_of(row)
     return Call(
         row["call_id"], row["attempt_id"], _phase(row, greeted), row["dialed_at"], greeted, row["connected_at"],
         row["ended_at"], ending, row["is_abandoned"] or _is_abandoned(row, greeted, ending, now=now),

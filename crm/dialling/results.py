@@ -32,8 +32,8 @@ CONSENT = "consent."
 OPEN = """
 select a.id, a.campaign_id, a.entry_id, a.lead_id, a.contact_id, a.call_id, a.agent_user_id, a.dialed_at,
        a.is_abandoned, a.connected_at as noted_at, k.status, k.outcome, k.verdict, k.direction, k.failure,
-       k.answered_at, k.connected_at, k.ended_at, k.ring_s, k.detects_machines, k.steps, c.country, c.phone_masked,
-       t.timezone, l.source
+       k.started_at, k.answered_at, k.connected_at, k.ended_at, k.ring_s, k.detects_machines, k.steps, c.country,
+       c.phone_masked, t.timezone, l.source
   from crm.dial_attempt a
   join crm.call k on k.tenant_id = $1::uuid and k.id = a.call_id
   join crm.lead l on l.tenant_id = $1::uuid and l.id = a.lead_id
@@ -82,6 +82,16 @@ def greeted_at(call: Mapping[str, Any]) -> datetime | None:
     return datetime.fromisoformat(first) if first else None
 
 
+def ending_of(call: Mapping[str, Any]) -> Ending:
+    """Return how a call (its row) that has ended did so for its campaign."""
+    return rules.ending_of(
+        Outcome(call["outcome"]), has_begun=call["started_at"] is not None,
+        is_answered=call["answered_at"] is not None, is_connected=call["connected_at"] is not None,
+        verdict=call["verdict"] and Verdict(call["verdict"]),
+        agent_first=call["direction"] == Direction.agent_first,
+    )  # fmt: skip
+
+
 async def _connect(tx: Tx, row: asyncpg.Record) -> None:
     delay = connect_delay(row)
     await tx.execute(
@@ -98,11 +108,7 @@ async def _end(tx: Tx, row: asyncpg.Record, learned: Learned, *, now: datetime) 
         await _refused(tx, row, entry, now=now)
         return
     agent_first = row["direction"] == Direction.agent_first
-    ending = rules.ending_of(
-        Outcome(row["outcome"]), is_answered=row["answered_at"] is not None,
-        is_connected=row["connected_at"] is not None, verdict=row["verdict"] and Verdict(row["verdict"]),
-        agent_first=agent_first,
-    )  # fmt: skip
+    ending = ending_of(row)
     delay, result = connect_delay(row), rules.RESULT_OF[ending]
     abandoned = row["is_abandoned"] or rules.was_abandoned(ending, delay, agent_first=agent_first)
     await tx.execute(

@@ -104,6 +104,12 @@ class Ending(StrEnum):
     failed = "failed"
     no_agent = "no_agent"
     """The agent's own telephone did not answer: the customer was never called."""
+    unsent = "unsent"
+    """The call never came to be on the exchange: nobody was called."""
+
+
+NO_TRY = frozenset({Ending.no_agent, Ending.unsent})
+"""What is no attempt at reaching anybody."""
 
 
 RESULT_OF: Mapping[Ending, Result | None] = MappingProxyType(
@@ -118,6 +124,7 @@ RESULT_OF: Mapping[Ending, Result | None] = MappingProxyType(
         Ending.invalid: Result.failed,
         Ending.failed: Result.failed,
         Ending.no_agent: None,
+        Ending.unsent: None,
     }
 )
 """None: no attempt at all. A live answer is right or wrong party only by an agent's word (`crm.dialling.results`)."""
@@ -141,9 +148,13 @@ UNANSWERED: Mapping[Outcome, Ending] = MappingProxyType(
 
 
 def ending_of(
-    outcome: Outcome, *, is_answered: bool, is_connected: bool, verdict: Verdict | None, agent_first: bool
-) -> Ending:
-    """Return how a call ended for its campaign. `is_connected`: the customer and an agent heard each other."""
+    outcome: Outcome, *, has_begun: bool, is_answered: bool, is_connected: bool, verdict: Verdict | None,
+    agent_first: bool,
+) -> Ending:  # fmt: skip
+    """Return how a call ended for its campaign. `has_begun`: the exchange told of it at all; `is_connected`: the
+    customer and an agent heard each other."""
+    if not has_begun:
+        return Ending.unsent
     if outcome is Outcome.machine or verdict is Verdict.machine:
         return Ending.voicemail
     if not is_answered:
@@ -190,6 +201,7 @@ DEFAULT_RETRY = Retry(
             Ending.congestion: Again(timedelta(minutes=5), 5),
             Ending.failed: Again(timedelta(minutes=15), 3),
             Ending.no_agent: Again(timedelta(minutes=1), 100),
+            Ending.unsent: Again(timedelta(minutes=1), 100),
         }
     ),
 )
@@ -215,7 +227,7 @@ def next_try(retry: Retry, ending: Ending, counts: Mapping[str, int], *, lock_ou
     if ending is Ending.reached:
         return Next(reason=SPOKEN)
     rule = retry.after.get(ending)
-    tried = sum(n for kind, n in counts.items() if kind != Ending.no_agent)
+    tried = sum(n for kind, n in counts.items() if kind not in NO_TRY)
     if rule is None:
         return Next(reason=NO_SUCH_NUMBER if ending is Ending.invalid else TRIED_ENOUGH)
     if tried >= retry.most or counts.get(ending, 0) >= rule.most:

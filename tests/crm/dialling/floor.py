@@ -111,8 +111,8 @@ async def dialled(tenant: Tenant, leads: int = 1, *, now: datetime = NOW, **of: 
 
 ENDED = """
 update crm.call
-   set status = 'ended', outcome = $3::text, answered_at = $4::timestamptz, connected_at = $5::timestamptz,
-       ended_at = $6::timestamptz, verdict = $7::text, ring_s = 5
+   set status = 'ended', started_at = requested_at, outcome = $3::text, answered_at = $4::timestamptz,
+       connected_at = $5::timestamptz, ended_at = $6::timestamptz, verdict = $7::text, ring_s = 5
  where tenant_id = $1::uuid and id = $2::uuid
 """
 

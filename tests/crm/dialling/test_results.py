@@ -123,6 +123,23 @@ class TestSettle:
         budget = await one(tenant, "dial_budget")
         assert (budget["attempts"], budget["blocked"]) == (0, 1)
 
+    async def test_of_a_call_the_exchange_never_had_is_no_attempt(self, tenant: Tenant):
+        _, [call] = await dialled(tenant)
+        await do(
+            tenant.system,
+            lambda tx: tx.execute(
+                "update crm.call set status = 'ended', outcome = 'failed', failure = 'exchange.too_late',"
+                " ended_at = $2::timestamptz where id = $1::uuid", call, NOW,
+            ),
+        )  # fmt: skip
+
+        await settle(tenant)
+
+        attempt, entry = await one(tenant, "dial_attempt"), await one(tenant, "dial_entry")
+        assert (attempt["result"], attempt["reason"], attempt["is_abandoned"]) == (None, "unsent", False)
+        assert (entry["state"], entry["attempts"], entry["next_at"]) == ("listed", 0, NOW + MINUTE)
+        assert (await one(tenant, "dial_budget"))["attempts"] == 0
+
     async def test_ends_a_lead_that_was_tried_often_enough(self, tenant: Tenant):
         campaign, [call] = await dialled(tenant)
         now, holder = NOW, await take(tenant, campaign, lasts=HOUR)

@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 def ending(outcome: Outcome, **of: object) -> Ending:
-    known = {"is_answered": False, "is_connected": False, "verdict": None, "agent_first": False} | of
+    known = {"has_begun": True, "is_answered": False, "is_connected": False, "verdict": None, "agent_first": False} | of
     return rules.ending_of(outcome, **known)
 
 
@@ -44,13 +44,21 @@ class TestEndingOf:
         assert ending(Outcome.abandoned, is_answered=True) is Ending.abandoned
         assert ending(Outcome.dropped, is_answered=True) is Ending.abandoned
 
+    def test_of_what_the_exchange_never_had_is_no_call(self):
+        assert ending(Outcome.failed, has_begun=False) is Ending.unsent
+
     def test_with_the_agent_first_nobody_is_abandoned(self):
         assert ending(Outcome.answered, is_answered=True, agent_first=True) is Ending.reached
 
     @given(st.sampled_from(Outcome), st.booleans(), st.booleans(), st.sampled_from([None, *Verdict]), st.booleans())
     def test_knows_every_outcome(self, outcome, is_answered, is_connected, verdict, agent_first):
         found = rules.ending_of(
-            outcome, is_answered=is_answered, is_connected=is_connected, verdict=verdict, agent_first=agent_first
+            outcome,
+            has_begun=True,
+            is_answered=is_answered,
+            is_connected=is_connected,
+            verdict=verdict,
+            agent_first=agent_first,
         )
 
         assert found in rules.RESULT_OF
@@ -83,8 +91,9 @@ class TestNextTry:
 
         assert found.reason == "tried_enough"
 
-    def test_does_not_count_calls_whose_agent_was_not_there(self):
-        found = rules.next_try(DEFAULT_RETRY, Ending.no_agent, {"no_agent": 20, "busy": 3}, lock_out=HOUR)
+    @pytest.mark.parametrize("no_try", [Ending.no_agent, Ending.unsent])
+    def test_does_not_count_calls_in_which_nobody_was_called(self, no_try: Ending):
+        found = rules.next_try(DEFAULT_RETRY, no_try, {no_try: 20, "busy": 3}, lock_out=HOUR)
 
         assert found.wait is not None
 
@@ -99,7 +108,7 @@ class TestNextTry:
         assert rules.next_try(DEFAULT_RETRY, Ending.reached, {"reached": 1}, lock_out=HOUR).reason == "spoken"
         assert rules.next_try(DEFAULT_RETRY, Ending.invalid, {"invalid": 1}, lock_out=HOUR).reason == "no_such_number"
 
-    @given(st.lists(st.sampled_from([each for each in Ending if each is not Ending.no_agent]), max_size=40))
+    @given(st.lists(st.sampled_from([each for each in Ending if each not in rules.NO_TRY]), max_size=40))
     def test_every_lead_is_done_after_its_most_attempts(self, endings: list[Ending]):
         counts: Counter[str] = Counter()
         done = False
