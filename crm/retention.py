@@ -1,12 +1,14 @@
-"""What is kept for a while only: answers to idempotency keys, the request log, finished jobs."""
+"""What is kept for a while only: answers to idempotency keys, the request log, kept places in queues, finished jobs."""
 
 from datetime import datetime, timedelta
 
 from crm import db, idempotency, jobs, requests, tenancy
 from crm.actor import Actor
+from crm.queues import visits
 
 KEYS = timedelta(hours=48)
 REQUESTS = timedelta(days=30)
+PLACES = timedelta(days=7)
 JOBS = timedelta(days=7)
 
 
@@ -17,6 +19,7 @@ async def forget(now: datetime) -> None:
         async with db.transaction(Actor.system(tenant_id)) as tx:
             await idempotency.forget(tx, before=now - KEYS)
             await requests.forget(tx, before=now - REQUESTS)
+            await visits.forget_places(tx, before=now - PLACES)
     hours = int(JOBS.total_seconds() // 3600)
     await jobs.app().job_manager.delete_old_jobs(
         nb_hours=hours, include_failed=True, include_cancelled=True, include_aborted=True

@@ -236,3 +236,11 @@ async def reserve_place(
         " priority = excluded.priority",
         tx.actor.tenant_id, call_id, waits_since, priority, now,
     )  # fmt: skip
+
+
+async def forget_places(tx: Tx, *, before: datetime) -> None:
+    """Forget places that were kept before an instant (UTC): the calls they were kept for are over."""
+    await tx.execute(
+        "delete from crm.queue_place where tenant_id = $1::uuid and created_at < $2::timestamptz",
+        tx.actor.tenant_id, before,
+    )  # fmt: skip

@@ -41,6 +41,7 @@ PLUMBING = {
     "crm.queues.visits._join": "stores a stay that begins within the hearing of its call",
     "crm.queues.visits.settle": "decides how stays went once the exchange said whether it did what it was asked for",
     "crm.queues.visits.reserve_place": "notes how a call is to wait within the operation that makes it",
+    "crm.queues.visits.forget_places": "deletes what is kept for a week",
     "crm.queues.members.hear": "mirrors what the exchange says of members",
     "crm.queues.members.request": "notes what was asked of the exchange within steering",
     "crm.queues.members._mark": "notes what was asked of the exchange within steering",

@@ -215,3 +215,16 @@ class TestHeard:
         )  # fmt: skip
 
         assert visits.heard(told) is outcome
+
+
+class TestForgetPlaces:
+    async def test_forgets_the_old_ones_only(self, tenant: Tenant, now: datetime) -> None:
+        async with db.transaction(tenant.system) as tx:
+            old, young = [await make_call(tx, now=now) for _ in range(2)]
+            await visits.reserve_place(tx, old, priority=1, now=now - timedelta(days=8))
+            await visits.reserve_place(tx, young, priority=1, now=now)
+
+            await visits.forget_places(tx, before=now - timedelta(days=7))
+
+            left = await tx.fetch("select call_id from crm.queue_place")
+        assert [row["call_id"] for row in left] == [young]
