@@ -59,6 +59,8 @@ MOVED = (
     Table("attachment", of_activities=True),  # after the activities, which are back then
     Table("consent"),
     Table("consent_check"),
+    Table("call"),
+    Table("recording", of_leads=False),
     Table("callback"),
     Table("dial_entry"),
     Table("dial_attempt"),
