@@ -142,7 +142,9 @@ async def read_statistics(
     since: date,
     until: date,
     queue: Annotated[list[Code] | None, Query(max_length=100)] = None,
-    by: Annotated[list[Literal["day", "queue"]], Query(max_length=2)] = ["day", "queue"],  # noqa: B006
+    by: Annotated[
+        list[Literal["day", "queue", "all"]], Query(max_length=2, description="`all`: one line for everything.")
+    ] = ["day", "queue"],  # noqa: B006
 ) -> Listing[FiguresRead]:
     """Count the calls of days (both included, each in its queue's own zone), by day, by queue, by both, or in all."""
     if not since <= until <= since + LONGEST_SPAN:

@@ -163,11 +163,13 @@ class TestFigures:
 
         [found] = (await client.get("/queue/statistics", params=span)).json()["items"]
         [whole] = (await client.get("/queue/statistics", params={**span, "by": "queue"})).json()["items"]
+        [all_of_it] = (await client.get("/queue/statistics", params={**span, "by": "all"})).json()["items"]
         wrong = await client.get("/queue/statistics", params={"since": str(day), "until": "2020-01-01"})
 
         assert (found["queue"], found["offered"], found["abandoned"], found["short_abandons"]) == ("sales", 2, 1, 1)
         assert (found["service_level"], found["abandonment_rate"]) == (None, 0.0)
-        assert whole["day"] is None
+        assert (whole["day"], whole["queue"]) == (None, "sales")
+        assert (all_of_it["day"], all_of_it["queue"], all_of_it["offered"]) == (None, None, 2)
         assert wrong.json()["code"] == "queue.span"
 
     async def test_stays_are_listed_page_by_page(self, tenant: Tenant, sign_in: SignIn) -> None:
