@@ -32,7 +32,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One leg. Times are UTC; `interface` is an agent's endpoint where a queue told it; `cause` is Q.850's."""
+    """One leg. Times are UTC; `interface` is its endpoint, the queue's word for it first; `cause` is Q.850's.
+
+    Whether an endpoint that no queue named is an agent's, their telephones tell: such a leg's party is `other` here.
+    """
 
     leg_id: str
     party: Party
@@ -72,8 +75,8 @@ def _agents(known: Known) -> dict[str, str | None]:
     told: dict[str, str | None] = {}
     if known.direction is Direction.agent_first:
         told[known.call_id] = None
-    for fact in known.all(AgentCalled, AgentConnected, AgentMissed):
-        if fact.agent_leg:
+    for fact in known.facts:
+        if isinstance(fact, AgentCalled | AgentConnected | AgentMissed) and fact.agent_leg:
             told[fact.agent_leg] = fact.interface
     return told
 
@@ -84,7 +87,7 @@ def _leg(known: Known, leg_id: str, agents: dict[str, str | None]) -> Leg:
     return Leg(
         leg_id=leg_id,
         party=Party.agent if leg_id in agents else Party.customer if leg_id == known.customer else Party.other,
-        interface=agents.get(leg_id),
+        interface=agents.get(leg_id) or _endpoint(known, leg_id),
         started_at=_first(known.all(LegStarted, DialBegan, leg=leg_id)),
         rang_at=_first([*known.all(LegRinging, leg=leg_id), *_called(known, leg_id)]),
         answered_at=answered_at,
@@ -92,6 +95,10 @@ def _leg(known: Known, leg_id: str, agents: dict[str, str | None]) -> Leg:
         cause=ended.cause if ended else None,
         has_missed=_has_missed(known, leg_id, ended) if leg_id in agents and not answered_at else False,
     )
+
+
+def _endpoint(known: Known, leg_id: str) -> str | None:
+    return next((fact.interface for fact in known.all(LegStarted, leg=leg_id) if fact.interface), None)
 
 
 def _called(known: Known, leg_id: str) -> Iterator[AgentCalled]:
