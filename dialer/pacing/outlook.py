@@ -136,16 +136,16 @@ class Outlook:
 
         `levels`: of each ringing call, or of all.
         """
-        t, doing, since = state.t, np.array(state.agent_state), np.array(state.agent_since)
-        talked = ((t - since[doing == TALK]) / TALK_STEP).astype(int)
-        wrapped = (t - since[doing == WRAP]).astype(int)
+        t, doing = state.t, np.array(state.agent_state)
+        lasted = np.maximum(t - np.array(state.agent_since), 0.0)  # another clock may be a little ahead
+        talked, wrapped = (lasted[doing == TALK] / TALK_STEP).astype(int), lasted[doing == WRAP].astype(int)
         rows = (TALK_BIN[np.minimum(talked, len(TALK_BIN) - 1)], len(TALK_AGES) + np.minimum(wrapped, WRAP_BINS - 1))
         total = self.sums.agents(self.busy[np.concatenate(rows)])
         if not state.ringing:
             return total, 0.0
         self._make(levels)
         ages = (t - np.fromiter(state.ringing.values(), float, len(state.ringing))).astype(int)
-        calls = np.minimum(ages, RING_BINS - 1) + RING_BINS * levels
+        calls = np.clip(ages, 0, RING_BINS - 1) + RING_BINS * levels
         return total + self.sums.calls(self.rings[calls]), float(self.hazard[calls].sum())
 
     def fresh(self, levels: Numbers) -> np.ndarray:

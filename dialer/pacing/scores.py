@@ -12,6 +12,8 @@ RATIO = math.log(1.06)
 """Answer probabilities are kept in steps of 6 %."""
 ENOUGH = 60
 """Live answers after which the guess of how long calls ring is forgotten."""
+TRUST = 50
+"""Calls that all counts before the first look are worth."""
 LEAST = 0.01
 LEVELS = int(math.log(0.97 / LEAST) / RATIO) + 1
 
@@ -41,13 +43,12 @@ class Scores:
     def __init__(self, answers: float, seconds: float) -> None:
         self.seen = Share(0.4, 10.0, answers, seconds)
         self.resolved = Share(0.4, 10.0, answers, seconds)
-        self.ended = 0
         self.is_scored = False
         self.of_call: dict[object, float] = {}
         self.launched: list[float] = []
         self.expected = 0.0
-        self.answered = 0
-        self.at = 0.0
+        self.answered = self.ended = self.heard = 0
+        self.at: float | None = None
 
     @property
     def factor(self) -> float:
@@ -56,18 +57,30 @@ class Scores:
         Until enough people have answered it is no less than their share among the calls that ended: should ringing be
         slower than was guessed, calls that are yet to be answered would look like calls that nobody answers.
         """
-        if self.is_scored or self.answered >= ENOUGH:
+        if self.is_scored or self.heard >= ENOUGH:
             return self.seen.value
         return max(self.seen.value, self.resolved.value)
 
     def learn(self, state: State) -> None:
         """Take in what happened since the last look."""
-        passed = state.t - self.at
-        if passed > 0:
-            fresh, ended = state.answered - self.answered, state.machines + state.no_answers + state.failed
+        ended = state.machines + state.no_answers + state.failed
+        if self.at is None:
+            self._begin(state, ended)
+        elif state.t > self.at:
+            fresh, passed = state.answered - self.answered, state.t - self.at
             self.seen.saw(fresh, self.expected * passed / self.factor, state.t)
             self.resolved.saw(fresh, fresh + ended - self.ended, state.t)
-            self.answered, self.ended, self.at = state.answered, ended, state.t
+            self.heard += fresh
+        else:
+            return
+        self.answered, self.ended, self.at = state.answered, ended, state.t
+
+    def _begin(self, state: State, ended: int) -> None:
+        """Begin with what the shift came to before the first look: a dialer may take over in its middle."""
+        weight = min(1.0, TRUST / max(1, state.answered + ended))
+        for share in (self.seen, self.resolved):
+            share.at = state.t
+            share.saw(weight * state.answered, weight * (state.answered + ended), state.t)
 
     def ahead(self, state: State, count: int) -> Numbers:
         """Return the levels of the next calls; one level stands for all where there are no scores."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialer.pacing import make_policy
-from dialer.pacing.state import WRAP
+from dialer.pacing.state import READY, TALK, WRAP
 from dialer.twin.laws import Always, LogNormal
 from dialer.twin.shift import Shift
 from dialer.twin.study import Job, shift_of
@@ -86,6 +86,20 @@ class TestDecide:
             told.append(policy.decide(then))
 
         assert told[1] > told[0]
+
+    def test_takes_over_a_shift_in_its_middle(self):
+        came = {"answered": 500, "machines": 400, "no_answers": 700, "failed": 100, "abandoned": 13}
+        fresh, later = make_policy(20, 0.03), make_policy(20, 0.03)
+
+        at_once = later.decide(moment(ready=10, talk=10, t=7_200.0, **came))
+        begun = fresh.decide(moment(ready=10, talk=10))
+
+        assert begun <= at_once <= 3 * begun
+
+    def test_bears_a_clock_that_is_ahead(self):
+        state = Moment([TALK, WRAP, READY], [601.0, 600.5, 599.0], {1: 600.2})
+
+        assert make_policy(3, 0.03).decide(state) >= 0
 
     @given(st.lists(st.integers(1, 60), min_size=2, max_size=6))
     def test_follows_agents_who_come_and_go(self, sizes: list[int]):
