@@ -14,9 +14,7 @@ import structlog
 from crm import db, ids
 from crm.actor import Actor
 from crm.calls.hearing import Told
-from crm.db import Tx
 from crm.dialling import leases
-from crm.dialling.rules import BY_AGENTS
 from crm.events import bell
 from dialer.runner import POLICIES, Clock, Policies, Runner
 
@@ -24,18 +22,6 @@ log = structlog.get_logger("dialer.campaigns")
 
 LOOK_S = 1.0
 """Seconds between two looks for campaigns that nobody runs."""
-
-RUNNABLE = """
-select k.id
-  from crm.dial_campaign k
-  left join crm.dial_lease l on l.tenant_id = $1::uuid and l.campaign_id = k.id
- where k.tenant_id = $1::uuid and k.deleted_at is null and k.mode not in (select unnest($2::text[]))
-   and (k.status = 'running' or k.status in ('paused', 'draining', 'stopped') and exists (
-          select from crm.dial_attempt a where a.tenant_id = $1::uuid and a.campaign_id = k.id
-             and a.resolved_at is null))
-   and (l.holder is null or l.holder = $3::uuid or l.expires_at <= clock_timestamp())
- order by k.id
-"""
 
 
 class Campaigns:
@@ -72,14 +58,9 @@ class Campaigns:
 
     async def _look(self, stop: asyncio.Event) -> None:
         with suppress(*db.GONE):
-            for campaign_id in await db.run(self.actor, self._offer):
+            free = await db.run(self.actor, lambda tx: leases.take_free(tx, self.holder, besides=self.tasks))
+            for campaign_id in free:
                 self._start(campaign_id, stop)
-
-    async def _offer(self, tx: Tx) -> list[UUID]:
-        """Return the campaigns that this dialer may run now and does not run yet, their leases taken."""
-        rows = await tx.fetch(RUNNABLE, self.actor.tenant_id, sorted(BY_AGENTS), self.holder)
-        wanted = [row["id"] for row in rows if row["id"] not in self.tasks]
-        return [each for each in wanted if await leases.take(tx, each, self.holder) is not None]
 
     def _start(self, campaign_id: UUID, stop: asyncio.Event) -> None:
         runner = Runner(

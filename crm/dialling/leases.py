@@ -5,11 +5,13 @@ row for as long as the transaction lasts: a dialer that was stopped, for however
 somebody else's and places nothing.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
 from crm import errors
 from crm.db import Tx
+from crm.dialling.rules import BY_AGENTS
 from crm.operation import operation
 
 LASTS = timedelta(seconds=6)
@@ -42,6 +44,31 @@ async def take(tx: Tx, campaign_id: UUID, holder: UUID, *, lasts: timedelta = LA
     term: int | None = await tx.fetchval(TAKE, tx.actor.tenant_id, campaign_id, holder, lasts)
     tx.unchanged()
     return term
+
+
+RUNNABLE = """
+select k.id
+  from crm.dial_campaign k
+  left join crm.dial_lease l on l.tenant_id = $1::uuid and l.campaign_id = k.id
+ where k.tenant_id = $1::uuid and k.deleted_at is null and k.mode not in (select unnest($2::text[]))
+   and (k.status = 'running' or k.status in ('paused', 'draining', 'stopped') and exists (
+          select from crm.dial_attempt a where a.tenant_id = $1::uuid and a.campaign_id = k.id
+             and a.resolved_at is null))
+   and (l.holder is null or l.holder = $3::uuid or l.expires_at <= clock_timestamp())
+ order by k.id
+"""
+
+
+@operation("dialling.run")
+async def take_free(tx: Tx, holder: UUID, *, besides: Collection[UUID] = ()) -> list[UUID]:
+    """Take the leases of campaigns that dial by themselves and that nobody runs, but of those the dialer runs already;
+    return them. One that is paused or stopped is run until its last call has ended.
+    """
+    rows = await tx.fetch(RUNNABLE, tx.actor.tenant_id, sorted(BY_AGENTS), holder)
+    wanted = [row["id"] for row in rows if row["id"] not in besides]
+    taken = [each for each in wanted if await take(tx, each, holder) is not None]
+    tx.unchanged()
+    return taken
 
 
 @operation("dialling.run")
