@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -57,12 +57,12 @@ async def people(tx: Tx, interfaces: Iterable[set[str]]) -> dict[str, UUID]:
 
 
 def agent_of(row: Mapping[str, Any], leg: Leg, known: Mapping[str, UUID], before: Before) -> UUID | None:
-    """Return whose leg it is: that of an agent invited to it, the queue's agent, or the one who asked for the call."""
-    if leg.leg_id in before.agents and leg.party is Party.other:
-        return before.agents[leg.leg_id]
-    if leg.party is not Party.agent:
+    """Return whose leg it is: of the agent whose telephone it is, who was invited, or who asked for the call."""
+    if leg.party is Party.customer:
         return None
-    return known.get(leg.interface) if leg.interface else row["agent_user_id"]
+    who = known.get(leg.interface or "") or before.agents.get(leg.leg_id)
+    asked: UUID | None = row["agent_user_id"]
+    return asked if who is None and leg.party is Party.agent and leg.interface is None else who
 
 
 async def keep_legs(
@@ -78,17 +78,37 @@ async def keep_legs(
     await tx.executemany(
         KEEP_LEG,
         [
-            (tx.actor.tenant_id, row["id"], leg.leg_id, _party(leg, before[row["id"]]).value,
-             agent_of(row, leg, known, before[row["id"]]), leg.interface, leg.stage.value, leg.started_at, leg.rang_at,
-             leg.answered_at, leg.ended_at, leg.cause)
+            (tx.actor.tenant_id, row["id"], leg.leg_id, _party(leg, who).value, who, leg.interface, leg.stage.value,
+             leg.started_at, leg.rang_at, leg.answered_at, leg.ended_at, leg.cause)
             for row, its in calls for leg in its if before[row["id"]].stages.get(leg.leg_id) is not leg.stage
+            for who in [agent_of(row, leg, known, before[row["id"]])]
         ],
     )  # fmt: skip
     return before
 
 
-def _party(leg: Leg, before: Before) -> Party:
-    return Party.agent if leg.party is Party.other and leg.leg_id in before.agents else leg.party
+def _party(leg: Leg, who: UUID | None) -> Party:
+    return Party.agent if who else leg.party
+
+
+EVER = datetime.max.replace(tzinfo=UTC)
+TOGETHER = timedelta(seconds=2)
+"""Legs that end within it ended with the call, and not before it."""
+
+
+def owner(row: Mapping[str, Any], its: Sequence[Leg], known: Mapping[str, UUID], story: Story) -> UUID | None:
+    """Return whose call it is: of the agents who are in it the one who came first, else of those who left last.
+
+    Who gave the customer away has no more to do with the call; who was only invited never had.
+    """
+    spoke = [(leg, who) for leg in its if leg.answered_at and (who := agent_of(row, leg, known, Before()))]
+    if not spoke:
+        return None
+    end = story.ended_at or max((leg.ended_at for leg, _ in spoke if leg.ended_at), default=None)
+    stayed = [(leg, who) for leg, who in spoke if not leg.ended_at or (end and leg.ended_at >= end - TOGETHER)]
+    if stayed:
+        return min(stayed, key=lambda each: each[0].answered_at or EVER)[1]
+    return max(spoke, key=lambda each: each[0].ended_at or EVER)[1]
 
 
 async def follow(

@@ -59,7 +59,9 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegStarted(Fact):
-    """A leg came to be."""
+    """A leg came to be, at an endpoint (`interface`; empty: not told)."""
+
+    interface: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

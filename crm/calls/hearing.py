@@ -16,7 +16,7 @@ import asyncpg
 
 from crm import events
 from crm.calls import aftermath, keeping, legs, rows, steps, story
-from crm.calls.facts import AgentConnected, Fact
+from crm.calls.facts import Fact
 from crm.calls.known import Direction, Known
 from crm.calls.legs import Leg, Party
 from crm.calls.steps import Status, Step
@@ -122,27 +122,24 @@ class _Telling:
     story: Story
     steps: tuple[Step, ...]
     legs: tuple[Leg, ...]
-    last_agent: str | None
 
     @classmethod
     def of(cls, row: asyncpg.Record, facts: set[Fact]) -> "_Telling":
         name, direction = row["external_id"] or str(row["id"]), Direction(row["direction"])
         known = Known(name, direction, facts)
         told = story.tell(name, direction, facts)
-        connected = known.all(AgentConnected)
-        last = connected[-1].interface if connected else None
-        return cls(row, told, steps.of(name, direction, facts, told), legs.of(known), last)
+        return cls(row, told, steps.of(name, direction, facts, told), legs.of(known))
 
     @property
     def interfaces(self) -> set[str]:
-        """The endpoints of agents that the call met."""
-        of_legs = {leg.interface for leg in self.legs if leg.party is Party.agent and leg.interface}
+        """The endpoints that the call met: which of them are agents', their telephones tell."""
+        of_legs = {leg.interface for leg in self.legs if leg.party is not Party.customer and leg.interface}
         return of_legs | {missed for stay in self.story.visits for missed in stay.missed}
 
     def columns(self, people: Mapping[str, UUID]) -> dict[str, Any]:
         """Return the row's columns as they are now."""
         queue = next((stay.queue for stay in reversed(self.story.visits) if stay.queue), None)
-        agent = people.get(self.last_agent) if self.last_agent else None
+        agent = aftermath.owner(self.row, self.legs, people, self.story)
         return rows.changed(self.row, self.story, self.steps, agent_user_id=agent, queue=queue)
 
     def news(self, columns: Mapping[str, Any]) -> tuple[Step, ...]:

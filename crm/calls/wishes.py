@@ -61,7 +61,7 @@ async def hang_up(tx: Tx, call_id: UUID, *, now: datetime) -> None:
     if row["status"] not in LIVE:
         tx.unchanged()
         return
-    legs = await _legs(tx, call_id)
+    legs = await _legs(tx, call_id, row["agent_user_id"])
     leg = legs.get("agent") or legs.get("customer") or row["external_id"] or str(call_id)
     await _wish(tx, row, Kind.hang_up, {"leg": leg}, now=now)
 
@@ -167,25 +167,26 @@ async def is_of_team(tx: Tx, agent: UUID | None) -> bool:
 
 async def _talking(tx: Tx, call_id: UUID, *statuses: Status) -> tuple[asyncpg.Record, Mapping[str, str]]:
     row = await _own(tx, call_id)
-    legs = await _legs(tx, call_id)
+    legs = await _legs(tx, call_id, row["agent_user_id"])
     if row["status"] not in (statuses or TALKING) or {"agent", "customer"} - set(legs):
         raise NotGoingOn(fields={"status": row["status"]})
     return row, legs
 
 
-async def _legs(tx: Tx, call_id: UUID) -> dict[str, str]:
-    """Return the live leg of each party, the one that began last where there are several."""
+async def _legs(tx: Tx, call_id: UUID, agent: UUID | None) -> dict[str, str]:
+    """Return the live leg of each party; of several agents' that of the call's own."""
     found = await tx.fetch(
         "select party, leg_id from crm.call_leg where tenant_id = $1::uuid and call_id = $2::uuid"
-        " and ended_at is null and party <> 'other' order by started_at nulls first",
-        tx.actor.tenant_id, call_id,
+        " and ended_at is null and party <> 'other' order by agent_user_id is not distinct from $3::uuid, started_at"
+        " nulls first",
+        tx.actor.tenant_id, call_id, agent,
     )  # fmt: skip
     return {row["party"]: row["leg_id"] for row in found}
 
 
 async def leg_of(tx: Tx, row: Mapping[str, Any], party: str) -> str | None:
     """Return the live leg of a party (`agent`, `customer`) of a call (its row); None when nobody speaks."""
-    return (await _legs(tx, row["id"])).get(party) if row["status"] in TALKING else None
+    return (await _legs(tx, row["id"], row["agent_user_id"])).get(party) if row["status"] in TALKING else None
 
 
 async def _where(tx: Tx, target: Target) -> dict[str, str]:

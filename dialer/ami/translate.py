@@ -4,6 +4,7 @@ Names and meanings of events: https://docs.asterisk.org/Asterisk_22_Documentatio
 What is not about a leg of ours is translated all the same; whoever knows the calls leaves it out.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -64,6 +65,14 @@ def _dest(message: Message, of: dict[str, Any]) -> dict[str, Any]:
     """Return the leg that is dialled."""
     call_id = message["destlinkedid"] or of["call_id"]
     return _leg(message, {**of, "call_id": call_id, "leg_id": message["destuniqueid"]})
+
+
+def _started(message: Message, of: dict[str, Any]) -> Fact:
+    return facts.LegStarted(**_leg(message, of), interface=NUMBERED.sub("", message["channel"]))
+
+
+NUMBERED = re.compile(r"-[0-9a-f]{8}(;[12])?$")
+"""How the exchange tells apart the channels of one endpoint."""
 
 
 def _state(message: Message, of: dict[str, Any]) -> Fact | None:
@@ -170,7 +179,7 @@ HOLD = "hold"
 """The context of our dialplan in which a customer waits for the agent to take the call up again."""
 
 EVENTS: dict[str, Callable[[Message, dict[str, Any]], Fact | None]] = {
-    "Newchannel": lambda m, of: facts.LegStarted(**_leg(m, of)),
+    "Newchannel": _started,
     "Newstate": _state,
     "Hangup": _ended,
     "DialBegin": lambda m, of: facts.DialBegan(**_dest(m, of), by_leg=of["leg_id"]),

@@ -102,18 +102,18 @@ class Floor:
                 await asyncio.sleep(0.02)
         return asks
 
-    async def agent_state(self) -> str:
-        """Return how the firm's agent stands."""
+    async def agent_state(self, who: Actor | None = None) -> str:
+        """Return how an agent (default: the firm's) stands."""
         [row] = await self.rows(
             "select state from crm.agent_state where user_id = $1::uuid and ended_at is null",
-            self.tenant.sales_agent.user_id,
+            (who or self.tenant.sales_agent).user_id,
         )
         return str(row["state"])
 
-    async def until_agent(self, *states: str) -> None:
-        """Wait until the firm's agent stands in one of some states."""
+    async def until_agent(self, *states: str, who: Actor | None = None) -> None:
+        """Wait until an agent (default: the firm's) stands in one of some states."""
         async with asyncio.timeout(10):
-            while await self.agent_state() not in states:
+            while await self.agent_state(who) not in states:
                 await asyncio.sleep(0.02)
 
     async def serve(self, queue: str, *, endpoint: str = "PJSIP/agent-1") -> None:

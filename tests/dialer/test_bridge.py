@@ -314,3 +314,60 @@ class TestQueues:
         ]
         assert row["agent_user_id"] == other.user_id
         assert await floor.agent_state() == "wrap_up"
+
+    async def test_an_attended_transfer_leaves_the_customer_with_the_other_agent(self, floor: Floor, now):
+        await floor.serve("sales")
+        [other] = await hire(floor.tenant, 1, now)
+        await signed_on(floor.tenant, clock.utc_now(), actor=other, endpoint="PJSIP/agent-2")
+        floor.people[CUSTOMER] = Party(stays_s=120)
+        call_id = floor.arrives(NUMBER, "sales")
+        await floor.until_status(call_id, "connected")
+
+        target = wishes.Target(agent_user_id=other.user_id)
+        await db.run(
+            floor.tenant.sales_agent,
+            lambda tx: wishes.transfer(tx, call_id, target, is_attended=True, now=clock.utc_now()),
+        )
+        await floor.until_agent("on_call", who=other)
+        await db.run(floor.tenant.sales_agent, lambda tx: wishes.hang_up(tx, call_id, now=clock.utc_now()))
+        row = await floor.until_status(call_id, "wrap_up", "ended")
+
+        assert (row["outcome"], row["agent_user_id"]) == ("answered", other.user_id)
+        await floor.until_agent("wrap_up", who=other)
+        assert await floor.agent_state() == "wrap_up"
+
+    async def test_a_caller_is_given_to_an_agent_at_once(self, floor: Floor, now):
+        [other] = await hire(floor.tenant, 1, now)
+        await signed_on(floor.tenant, clock.utc_now(), actor=other, endpoint="PJSIP/agent-2")
+        floor.people[CUSTOMER] = Party(stays_s=120)
+        placed = await floor.click(await floor.lead(NUMBER))
+        await floor.until_status(placed.call_id, "connected")
+
+        target = wishes.Target(agent_user_id=other.user_id)
+        await db.run(
+            floor.tenant.sales_agent,
+            lambda tx: wishes.transfer(tx, placed.call_id, target, is_attended=False, now=clock.utc_now()),
+        )
+        await floor.until_agent("on_call", who=other)
+        row = await floor.until_status(placed.call_id, "wrap_up")
+
+        assert (row["outcome"], row["agent_user_id"]) == ("answered", other.user_id)
+
+    async def test_a_second_agent_joins_the_conversation_and_is_busy_meanwhile(self, floor: Floor, now):
+        [other] = await hire(floor.tenant, 1, now)
+        await signed_on(floor.tenant, clock.utc_now(), actor=other, endpoint="PJSIP/agent-2")
+        floor.people[CUSTOMER] = Party(stays_s=60)
+        placed = await floor.click(await floor.lead(NUMBER))
+        await floor.until_status(placed.call_id, "connected")
+
+        await db.run(
+            floor.tenant.sales_agent,
+            lambda tx: wishes.invite(tx, placed.call_id, other.user_id, now=clock.utc_now()),
+        )
+        await floor.until_agent("on_call", who=other)
+        row = await floor.until_status(placed.call_id, "wrap_up")
+
+        assert row["outcome"] == "answered"
+        assert row["agent_user_id"] == floor.tenant.sales_agent.user_id
+        legs = await floor.rows("select agent_user_id from crm.call_leg where party = 'agent'")
+        assert {each["agent_user_id"] for each in legs} == {floor.tenant.sales_agent.user_id, other.user_id}
