@@ -118,7 +118,11 @@ def _originated(message: Message, of: dict[str, Any]) -> Fact:
 
 
 def _agent(message: Message, of: dict[str, Any]) -> dict[str, Any]:
-    """Return the queue, the agent and the agent's leg."""
+    """Return the queue, the agent and the agent's leg.
+
+    Of a caller who has just gone the exchange may tell the call alone, whose id is that of their leg.
+    """
+    of = {**of, "call_id": of["call_id"] or message["destlinkedid"], "leg_id": of["leg_id"] or message["destlinkedid"]}
     return _leg(message, of) | {
         "queue": message["queue"], "interface": message["interface"], "agent_leg": message["destuniqueid"],
     }  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from crm.calls import facts
 from crm.calls.facts import Fact
 from crm.calls.story import Direction, Outcome, Story, tell
-from dialer.ami.messages import Message
+from dialer.ami.messages import Message, heard
 from dialer.ami.translate import EVENTS, translate
 from tests.dialer.ami.recordings import from_server
 
@@ -208,6 +208,24 @@ class TestTranslate:
     )
     def test_what_cannot_be_is_nothing(self, lie):
         assert translate(lie, now=NOW) is None
+
+    def test_an_end_that_names_only_the_agents_leg_is_of_the_call(self):
+        """So it was heard once of a caller who had just gone."""
+        headers = {
+            "Event": "AgentComplete", "DestUniqueid": "leg-2", "DestLinkedid": "call-1", "Queue": "sales",
+            "Interface": "PJSIP/agent-1", "HoldTime": "1", "TalkTime": "9", "Reason": "caller",
+        }  # fmt: skip
+
+        fact = translate(heard(headers), now=NOW)
+
+        assert isinstance(fact, facts.AgentFinished)
+        assert (fact.call_id, fact.leg_id, fact.agent_leg) == ("call-1", "call-1", "leg-2")
+
+    def test_an_end_without_its_cause_is_none(self):
+        headers = {"Event": "Hangup", "Uniqueid": "leg-1", "Linkedid": "call-1", "ChannelStateDesc": "Up"}
+
+        assert translate(heard(headers), now=NOW) is None
+        assert translate(heard(headers | {"Cause": "16"}), now=NOW) is not None
 
     def test_an_unknown_leg_is_none(self):
         fact = translate(said("OriginateResponse", uniqueid="<unknown>", response="Failure", reason="0"), now=NOW)

@@ -8,11 +8,16 @@ from tests.dialer.exchange.test_contract import SCENES as RECORDED
 from tests.dialer.scenes import Scene, skeleton, story
 from tests.dialer.templates_scenes import SCENES
 
-# A customer of ours hangs up while an agent's telephone rings for as long as the templates say.
-RECORDED_HERE = [scene for scene in RECORDED if scene.recording != "e_predictive_queue_ringnoanswer"]
+NOT_HERE = {
+    # A customer of ours hangs up while an agent's telephone rings for as long as the templates say.
+    "e_predictive_queue_ringnoanswer",
+    # Whose turn it is depends on the calls before.
+    "inbound_missed",
+}
+HERE = [scene for scene in (*SCENES, *RECORDED) if scene.recording not in NOT_HERE]
 
 
-@pytest.mark.parametrize("scene", [*SCENES, *RECORDED_HERE], ids=lambda scene: f"{scene.recording}-{scene.call_id}")
+@pytest.mark.parametrize("scene", HERE, ids=lambda scene: f"{scene.recording}-{scene.call_id}")
 async def test_a_scene_is_the_same_on_both(scene: Scene, lab):
     told = await live.play(lab, scene)
     ours = await loopback.play(scene)
