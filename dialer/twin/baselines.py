@@ -29,8 +29,8 @@ class Power:
 class AdaptAverage:
     """VICIdial's ADAPT_AVERAGE: a dial level that climbs while agents are ready and is halved over the drop limit.
 
-    Re-implemented from a description of its two loops, the filler of lines (every 2.5 s) and the setter of the level
-    (every 15 s). `highest` is its maximum level; `is_available_only` counts ready agents alone.
+    Re-implemented from a description of its two loops, the filler of lines (every 2.5 s and 25 ms for each call) and the
+    setter of the level (every 15 s). `highest` is its maximum level; `is_available_only` counts ready agents alone.
     """
 
     only_ticks = True
@@ -46,7 +46,7 @@ class AdaptAverage:
 
     def decide(self, state: State) -> int:
         """Return what the filler places at this second."""
-        self.samples.append((state.n_ready - state.n_queue, len(state.agent_state) - state.n_pause))
+        self.samples.append((state.n_ready - state.n_queue, len(state.agent_state)))
         if state.t >= self.next_minute:
             self.next_minute += 60.0
             calls, drops = self.before
@@ -57,8 +57,9 @@ class AdaptAverage:
             self.level = self._adapted(state)
         if state.t < self.next_fill:
             return 0
-        self.next_fill += 2.5
-        return self._missing(state)
+        count = self._missing(state)
+        self.next_fill += 2.5 + 0.025 * count
+        return count
 
     def _adapted(self, state: State) -> float:
         difference = sum(ready for ready, _ in self.samples) / len(self.samples)
