@@ -24,7 +24,7 @@ CAP = 0.03
 GAINS = {0.15: 8.5, 0.3: 4.0, 0.5: 3.5}
 """Points of occupancy above the tuned baseline, by answer probability."""
 SETTINGS = [
-    *(f"adapt-available:{level}" for level in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)),
+    *(f"adapt-available:{level}" for level in (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 14)),
     *(f"adapt:{level}" for level in (1.5, 3)),
 ]
 PROBES, FINALISTS = 3, 3

@@ -29,8 +29,8 @@ class Power:
 class AdaptAverage:
     """VICIdial's ADAPT_AVERAGE: a dial level that climbs while agents are ready and is halved over the drop limit.
 
-    Re-implemented from a description of its two loops, the filler of lines (every 2.5 s and 25 ms for each call) and the
-    setter of the level (every 15 s). `highest` is its maximum level; `is_available_only` counts ready agents alone.
+    Re-implemented from a description of its two loops, the filler of lines (every 2.5 s, and 25 ms for each call) and
+    the setter of the level (every 15 s). `highest` is its maximum level; `is_available_only` counts ready agents alone.
     """
 
     only_ticks = True
