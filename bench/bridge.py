@@ -161,8 +161,7 @@ async def counts(firm: product.Firm) -> tuple[int, int]:
     """Return how many calls have ended, and how many there are."""
     async with db.transaction(Actor.system(firm.tenant_id)) as tx:
         row = await tx.fetchrow(
-            "select count(*) filter (where ended_at is not null) as ended, count(*) as n"
-            " from crm.call"
+            "select count(*) filter (where ended_at is not null) as ended, count(*) as n from crm.call"
         )
     assert row is not None
     return row["ended"], row["n"]
