@@ -8,4 +8,5 @@ printf 'permit = %s\n' "${AMI_PERMIT:-172.16.0.0/255.240.0.0}" > /etc/asterisk/m
 umask 022
 # Whoever fetches recordings deletes them; both may be different users.
 install -d -m 0777 /var/spool/asterisk/monitor/santral
+install -d /var/log/asterisk/cdr-csv
 exec asterisk -f

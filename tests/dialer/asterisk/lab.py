@@ -127,7 +127,7 @@ class Lab:
     def _lay_out(self) -> None:
         etc = self.folder / "etc"
         shutil.copytree(TEMPLATES, etc)
-        for name in ("spool", "run", "log", "data/moh"):
+        for name in ("spool", "run", "log/cdr-csv", "data/moh"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "data" / "sounds").symlink_to("/usr/share/asterisk/sounds")
         (self.folder / "documentation").symlink_to("/usr/share/asterisk/documentation")
