@@ -15,24 +15,26 @@ from api.language import Language
 from api.pages import CursorText, Limit
 from api.schemas.calls import CallMade
 from api.schemas.dialer import (
-    AttemptPage,
-    AttemptQuery,
-    BudgetRead,
-    CallNow,
     CampaignCreate,
     CampaignItem,
     CampaignPage,
     CampaignRead,
     DesignBody,
-    EntryPage,
-    EntryQuery,
     LoadBody,
     LoadedRead,
+    ReasonBody,
+    StartBody,
+)
+from api.schemas.dialer_entries import (
+    AttemptPage,
+    AttemptQuery,
+    BudgetRead,
+    CallNow,
+    EntryPage,
+    EntryQuery,
     NextBody,
     NextRead,
     OfferRead,
-    ReasonBody,
-    StartBody,
 )
 from crm import cursors, db, filtering
 from crm.actor import Actor
