@@ -29,7 +29,8 @@ def loopback(config: Settings, place: Path) -> dict[str, str]:
         "SANTRAL_AMI_PORT": str(free_port()),
         "SANTRAL_AMI_SECRET": secrets.token_hex(16),
         "SANTRAL_AMI_TENANT": DEMO_TENANT,
-        "SANTRAL_RECORDING_SPOOL": str(place / "recordings"),
+        "SANTRAL_RECORDING_SPOOL": str(place / "exchange" / "recordings"),
+        "SANTRAL_AMI_RECORDS": str(place / "exchange" / "Master.csv"),
     }
 
 

@@ -15,6 +15,7 @@ from dialer.exchange.people import Party, People, crowd
 from dialer.exchange.queue_actions import QueueActions
 from dialer.exchange.queues import Queue
 from dialer.exchange.recording import Recorder
+from dialer.exchange.records import Records
 from dialer.exchange.replies import Reply, Said, refuse
 from dialer.exchange.switchboard import Header, Switchboard
 
@@ -29,12 +30,14 @@ class Exchange:
     """A loopback exchange. `async with Exchange(...)` listens; `port` 0 takes any free one.
 
     `queues`: names with weights; None: whoever names a queue gets one. `recordings`: where files of recorded calls go.
+    `records`: the file of its own records (CDR).
     """
 
     def __init__(
         self, *, username: str, secret: SecretStr, people: People = crowd, speed: float = 1.0,
         host: str = "127.0.0.1", port: int = 0, queues: Mapping[str, int] | None = None,
-        recordings: Path | None = None, traffic: Traffic | None = None, lies: Lies | None = None,
+        recordings: Path | None = None, records: Path | None = None, traffic: Traffic | None = None,
+        lies: Lies | None = None,
     ) -> None:  # fmt: skip
         self.username = username
         self.secret = secret
@@ -44,6 +47,7 @@ class Exchange:
         self.speed = speed
         self.queues = queues
         self.recordings = recordings
+        self.records = records
         self.traffic = traffic
         self.liar = Liar(lies) if lies else None
         self._clients: dict[asyncio.StreamWriter, bool] = {}
@@ -54,6 +58,8 @@ class Exchange:
         """Listen."""
         self.board = Switchboard(self.people, self.tell, speed=self.speed)
         self.board.queues |= {name: Queue(name, weight) for name, weight in (self.queues or {}).items()}
+        if self.records is not None:
+            Records(self.board, self.records)
         is_closed = self.queues is not None
         Dialplan(self.board, Recorder(self.board, self.recordings), is_closed=is_closed)
         self._known = CallActions(self.board).known | QueueActions(self.board, is_closed=is_closed).known

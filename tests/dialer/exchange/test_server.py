@@ -6,7 +6,9 @@ import wave
 
 from pydantic import SecretStr
 
+from crm.calls.facts import Dialled
 from crm.calls.story import Direction, Outcome, tell
+from dialer import records
 from dialer.ami.connection import Address, Connection, Limits, Lost, Up
 from dialer.ami.messages import Message
 from dialer.exchange.callers import Traffic
@@ -144,6 +146,21 @@ class TestRecordings:
             await client.until(lambda: len(client.messages("Hangup")) == 2)
 
         assert list(tmp_path.iterdir()) == []
+
+
+class TestRecords:
+    async def test_tell_how_each_leg_ended_in_a_file_like_the_real_one_s(self, tmp_path):
+        async with exchange(records=tmp_path / "Master.csv") as here, Client(here) as client:
+            await client.click()
+            await client.until(lambda: len(client.messages("BridgeEnter")) == 2)
+            await client.connection.say("Hangup", {"Channel": "call-1"})
+            await client.until(lambda: len(client.messages("Hangup")) == 2)
+
+        [fact] = records.of(tmp_path / "Master.csv", {"call-1"})
+        [row] = [row for row in here.board.book if row["uniqueid"] == "call-1"]
+        assert fact.dialled is Dialled.answer
+        assert (fact.duration_s, fact.billable_s) == (int(row["seconds"]), int(row["billable"]))
+        assert len((tmp_path / "Master.csv").read_text().splitlines()) == 2
 
 
 class TestTraffic:
