@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from dialer.pacing.budget import Budget, Tuning
 from dialer.pacing.outlook import Outlook
 from dialer.pacing.scores import Scores
@@ -41,26 +43,25 @@ class Predictive:
         self.scores.learn(state)
         self.outlook.refresh(state, agents)
         price = self.budget.price(state, self.outlook.cycle_s)
+        total, self.scores.expected = self.outlook.total(state, self.scores.ringing(state))
         safe = max(0, state.n_ready - state.n_queue - state.n_ringing)
         most = min(state.lines_free, safe + AT_ONCE + agents)
         if agents <= 0 or most <= 0:
             return 0
-        count = min(safe, most) if price <= 0 else self._fair(state, agents, price, safe, most)
+        count = min(safe, most) if price <= 0 else self._fair(state, total, agents - state.n_queue, price, safe, most)
         self.scores.launch(state, count)
         return count
 
-    def _fair(self, state: State, agents: int, price: float, safe: int, most: int) -> int:
+    def _fair(self, state: State, total: np.ndarray, agents: int, price: float, safe: int, most: int) -> int:
         """Return the greatest number of calls of which the last is worth its risk; found by doubling, then halving."""
         levels = self.scores.ahead(state, most)
-        total, self.scores.expected = self.outlook.total(state, self.scores.ringing(state))
-        need = agents - state.n_queue
-        if need <= 0 or len(levels) == 0:
+        if agents <= 0:
             return min(safe, most)
         fresh = self.outlook.fresh(levels)
 
         def is_worth(after: int) -> bool:
             more = after * fresh[0] if len(levels) == 1 else fresh[:after].sum(0)
-            risk, benefit = self.outlook.one_more(total, more, need)
+            risk, benefit = self.outlook.one_more(total, more, agents)
             return risk <= price * benefit
 
         most = min(most, len(levels)) if len(levels) > 1 else most

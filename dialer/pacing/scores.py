@@ -54,25 +54,22 @@ class Scores:
     def factor(self) -> float:
         """What scores are multiplied with; the answer probability where there are none.
 
-        Until enough people have answered it is no less than their share among the calls that ended: should ringing be
-        slower than was guessed, calls that are yet to be answered would look like calls that nobody answers.
+        Until enough people have answered it is no less than by the calls that ended alone: should ringing be slower
+        than was guessed, calls that are yet to be answered would look like calls that nobody answers.
         """
-        if self.is_scored or self.heard >= ENOUGH:
-            return self.seen.value
-        return max(self.seen.value, self.resolved.value)
+        return self.seen.value if self.heard >= ENOUGH else max(self.seen.value, self.resolved.value)
 
     def learn(self, state: State) -> None:
         """Take in what happened since the last look."""
         ended = state.machines + state.no_answers + state.failed
+        over = self._over(state) if self.is_scored else None
         if self.at is None:
             self._begin(state, ended)
-        elif state.t > self.at:
+        elif state.t > self.at or state.answered > self.answered or ended > self.ended:
             fresh, passed = state.answered - self.answered, state.t - self.at
             self.seen.saw(fresh, self.expected * passed / self.factor, state.t)
-            self.resolved.saw(fresh, fresh + ended - self.ended, state.t)
+            self.resolved.saw(fresh, fresh + ended - self.ended if over is None else over, state.t)
             self.heard += fresh
-        else:
-            return
         self.answered, self.ended, self.at = state.answered, ended, state.t
 
     def _begin(self, state: State, ended: int) -> None:
@@ -86,35 +83,42 @@ class Scores:
         """Return the levels of the next calls; one level stands for all where there are no scores."""
         scores: Sequence[float] | None = getattr(state, "next_answer_p", None)
         if scores is None or not len(scores):
-            return np.array([level(self.factor)])
+            return np.array([level(self.factor * (self._usual() if self.is_scored else 1.0))])
         if not self.is_scored:
-            self.is_scored, self.seen.yes = True, self.seen.all  # scores are right until they are seen to be wrong
+            self.is_scored = True
+            for share in (self.seen, self.resolved):
+                share.yes = share.all  # scores are right until they are seen to be wrong
+            self._over(state)
         return levels(self.factor * np.array(scores[:count]))
 
     def ringing(self, state: State) -> int | Numbers:
-        """Return the level of each call that rings, in their order, or of all."""
-        factor = self.factor
+        """Return the level of each call that rings, in their order, or of all; `learn` comes first."""
         if not self.is_scored:
-            return level(factor)
-        self._name(state)
-        return levels(factor * np.array([self.of_call[call] for call in state.ringing]))
+            return level(self.factor)
+        return levels(self.factor * np.array([self.of_call[call] for call in state.ringing]))
 
     def launch(self, state: State, count: int) -> None:
         """Remember the scores of the calls that are launched now; their names are seen at the next look."""
         if self.is_scored:
-            self.launched += list(getattr(state, "next_answer_p", ()))[:count]
+            self.launched += list(getattr(state, "next_answer_p", None) or ())[:count]
 
-    def _name(self, state: State) -> None:
-        """Give the calls that are new among the ringing the scores they were launched with, the last the last."""
+    def _over(self, state: State) -> float:
+        """Name the calls that are new among the ringing, the last the last; return the scores of those that are gone.
+
+        A call that came and went between two looks takes another's score: they were launched at the same time.
+        """
+        gone = sum(self.of_call.pop(call) for call in self.of_call.keys() - state.ringing.keys())
         fresh = []
-        for call in reversed(state.ringing):
+        for call in reversed(state.ringing):  # type: ignore[call-overload]
             if call in self.of_call:
                 break
             fresh.append(call)
-        usual = sum(self.of_call.values()) / len(self.of_call) if self.of_call else 0.3
-        scores = self.launched[::-1]
+        usual, scores = self._usual(), self.launched[::-1]
         for place, call in enumerate(fresh):
             self.of_call[call] = scores[place] if place < len(scores) else usual
         self.launched = []
-        if len(self.of_call) > 2 * len(state.ringing) + 100:
-            self.of_call = {call: self.of_call[call] for call in state.ringing}
+        return gone
+
+    def _usual(self) -> float:
+        """Return the mean score of the calls that ring."""
+        return sum(self.of_call.values()) / len(self.of_call) if self.of_call else 0.3

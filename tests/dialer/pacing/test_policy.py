@@ -160,6 +160,13 @@ class TestShift:
         assert sum(each.abandoned for each in ours) <= 0.03 * sum(each.answered for each in ours)
         assert sum(each.occupancy for each in ours) > sum(each.occupancy for each in theirs) + 2 * 0.06
 
+    def test_stays_legal_with_scores_where_ringing_is_slower_than_it_guessed(self):
+        slow = Traffic(0.4, live_ring=LogNormal(22.0, 0.2), scores=5.0)
+
+        tally = shift_of(Job("predictive", slow, 20, seed=1, seconds=7_200.0))
+
+        assert tally.abandonment <= 0.03
+
     def test_stays_legal_where_traffic_is_nothing_like_what_it_guessed(self):
         odd = Traffic(
             0.6,
