@@ -19,7 +19,7 @@ from crm.db import Tx
 from crm.dialling import campaigns, designs, learning, timing
 from crm.dialling.designs import Design
 from crm.dialling.loading import CLOSED
-from crm.dialling.rules import State, Status
+from crm.dialling.rules import BY_AGENTS, State, Status
 from crm.dialling.timing import Learned, Prospect
 from crm.operation import operation
 
@@ -33,17 +33,20 @@ LATER = timedelta(hours=12)
 """When somebody is looked at again of whom no instant is known at which they may be called."""
 LEAD_CLOSED = "lead_closed"
 PROMISED = "callback_promised"
+LOCKED_OUT = "locked_out"
+"""Why somebody waits whom some campaign abandoned lately: no campaign that dials by itself calls them."""
 
 # What is limited and locked is materialised: joined as it stands, the planner may take it anew for each row it joins.
 CANDIDATES = """
 with due as materialized (
   select id, lead_id, contact_id, attempts from crm.dial_entry
    where tenant_id = $1::uuid and campaign_id = $2::uuid and state = 'listed' and next_at <= $3::timestamptz
-     and coalesce(locked_until, '-infinity') <= $3::timestamptz
    order by priority desc, next_at limit $4::int for update skip locked)
 select e.id, e.lead_id, e.contact_id, e.attempts, l.status, l.source, c.country, c.phone_masked, t.timezone,
        (select max(b.promised_until) from crm.callback b
-         where b.tenant_id = $1::uuid and b.contact_id = e.contact_id and b.ended_at is null) as promised_until
+         where b.tenant_id = $1::uuid and b.contact_id = e.contact_id and b.ended_at is null) as promised_until,
+       (select max(o.locked_until) from crm.dial_entry o
+         where o.tenant_id = $1::uuid and o.contact_id = e.contact_id) as locked_until
   from due e
   join crm.lead l on l.tenant_id = $1::uuid and l.id = e.lead_id
   join crm.contact c on c.tenant_id = $1::uuid and c.id = e.contact_id
@@ -97,7 +100,7 @@ async def fill(tx: Tx, campaign_id: UUID, learned: Learned, *, keep: int = KEEP,
         return 0
     people = {each["contact_id"] for each in found}
     answers = await may_contact_many(tx, people, Channel.call, design.purpose, at=now)
-    refused = {each["id"]: stop for each in found if (stop := _stop(each, answers, now=now))}
+    refused = {each["id"]: stop for each in found if (stop := _stop(each, answers, design, now=now))}
     fit = [each for each in found if each["id"] not in refused]
     await _make_ready(tx, fit, design, learned, now=now)
     await _put_off(tx, campaign_id, found, refused, now=now)
@@ -108,13 +111,21 @@ Stop = tuple[State, str, datetime | None]
 """What a lead becomes that is not dialled now, why, and until when."""
 
 
-def _stop(entry: asyncpg.Record, answers: Mapping[UUID, Answer], *, now: datetime) -> Stop | None:
+def _stop(entry: asyncpg.Record, answers: Mapping[UUID, Answer], design: Design, *, now: datetime) -> Stop | None:
     """Return what keeps a lead from being dialled now; None: nothing."""
     if entry["status"] in CLOSED:
         return State.excluded, LEAD_CLOSED, None
     if entry["promised_until"] is not None:
         return State.listed, PROMISED, max(entry["promised_until"], now + timedelta(minutes=5))
-    return stop_of(answers[entry["contact_id"]], now=now)
+    return locked_out(entry, design, now=now) or stop_of(answers[entry["contact_id"]], now=now)
+
+
+def locked_out(entry: Mapping[str, Any], design: Design, *, now: datetime) -> Stop | None:
+    """Return what it means that a person (row: `locked_until`) was abandoned lately: nothing where an agent is first."""
+    until = entry["locked_until"]
+    if until is None or until <= now or design.mode in BY_AGENTS:
+        return None
+    return State.listed, LOCKED_OUT, until
 
 
 def stop_of(answer: Answer, *, now: datetime) -> Stop | None:

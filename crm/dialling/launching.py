@@ -30,6 +30,8 @@ with mine as materialized (
   select * from crm.dial_entry where tenant_id = $1::uuid and id in (select unnest($2::uuid[]))
      and state = 'claimed' and claimed_by = $3::uuid order by id for update)
 select e.id, e.campaign_id, e.lead_id, e.contact_id, e.attempts, e.answer_p, e.agent_user_id, e.claimed_until,
+       (select max(o.locked_until) from crm.dial_entry o
+         where o.tenant_id = $1::uuid and o.contact_id = e.contact_id) as locked_until,
        c.country, c.phone_masked, t.timezone, l.status as lead_status,
        exists (select from crm.call k
                 where k.tenant_id = $1::uuid and k.contact_id = e.contact_id and k.ended_at is null
@@ -99,7 +101,7 @@ def stop_now(entry: asyncpg.Record, *, now: datetime) -> Stop | None:
 
 async def _dial(tx: Tx, design: Design, entry: asyncpg.Record, *, now: datetime) -> UUID | None:
     """Dial one lead; return its call, None when there is none."""
-    stop = stop_now(entry, now=now)
+    stop = stop_now(entry, now=now) or hopper.locked_out(entry, design, now=now)
     if stop is None:
         wanted = calls.Dial(
             contact_id=entry["contact_id"], lead_id=entry["lead_id"], purpose=attempts.PURPOSE, queue=design.queue,

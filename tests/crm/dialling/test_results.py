@@ -7,8 +7,9 @@ import pytest
 from crm.calls.story import Outcome
 from crm.dialling import budgets, queries, results
 from crm.dialling.guard import Allowed, Count, Window
+from crm.dialling.rules import Mode
 from tests.conftest import Tenant
-from tests.crm.dialling.floor import NOW, claim, dialled, do, end, entry_of, fill, launch, rows, settle, take
+from tests.crm.dialling.floor import NOW, claim, dialled, do, end, entry_of, fill, launch, rows, running, settle, take
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -65,6 +66,26 @@ class TestSettle:
         assert entry["next_at"] >= entry["locked_until"]
         assert await counted(tenant, campaign) == Count(1, 1)
         assert await fill(tenant, campaign, now=NOW + 2 * DAY) == 0
+
+    async def test_of_a_dropped_call_locks_the_person_out_of_every_campaign(self, tenant: Tenant):
+        _, [call] = await dialled(tenant)
+        other, _ = await running(tenant, 1, code="summer")
+        by_hand, _ = await running(tenant, 1, code="autumn", mode=Mode.preview, queue=None)
+        holder = await take(tenant, other)
+        await fill(tenant, other)
+        claimed = await claim(tenant, other, holder)
+        await end(tenant, call, Outcome.dropped, answered=True)
+        await settle(tenant)
+
+        made = await launch(tenant, other, claimed, holder)
+        await fill(tenant, by_hand)
+
+        found = await rows(
+            tenant, "select state, reason, next_at, locked_until from crm.dial_entry order by created_at, id"
+        )
+        assert made == []
+        assert (found[1]["reason"], found[1]["next_at"]) == ("locked_out", found[0]["locked_until"])
+        assert found[2]["state"] == "ready"
 
     async def test_counts_an_agent_who_came_late_as_an_abandonment_and_a_conversation(self, tenant: Tenant):
         campaign, [call] = await dialled(tenant)
