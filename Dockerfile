@@ -10,9 +10,9 @@ RUN uv sync --frozen --no-dev --no-install-project --compile-bytecode
 
 COPY . .
 RUN uv sync --frozen --no-dev --compile-bytecode \
-    && mkdir -p /var/lib/santral /srv/dagster/storage \
+    && mkdir -p /var/lib/santral /srv/dagster/storage /var/spool/asterisk/monitor /var/log/asterisk/cdr-csv \
     && cp cli/dagster.yaml /srv/dagster/ \
-    && chown -R santral /var/lib/santral /srv/dagster dbt_project
+    && chown -R santral /var/lib/santral /srv/dagster dbt_project /var/spool/asterisk/monitor /var/log/asterisk/cdr-csv
 
 ENV PATH=/srv/santral/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -202,3 +202,18 @@ def test_the_translator_needs_no_event_that_is_not_heard():
     """VarSet would come of the class `dialplan`; our dialplan says the same by UserEvent."""
     assert "UserEvent" in translate.EVENTS
     assert "dialplan" not in section("manager.conf", "santral").words("read")
+
+
+def test_the_container_writes_what_the_manager_includes():
+    included = re.findall(r"^#(?:try)?include (\S+)", (TEMPLATES / "manager.conf").read_text(), re.MULTILINE)
+    start = (TEMPLATES / "start.sh").read_text()
+
+    assert sorted(re.findall(r"> (\S+\.conf)", start)) == sorted(included)
+    assert "${AMI_SECRET:?" in start
+    assert "asterisk -f -U asterisk" in start
+
+
+def test_the_container_has_every_file_that_is_included():
+    for path in TEMPLATES.glob("*.conf"):
+        for optional, name in re.findall(r"^#(try)?include (\S+)", path.read_text(), re.MULTILINE):
+            assert optional or (TEMPLATES / name).exists() or name == "manager_secret.conf", f"{path.name}: {name}"
