@@ -22,10 +22,12 @@ def hang_up(leg: str, after_s: float = 2) -> Act:
     return Act(after_s, "Hangup", {"Channel": leg, "Cause": 16})
 
 
-def click(name: str, *acts: Act, others: tuple[Party, ...] = (), **more: object) -> Scene:
+def click(
+    name: str, *acts: Act, customer: Party = STAYS, others: tuple[Party, ...] = (), **more: object
+) -> Scene:  # fmt: skip
     """Return a click-to-call in which something is asked for."""
     agents = (STAYS, *others)
-    return Scene(name, f"call-{name}", AGENT, STAYS, agents, "outbound", acts=acts, **more)  # type: ignore[arg-type]
+    return Scene(name, f"call-{name}", AGENT, customer, agents, "outbound", acts=acts, **more)  # type: ignore[arg-type]
 
 
 ASK_COLLEAGUE = Act(2.5, "Atxfer", {"Channel": "{agent1}", "Context": "agents", "Exten": "2"})
@@ -62,6 +64,9 @@ def blind(context: str, exten: str) -> Act:
 
 
 SCENES = [
+    click("customer_hangs_up", customer=BRIEF, variables=RECORDED),
+    click("cancelled_while_it_rings", hang_up("{agent1}", 2.5), customer=Party(rings_s=20)),
+    click("nobody_answers", customer=SILENT, variables=(("DIALER_RING_SECS", "3"),)),
     click("attended", ASK_COLLEAGUE, hang_up("{agent1}", 5), hang_up("{agent2}"), others=(STAYS,), is_loose=True),
     click("attended_busy", ASK_COLLEAGUE, hang_up("{agent1}", 8), others=(Party(Answer.busy),), is_loose=True),
     click("hold", HOLD, Act(2, "Bridge", {"Channel1": "{agent1}", "Channel2": "{customer}"}), hang_up("{customer}")),

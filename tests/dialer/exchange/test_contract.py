@@ -32,6 +32,11 @@ SCENES = [
         "f_predictive_abandon", "call-f", CUSTOMER, Party(patience_s=5), (PICKS_UP,), is_paused=True, variables=PATIENT
     ),
     Scene("f_predictive_join_empty", "call-f3", CUSTOMER, Party()),
+    Scene(
+        "f_predictive_queue_timeout", "call-f2", CUSTOMER, Party(patience_s=60), (PICKS_UP,), is_paused=True,
+        variables=(("DIALER_QUEUE_SECS", "3"),),
+    ),
+    Scene("d_noexten_predictive_sip", "call-d-ve_sip", CUSTOMER, Party(Answer.unallocated)),
     Scene("a_click_to_call_answered_sip", "call-asip", AGENT, Party(rings_s=2, stays_s=5), (PICKS_UP,), "outbound"),
     Scene("a_click_to_call_agent_no_answer", "call-ana", AGENT, Party(), (SILENT,), "outbound", timeout_s=3),
     Scene("b_busy_click_sip", "call-b-ck_sip", AGENT, Party(Answer.busy), (PICKS_UP,), "outbound"),
