@@ -121,7 +121,7 @@ def _stop(entry: asyncpg.Record, answers: Mapping[UUID, Answer], design: Design,
 
 
 def locked_out(entry: Mapping[str, Any], design: Design, *, now: datetime) -> Stop | None:
-    """Return what it means that a person (row: `locked_until`) was abandoned lately: nothing where an agent is first."""
+    """Return what it means that a person was abandoned lately (`locked_until`): nothing where an agent is first."""
     until = entry["locked_until"]
     if until is None or until <= now or design.mode in BY_AGENTS:
         return None

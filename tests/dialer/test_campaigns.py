@@ -184,7 +184,7 @@ class TestWithdrawal:
             await do(tenant.admin, lambda tx: record_consent(tx, contact, said, now=floor.now))
             await do(tenant.admin, lambda tx: dnc.add_contact(tx, listed, ["phone"], reason="asked", now=floor.now))
 
-            await floor.until(lambda: _is_done(floor, 2))
+            await floor.until(lambda: _is_all(floor, done=2, excluded=2))
 
             out = await floor.rows("select contact_id, reason from crm.dial_entry where state = 'excluded'")
             called = {row["contact_id"] for row in await floor.rows("select contact_id from crm.call")}
@@ -197,8 +197,8 @@ async def _in_hopper(floor: DiallingFloor, count: int) -> bool:
     return (await entries(floor))["ready"] >= count
 
 
-async def _is_done(floor: DiallingFloor, count: int) -> bool:
-    return (await entries(floor))["done"] >= count
+async def _is_all(floor: DiallingFloor, **wanted: int) -> bool:
+    return await entries(floor) == wanted
 
 
 class TestPredictive:
