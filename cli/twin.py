@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
@@ -193,9 +194,10 @@ def _show(told: Told, bars: Sequence[Bar]) -> None:
     screen.print(f"Traffic {source}: {told.traffic.answer_p:.1%} of calls are answered live. Cap {told.cap:.1%}.")
     right = [
         Column(name, justify="right", no_wrap=True)
-        for name in ("agents", "occupancy %", "abandoned %", "legal", "waits s", "breaks in 30 d")
+        for name in ("agents", "occupancy %", "abandoned %", "legal", "waits s", "P(30 d)")
     ]
-    table = Table(Column("policy", no_wrap=True), *right, title=f"{bars[0].summary.shifts} shifts each, 95 % intervals")
+    title = f"{bars[0].summary.shifts} shifts each, 95 % intervals"
+    table = Table(Column("policy", no_wrap=True), *right, title=title, box=box.SIMPLE, padding=(0, 1), pad_edge=False)
     for bar in bars:
         came = bar.summary
         busy, over = 100 * came.occupancy, 100 * (came.occupancy_high - came.occupancy)
@@ -206,7 +208,8 @@ def _show(told: Told, bars: Sequence[Bar]) -> None:
             f"{came.p_break_30d:.2%}",
         )  # fmt: skip
     screen.print(table)
-    screen.print("Waits: of callers who were connected, and of agents for their next conversation.", highlight=False)
+    screen.print("Waits: of callers who were connected / of agents for their next conversation.", highlight=False)
+    screen.print(f"P(30 d): that {study.DAYS} shifts in 30 days abandon more than the cap together.\n", highlight=False)
     screen.print(twin_chart.text(bars), highlight=False)
     if told.campaign_id:
         screen.print("Kept: a predictive start of the campaign asks for it.")
