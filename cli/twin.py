@@ -11,7 +11,6 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
@@ -197,7 +196,7 @@ def _show(told: Told, bars: Sequence[Bar]) -> None:
         for name in ("agents", "occupancy %", "abandoned %", "legal", "waits s", "P(30 d)")
     ]
     title = f"{bars[0].summary.shifts} shifts each, 95 % intervals"
-    table = Table(Column("policy", no_wrap=True), *right, title=title, box=box.SIMPLE, padding=(0, 1), pad_edge=False)
+    table = Table(Column("policy", no_wrap=True), *right, title=title, box=None, pad_edge=False)
     for bar in bars:
         came = bar.summary
         busy, over = 100 * came.occupancy, 100 * (came.occupancy_high - came.occupancy)
