@@ -193,7 +193,7 @@ def _show(told: Told, bars: Sequence[Bar]) -> None:
     screen.print(f"Traffic {source}: {told.traffic.answer_p:.1%} of calls are answered live. Cap {told.cap:.1%}.")
     right = [
         Column(name, justify="right", no_wrap=True)
-        for name in ("agents", "occupancy %", "abandoned %", "legal", "waits s", "P(30 d)")
+        for name in ("agents", "occupancy %", "abandoned %", "legal", "waits s", "30 d")
     ]
     title = f"{bars[0].summary.shifts} shifts each, 95 % intervals"
     table = Table(Column("policy", no_wrap=True), *right, title=title, box=None, pad_edge=False)
@@ -204,11 +204,14 @@ def _show(told: Told, bars: Sequence[Bar]) -> None:
         waits = f"{came.caller_wait_s:.2f} / {came.agent_wait_s:.0f}"
         table.add_row(
             bar.policy, str(bar.agents), f"{busy:.1f} ± {over:.1f}", left, f"{came.legal:.0%}", waits,
-            f"{came.p_break_30d:.2%}",
+            f"{came.p_break_30d:.1%}",
         )  # fmt: skip
     screen.print(table)
     screen.print("Waits: of callers who were connected / of agents for their next conversation.", highlight=False)
-    screen.print(f"P(30 d): that {study.DAYS} shifts in 30 days abandon more than the cap together.\n", highlight=False)
+    screen.print(
+        f"30 d: the probability that {study.DAYS} shifts in 30 days abandon more than the cap together.\n",
+        highlight=False,
+    )
     screen.print(twin_chart.text(bars), highlight=False)
     if told.campaign_id:
         screen.print("Kept: a predictive start of the campaign asks for it.")
