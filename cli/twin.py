@@ -28,6 +28,7 @@ from dialer.twin.traffic import Traffic
 app = typer.Typer()
 T = TypeVar("T")
 
+MONTH = f"30 d: odds that {study.DAYS} shifts together break the cap."
 CAP = 0.03
 """The law's share of live answers that may be abandoned."""
 
@@ -193,7 +194,7 @@ def _show(told: Told, bars: Sequence[Bar]) -> None:
     screen.print(f"Traffic {source}: {told.traffic.answer_p:.1%} of calls are answered live. Cap {told.cap:.1%}.")
     right = [
         Column(name, justify="right", no_wrap=True)
-        for name in ("agents", "occupancy %", "abandoned %", "legal", "waits s", "30 d")
+        for name in ("agents", "occupancy %", "abandoned %", "legal", "waits s", "30 d %")
     ]
     title = f"{bars[0].summary.shifts} shifts each, 95 % intervals"
     table = Table(Column("policy", no_wrap=True), *right, title=title, box=None, pad_edge=False)
@@ -204,14 +205,10 @@ def _show(told: Told, bars: Sequence[Bar]) -> None:
         waits = f"{came.caller_wait_s:.2f} / {came.agent_wait_s:.0f}"
         table.add_row(
             bar.policy, str(bar.agents), f"{busy:.1f} ± {over:.1f}", left, f"{came.legal:.0%}", waits,
-            f"{came.p_break_30d:.1%}",
+            f"{100 * came.p_break_30d:.1f}",
         )  # fmt: skip
     screen.print(table)
-    screen.print("Waits: of callers who were connected / of agents for their next conversation.", highlight=False)
-    screen.print(
-        f"30 d: the probability that {study.DAYS} shifts in 30 days abandon more than the cap together.\n",
-        highlight=False,
-    )
+    screen.print(f"Waits: of callers for an agent / of agents. {MONTH}\n", highlight=False)
     screen.print(twin_chart.text(bars), highlight=False)
     if told.campaign_id:
         screen.print("Kept: a predictive start of the campaign asks for it.")
