@@ -28,7 +28,7 @@ from dialer.twin.traffic import Traffic
 app = typer.Typer()
 T = TypeVar("T")
 
-MONTH = f"30 d: odds that {study.DAYS} shifts together break the cap."
+MONTH = "30 d: odds in % of breaking the cap."
 CAP = 0.03
 """The law's share of live answers that may be abandoned."""
 
@@ -194,7 +194,7 @@ def _show(told: Told, bars: Sequence[Bar]) -> None:
     screen.print(f"Traffic {source}: {told.traffic.answer_p:.1%} of calls are answered live. Cap {told.cap:.1%}.")
     right = [
         Column(name, justify="right", no_wrap=True)
-        for name in ("agents", "occupancy %", "abandoned %", "legal", "waits s", "30 d %")
+        for name in ("agents", "occupancy %", "abandoned %", "legal", "waits s", "30 d")
     ]
     title = f"{bars[0].summary.shifts} shifts each, 95 % intervals"
     table = Table(Column("policy", no_wrap=True), *right, title=title, box=None, pad_edge=False)
