@@ -1,6 +1,6 @@
 """What a loopback exchange does with channels that have answered: the contexts of `dialer/asterisk/extensions.conf`."""
 
-from dialer.exchange.channels import Channel
+from dialer.exchange.channels import UNKNOWN, Channel
 from dialer.exchange.people import Answer
 from dialer.exchange.queueing import Queueing, converse
 from dialer.exchange.recording import Recorder
@@ -52,6 +52,7 @@ class Dialplan:
 
     async def call_colleague(self, channel: Channel) -> None:
         """Call another agent."""
+        _hide(channel)
         await self._dial(channel, f"PJSIP/agent-{channel.exten}", RING_COLLEAGUE_S)
 
     async def _dial(self, channel: Channel, dial_string: str, within_s: float) -> None:
@@ -121,6 +122,7 @@ class Dialplan:
 
     async def _wait_in_queue(self, channel: Channel, seconds: float) -> str:
         """Return why the queue let the channel go; empty when it is not for us to go on."""
+        _hide(channel)
         self.recorder.begin(channel)
         limit = _seconds(channel, "DIALER_QUEUE_SECS", seconds)
         if status := await self.queueing.wait(channel, channel.exten, limit):
@@ -164,6 +166,11 @@ class Dialplan:
         self.board.of_channel("ConfbridgeJoin", channel, *room.shown(), *joined)
         await self.board.pause(channel.party.stays_s, channel)
         self.board.finish([(channel, left)])
+
+
+def _hide(channel: Channel) -> None:
+    """Have agents' telephones show the firm's name where they would show who is calling."""
+    channel.caller = (UNKNOWN, "Santral")
 
 
 def _seconds(channel: Channel, variable: str, otherwise: float) -> float:
