@@ -6,6 +6,7 @@ has vanished; what it has and we have given up is hung up.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -14,12 +15,23 @@ import asyncpg
 import structlog
 
 from crm import db
-from crm.calls.facts import BridgeEntered, Fact, LegAnswered, LegRinging, LegStarted, MemberChanged, Vanished
+from crm.calls import keeping
+from crm.calls.facts import (
+    BridgeEntered,
+    Fact,
+    LegAnswered,
+    LegRinging,
+    LegStarted,
+    MemberChanged,
+    QueueJoined,
+    Vanished,
+)
 from crm.calls.steps import LIVE
 from dialer import records
+from dialer.ami.connection import Refused
 from dialer.ami.messages import Message
 from dialer.ami.translate import translate
-from dialer.hearing import OF_CALL
+from dialer.hearing import OF_CALL, Arrival
 
 if TYPE_CHECKING:
     from dialer.bridge import Bridge
@@ -30,6 +42,8 @@ OPEN = """
 select c.id, c.external_id, c.updated_at <= $3::timestamptz as is_settled from crm.call c
  where c.tenant_id = $1::uuid and c.ended_at is null and c.source = 'live'
    and c.status in (select unnest($2::text[])) and c.status <> 'checked'
+   and not exists (select from crm.exchange_ask a where a.tenant_id = c.tenant_id and a.call_id = c.id
+                      and a.kind = 'originate' and a.status = 'waiting')
 """
 ENDED = """
 select c.id from unnest($2::uuid[]) as wanted(id)
@@ -51,6 +65,8 @@ async def resync(bridge: "Bridge") -> bool:
     members = await bridge.connection.ask("QueueStatus", within=20)
     for each in channels:
         bridge.ear.meet(each["uniqueid"], _call_name(each), each["channel"])
+    waiting = [row for row in members if row.event == "QueueEntry" and row["uniqueid"]]
+    await _meet_callers(bridge, waiting, channels, asked_at)
     await bridge.tell([fact for each in channels for fact in standing(each, now=asked_at)])
     await bridge.mirror([fact for each in members if (fact := _member(each, now=asked_at))], is_whole=True)
     there = {_call_name(each) for each in channels}
@@ -64,6 +80,65 @@ async def resync(bridge: "Bridge") -> bool:
         await bridge.tell(await asyncio.to_thread(records.of, bridge.wiring.records, set(gone)))
     await _hang_up_orphans(bridge, channels)
     return all(row["is_settled"] for row in missing)
+
+
+WAITING = """
+select v.call_id, v.queue from crm.queue_visit v
+ where v.tenant_id = $1::uuid and v.call_id in (select unnest($2::uuid[])) and v.outcome = 'waiting'
+"""
+
+
+async def _meet_callers(
+    bridge: "Bridge", waiting: Sequence[Message], channels: Sequence[Message], now: datetime
+) -> None:
+    """Take note of callers whose coming, or joining of a queue, was not heard; `waiting`: the queues' own entries."""
+    of = {each["uniqueid"]: each for each in channels}
+    joined: list[Fact] = []
+    queued = {row["uniqueid"] for row in waiting}
+    for each in channels:  # who speaks with somebody already, or is about to
+        if each["uniqueid"] not in queued and is_caller(each):
+            since = now - _duration(each["duration"])
+            joined += await bridge.arrive(Arrival(_call_name(each), await _number(bridge, each), None, since))
+    calls = {row["uniqueid"]: _call_name(of[row["uniqueid"]]) for row in waiting if row["uniqueid"] in of}
+    ids = {name: keeping.call_id_of(bridge.actor.tenant_id, name) for name in calls.values()}
+    rows = await db.run(bridge.actor, lambda tx: tx.fetch(WAITING, tx.actor.tenant_id, list(ids.values())))
+    known = {(row["call_id"], row["queue"]) for row in rows}
+    for row in waiting:
+        name = calls.get(row["uniqueid"])
+        if name is None or (ids[name], row["queue"]) in known:
+            continue
+        since = now - timedelta(seconds=int(row["wait"] or 0))
+        if not of[row["uniqueid"]].variables.get(OF_CALL):
+            number = await _number(bridge, of[row["uniqueid"]])
+            joined += await bridge.arrive(Arrival(name, number, row["queue"], since))
+        joined.append(
+            QueueJoined(
+                call_id=name, leg_id=row["uniqueid"], at=since, queue=row["queue"], position=int(row["position"] or 1)
+            )
+        )
+    await bridge.tell(joined)
+
+
+FROM = "DIALER_FROM"
+"""The variable in which our dialplan keeps who calls: what the channel shows is hidden from agents by then."""
+
+
+async def _number(bridge: "Bridge", channel: Message) -> str:
+    """Return who calls; empty when the channel has gone meanwhile."""
+    try:
+        return (await bridge.connection.say("Getvar", {"Channel": channel["channel"], "Variable": FROM}))["value"]
+    except Refused:
+        return ""
+
+
+INBOUND = frozenset({"inbound", "inbound-queue", "wait-in-queue"})
+"""The contexts of our dialplan in which only callers are, and those whom we called (who bear our id)."""
+
+
+def is_caller(channel: Message) -> bool:
+    """Tell whether a channel is that of somebody who called us."""
+    is_first = channel["uniqueid"] == channel["linkedid"]
+    return is_first and channel["context"] in INBOUND and not channel.variables.get(OF_CALL)
 
 
 def _name(row: asyncpg.Record) -> str:
@@ -115,7 +190,8 @@ async def _hang_up_orphans(bridge: "Bridge", channels: Sequence[Message]) -> Non
     for each in channels:
         if _call_name(each) in dead:
             log.info("orphan_hung_up", call_id=_call_name(each))
-            await bridge.connection.say("Hangup", {"Channel": each["channel"], "Cause": 16})
+            with suppress(Refused):  # it has gone meanwhile
+                await bridge.connection.say("Hangup", {"Channel": each["channel"], "Cause": 16})
 
 
 def _is_ours(name: str) -> bool:

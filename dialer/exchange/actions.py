@@ -26,7 +26,7 @@ class CallActions:
         self.known: dict[str, Callable[[Said], Reply]] = {
             "originate": self.originate, "hangup": self.hang_up, "redirect": self.redirect, "bridge": self.bridge,
             "blindtransfer": self.transfer, "atxfer": self.consult, "setvar": self.set_variable,
-            "playdtmf": self.play, "coreshowchannels": self.channels, "bridgelist": self.bridges,
+            "getvar": self.get_variable, "playdtmf": self.play, "coreshowchannels": self.channels, "bridgelist": self.bridges,
         }  # fmt: skip
 
     def originate(self, said: Said) -> Reply:
@@ -127,6 +127,13 @@ class CallActions:
             transfer = Attended(self.board, agent, agent.others[0])
             self.board.begin(transfer.run(said.get("context", ""), said.get("exten", "")))
         return done("Atxfer successfully queued")  # what it says is only that the digits were taken
+
+    def get_variable(self, said: Said) -> Reply:
+        """Tell a variable of a channel."""
+        channel, name = self._channel(said), said.get("variable", "")
+        if channel is None:
+            return refuse("No such channel")
+        return "Success", [("Variable", name), ("Value", channel.variables.get(name, ""))], ()
 
     def set_variable(self, said: Said) -> Reply:
         """Set a channel's variable; `MUTEAUDIO(in)` lets it be heard or not."""

@@ -38,6 +38,7 @@ def call_in(board: Switchboard, number: str, queue: str, party: Party | None = N
     """Let somebody call in for a queue; return the unique id of their channel."""
     channel = board.make(f"PJSIP/{number}@carrier", context="from-carrier", exten=OURS, state="Ring", party=party)
     channel.caller = (number, "<unknown>")
+    channel.variables["DIALER_FROM"] = number
     board.of_channel("UserEvent", channel, ("UserEvent", "Arrived"), ("Queue", queue))
     board.run(channel, "inbound", queue)
     return channel.uniqueid

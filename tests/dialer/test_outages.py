@@ -55,6 +55,22 @@ class TestConnectionCut:
         assert row["outcome"] == ("answered" if phase == "connected" else "unknown")
 
 
+class TestCallersUnheard:
+    async def test_who_came_meanwhile_and_waits_is_known(self, floor: Floor):
+        lead = await floor.lead(NUMBER)
+        await floor.serve("sales")
+        floor.people["PJSIP/agent-1"] = Party(rings_s=9)
+        floor.people[CUSTOMER] = Party(patience_s=200, stays_s=400)
+        async with floor.out_of_reach():
+            call_id = floor.arrives(NUMBER, "sales")
+            await asyncio.sleep(0.3)
+
+        row = await floor.until(call_id, lambda row: row.get("lead_id"))
+
+        assert (row["lead_id"], row["direction"]) == (lead, "inbound")
+        await floor.until_status(call_id, "connected", "queued", "agent_ringing")
+
+
 class TestRecords:
     """Calls that ended unheard, and whose end the exchange wrote down."""
 
