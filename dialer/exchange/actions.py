@@ -26,7 +26,8 @@ class CallActions:
         self.known: dict[str, Callable[[Said], Reply]] = {
             "originate": self.originate, "hangup": self.hang_up, "redirect": self.redirect, "bridge": self.bridge,
             "blindtransfer": self.transfer, "atxfer": self.consult, "setvar": self.set_variable,
-            "getvar": self.get_variable, "playdtmf": self.play, "coreshowchannels": self.channels, "bridgelist": self.bridges,
+            "getvar": self.get_variable, "playdtmf": self.play, "coreshowchannels": self.channels,
+            "bridgelist": self.bridges,
         }  # fmt: skip
 
     def originate(self, said: Said) -> Reply:
