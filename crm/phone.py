@@ -1,7 +1,7 @@
 """Phone numbers: E.164 inside, masked outside (phonenumbers is Google's libphonenumber for Python)."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple, NewType
 
 import phonenumbers
@@ -18,6 +18,8 @@ KINDS = (
     "mobile",
 )  # fmt: skip
 """The kinds of number that libphonenumber counts as valid."""
+
+_FIXED_OR_MOBILE = frozenset({"fixed_line", "mobile"})
 
 
 class NotAPhone(errors.Invalid):
@@ -50,6 +52,13 @@ def parse(text: str, *, country: str = "TR") -> Phone:
 def country_of(phone: Phone) -> str | None:
     """Return the ISO 3166 country of the number, or None where the plan has none (satellite, toll-free)."""
     return read(phone).country
+
+
+@lru_cache(maxsize=4096)
+def kinds_of(phone: Phone) -> frozenset[str]:
+    """Return of which of `KINDS` a number is: two where the plan does not tell mobiles from others, none if unknown."""
+    kind = phonenumbers.PhoneNumberType.to_string(phonenumbers.number_type(phonenumbers.parse(phone))).lower()
+    return _FIXED_OR_MOBILE if kind == "fixed_line_or_mobile" else frozenset({kind}) & frozenset(KINDS)
 
 
 def mask(phone: Phone) -> str:

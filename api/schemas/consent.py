@@ -117,7 +117,7 @@ class CheckQuery(BaseModel):
 
     contact: Annotated[list[UUID], Field(max_length=50)] = []
     channel: Annotated[list[Channel], Field(max_length=4)] = []
-    reason: Annotated[list[Reason], Field(max_length=9)] = []
+    reason: Annotated[list[Reason], Field(max_length=10)] = []
     is_allowed: bool | None = None
     limit: Limit = 50
     cursor: CursorText = None

@@ -48,7 +48,7 @@ FOLLOWS: Mapping[Status, frozenset[Status]] = {
 }
 """What may follow what."""
 
-FOR_GOOD = frozenset({Reason.erased, Reason.archived, Reason.no_address, Reason.dnc})
+FOR_GOOD = frozenset({Reason.erased, Reason.archived, Reason.no_address, Reason.number_not_allowed, Reason.dnc})
 """Refusals that no wish to be called back lifts."""
 UNSAID = frozenset({Reason.no_consent, Reason.opted_out})
 """Refusals that the person's own wish to be called back lifts, for as long as it is good."""

@@ -29,8 +29,8 @@ from crm.phone import Phone
 AT_ONCE = 50
 """Asks taken in one transaction."""
 HARD = frozenset(
-    {Reason.erased, Reason.archived, Reason.no_address, Reason.dnc, Reason.opted_out, Reason.no_consent,
-     Reason.outside_hours}
+    {Reason.erased, Reason.archived, Reason.no_address, Reason.number_not_allowed, Reason.dnc, Reason.opted_out,
+     Reason.no_consent, Reason.outside_hours}
 )  # fmt: skip
 """What stops a call that was allowed a moment ago; that the person was called often is its own doing."""
 

@@ -11,9 +11,11 @@ from uuid import UUID
 
 from crm import audit, codes, errors, events, ids, timeline, vault
 from crm.consent import facts, last_word, queries
+from crm.consent import reach as reachable
 from crm.consent.facts import Fact
 from crm.consent.queries import UnknownLead
-from crm.consent.rules import Answer, Channel, LegalBasis, Purpose, Status
+from crm.consent.rules import ADDRESS, Answer, Channel, LegalBasis, Purpose, Status
+from crm.contacts import sending
 from crm.contacts.queries import require_visible
 from crm.db import Tx
 from crm.operation import operation
@@ -148,7 +150,10 @@ async def check(
     :raises UnknownLead: when the lead is not one of theirs.
     """
     await _lock(tx, contact_id, lead_id)
-    found = await queries.may_contact(tx, contact_id, channel, purpose, at=now, number=number)
+    reach = None
+    if number is None and ADDRESS[channel] == "phone":
+        reach = await sending.say_of_number(tx, contact_id, reachable.of)
+    found = await queries.may_contact(tx, contact_id, channel, purpose, at=now, number=number, reach=reach)
     check_id, evidence = ids.new(), found.evidence
     await tx.execute(
         KEEP, tx.actor.tenant_id, check_id, contact_id, lead_id, channel.value, purpose.value, found.is_allowed,

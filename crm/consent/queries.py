@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from crm import errors, paging, tenant_settings
 from crm.consent import hours, last_word, own_hours, places, rules
+from crm.consent import reach as reachable
 from crm.consent.hours import Place
+from crm.consent.reach import Reach
 from crm.consent.rules import ADDRESS, COVERED_BY, HAS_HOURS, Answer, Channel, Facts, Purpose, Said, Status
 from crm.contacts.queries import ContactNotFound
 from crm.db import Tx
@@ -115,16 +117,25 @@ select c.id, c.country, c.phone_masked, c.erased_at, c.archived_at, t.timezone,
 
 
 async def may_contact(
-    tx: Tx, contact_id: UUID, channel: Channel, purpose: Purpose, *, at: datetime, number: Phone | None = None
-) -> Answer:
+    tx: Tx, contact_id: UUID, channel: Channel, purpose: Purpose, *, at: datetime, number: Phone | None = None,
+    reach: Reach | None = None,
+) -> Answer:  # fmt: skip
     """Return whether a person may be contacted at an instant (UTC): yes with its evidence, or no with the first reason.
 
-    `number`: the one about to be dialled, which narrows where the person may be. Whether the asker sees the person is
-    not asked here.
+    `number`: the one about to be dialled, which narrows where the person may be, and says whether it is one that the
+    firm calls; `reach` says the latter alone. Whether the asker sees the person is not asked here.
 
     :raises ContactNotFound: when there is no such contact.
     """
-    found = await may_contact_many(tx, [contact_id], channel, purpose, at=at, numbers={contact_id: number})
+    found = await may_contact_many(
+        tx,
+        [contact_id],
+        channel,
+        purpose,
+        at=at,
+        numbers={contact_id: number},
+        reaches={contact_id: reach} if reach else None,
+    )
     if contact_id not in found:
         raise ContactNotFound
     return found[contact_id]
@@ -138,9 +149,18 @@ async def may_contact_many(
     *,
     at: datetime,
     numbers: Mapping[UUID, Phone | None] | None = None,
+    reaches: Mapping[UUID, Reach] | None = None,
 ) -> dict[UUID, Answer]:
     """Return the same for several people at once; those who do not exist are left out."""
-    caps, cooling, days = await tenant_settings.values(tx, CAPS, COOLING_OFF, ENQUIRY_DAYS, at=at)
+    caps, cooling, days, kinds, countries = await tenant_settings.values(
+        tx, CAPS, COOLING_OFF, ENQUIRY_DAYS, reachable.NUMBER_KINDS, reachable.COUNTRIES, at=at
+    )
+    told = {contact_id: reachable.of(number) for contact_id, number in (numbers or {}).items() if number is not None}
+    barred = {
+        contact_id
+        for contact_id, each in (told | dict(reaches or {})).items()
+        if ADDRESS[channel] == "phone" and not reachable.is_called(each, kinds, countries)
+    }
     rows = await tx.fetch(
         FACTS, tx.actor.tenant_id, list(contact_ids), channel.value, ADDRESS[channel],
         [each.value for each in COVERED_BY[purpose]], at, days, list(cooling), list(cooling.values()),
@@ -148,7 +168,10 @@ async def may_contact_many(
     )  # fmt: skip
     opens = await _opens(tx, rows, channel, numbers or {}, at=at)
     return {
-        row["id"]: rules.answer(_facts(row, caps.get(channel, Cap()), opens[row["id"]]), purpose, at) for row in rows
+        row["id"]: rules.answer(
+            _facts(row, caps.get(channel, Cap()), opens[row["id"]], is_barred=row["id"] in barred), purpose, at
+        )
+        for row in rows
     }
 
 
@@ -172,7 +195,7 @@ async def _opens(
     return {contact_id: instants[each] for contact_id, each in where.items()}
 
 
-def _facts(row: asyncpg.Record, cap: Cap, opens_at: datetime | None) -> Facts:
+def _facts(row: asyncpg.Record, cap: Cap, opens_at: datetime | None, *, is_barred: bool) -> Facts:
     said = Said(row["consent_id"], Status(row["status"])) if row["consent_id"] else None
     attempts = rules.attempts(row["made"], row["allowed"])
     ends = [rules.capped_until(attempts, cap.per_day, DAY), rules.capped_until(attempts, cap.per_week, WEEK)]
@@ -180,6 +203,7 @@ def _facts(row: asyncpg.Record, cap: Cap, opens_at: datetime | None) -> Facts:
         is_erased=row["erased_at"] is not None,
         is_archived=row["archived_at"] is not None,
         has_address=row["has_address"],
+        is_barred=is_barred,
         is_listed=row["is_listed"],
         said=said,
         lead_id=row["lead_id"],

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     erased = "erased"
     archived = "archived"
     no_address = "no_address"
+    number_not_allowed = "number_not_allowed"
     dnc = "dnc"
     no_consent = "no_consent"
     opted_out = "opted_out"
@@ -69,6 +70,7 @@ LABELS: dict[Reason, dict[str, str]] = {
     Reason.erased: {"tr": "Kişi silindi", "en": "The person was erased"},
     Reason.archived: {"tr": "Kişi arşivde", "en": "The person is archived"},
     Reason.no_address: {"tr": "Bu kanal için adres yok", "en": "No address for this channel"},
+    Reason.number_not_allowed: {"tr": "Bu tür numara aranmaz", "en": "Numbers of this kind or country are not called"},
     Reason.dnc: {"tr": "Arama yasağı listesinde", "en": "On the do-not-contact list"},
     Reason.no_consent: {"tr": "İzin yok", "en": "No consent"},
     Reason.opted_out: {"tr": "İzin reddedildi", "en": "Opted out"},
@@ -127,6 +129,8 @@ class Facts:
     is_erased: bool = False
     is_archived: bool = False
     has_address: bool = True
+    is_barred: bool = False
+    """The number is of a kind or country that the firm does not call."""
     is_listed: bool = False
     said: Said | None = None
     lead_id: UUID | None = None
@@ -157,6 +161,8 @@ def answer(facts: Facts, purpose: Purpose, at: datetime) -> Answer:
         return Answer(Reason.archived)
     if not facts.has_address:
         return Answer(Reason.no_address)
+    if facts.is_barred:
+        return Answer(Reason.number_not_allowed)
     if facts.is_listed:
         return Answer(Reason.dnc)
     ground = ground_of(facts.said, facts.lead_id, purpose)

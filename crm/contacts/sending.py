@@ -1,11 +1,14 @@
 """The number a provider needs at the moment of sending: read by the system alone, shown to nobody."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import TypeVar
 from uuid import UUID
 
 from crm import vault
 from crm.db import Tx
 from crm.phone import Phone
+
+T = TypeVar("T")
 
 NUMBERS = """
 select c.id, p.key_id, p.sealed
@@ -28,6 +31,19 @@ async def numbers(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, Phone]:
     """
     if not tx.actor.is_system:
         tx.actor.require("contact.number_for_provider")
+    return await _numbers(tx, contact_ids)
+
+
+async def say_of_number(tx: Tx, contact_id: UUID, question: Callable[[Phone], T]) -> T | None:
+    """Return what a question says of a contact's main number; None when they have none.
+
+    Anybody may ask: the answer must be one that no number can be told from, as its country is.
+    """
+    number = (await _numbers(tx, [contact_id])).get(contact_id)
+    return None if number is None else question(number)
+
+
+async def _numbers(tx: Tx, contact_ids: Collection[UUID]) -> dict[UUID, Phone]:
     rows = await tx.fetch(NUMBERS, tx.actor.tenant_id, list(contact_ids))
     keys = await vault.find(tx.actor.tenant_id, {row["key_id"] for row in rows})
     return {row["id"]: Phone(keys[row["key_id"]].open(row["sealed"])) for row in rows if row["key_id"] in keys}

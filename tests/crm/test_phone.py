@@ -53,3 +53,14 @@ def test_refuses_the_rest_without_repeating_it(text):
         phone.read(text)
 
     assert not text or text not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "kinds"),
+    [
+        ("+905321234567", {"mobile"}), ("+902121234567", {"fixed_line"}), ("+909001234567", {"premium_rate"}),
+        ("+4918012345", {"shared_cost"}), ("+12015550123", {"fixed_line", "mobile"}),
+    ],
+)  # fmt: skip
+def test_tells_the_kinds_of_a_number(number, kinds):
+    assert phone.kinds_of(number) == kinds

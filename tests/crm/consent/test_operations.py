@@ -197,3 +197,30 @@ class TestCheck:
             await db.run(tenant.admin, ask_and_fail)
 
         assert await rows(tenant, "select 1 from crm.consent_check") == []
+
+    @pytest.mark.parametrize(
+        ("number", "is_called"),
+        [("+905321234567", True), ("+908500123456", True), ("+909001234567", False), ("+4918012345", False)],
+    )
+    async def test_numbers_that_cost_are_not_called_whoever_sent_them(
+        self, tenant, make_person, now, number, is_called
+    ):
+        person = await make_person(phone=number)
+
+        _, answer = await do(tenant.admin, consent.check, person, Channel.call, Purpose.enquiry, now=now)
+
+        assert (answer.reason is Reason.number_not_allowed) is not is_called
+
+    async def test_a_firm_says_which_kinds_and_countries_it_calls(self, tenant, make_person, now):
+        abroad = await make_person(phone="+441212345678")
+        await do(tenant.admin, tenant_settings.change, "consent.number_countries", ["TR"], now=now)
+        here = await make_person(phone="+905321234567")
+
+        answers = [
+            (await do(tenant.admin, consent.check, each, Channel.call, Purpose.enquiry, now=now))[1]
+            for each in (abroad, here)
+        ]
+        by_mail = await may(tenant, abroad, now, channel=Channel.email, purpose=Purpose.enquiry)
+
+        assert [answer.reason is Reason.number_not_allowed for answer in answers] == [True, False]
+        assert by_mail.is_allowed

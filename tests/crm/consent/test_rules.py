@@ -22,6 +22,7 @@ AGAINST = {
     Reason.erased: {"is_erased": True},
     Reason.archived: {"is_archived": True},
     Reason.no_address: {"has_address": False},
+    Reason.number_not_allowed: {"is_barred": True},
     Reason.dnc: {"is_listed": True},
     Reason.no_consent: {"said": None},
     Reason.opted_out: {"said": Said(CONSENT, Status.withdrawn)},

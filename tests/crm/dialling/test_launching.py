@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from crm import ids
-from crm.dialling import campaigns, hopper, leases, queries
+from crm.dialling import campaigns, hopper, leases, loading, queries
 from crm.dialling.guard import Allowed
 from crm.dialling.leases import LeaseLost
+from crm.leads import intake
+from crm.leads.intake import NewLead
 from tests.conftest import Tenant
 from tests.crm.dialling.floor import (
     NOW,
@@ -58,6 +60,20 @@ class TestLaunch:
         made = [await launch(tenant, campaign, entries, holder) for _ in range(2)]
 
         assert [len(each) for each in made] == [1, 0]
+
+    async def test_a_premium_number_that_came_with_a_list_is_never_dialled(self, tenant: Tenant):
+        campaign, _ = await running(tenant, 0)
+        lead = NewLead("webhook", phone="+909001234567")
+        stored = await do(tenant.system, lambda tx: intake.create(tx, lead, now=NOW))
+        await do(tenant.admin, lambda tx: loading.load(tx, campaign, lead_ids=[stored.lead_id], now=NOW))
+        await fill(tenant, campaign)
+        holder = await take(tenant, campaign)
+
+        made = await launch(tenant, campaign, await claim(tenant, campaign, holder), holder)
+
+        entry = await entry_of(tenant, stored.lead_id)
+        assert (made, entry["state"], entry["reason"]) == ([], "excluded", "number_not_allowed")
+        assert await rows(tenant, "select from crm.exchange_ask") == []
 
     async def test_of_two_dialers_at_once_one_dials(self, tenant: Tenant):
         campaign, _ = await running(tenant, 10)
