@@ -11,11 +11,12 @@ from api.schemas import Listing
 from api.schemas.settings import SettingChange, SettingHistoryRead, SettingRead
 from crm import db, tenancy, tenant_settings
 from crm.db import Tx
+from crm.recordings import retention
 from crm.tenant_settings import Standing
 
 router = Router("/settings")
 
-DECLARING = (tenancy,)
+DECLARING = (tenancy, retention)
 """Modules that declare settings and that no other router imports. A test holds the list against all of `crm`."""
 
 At = Annotated[AwareDatetime | None, Query(description="The instant that is asked about; default: now.")]

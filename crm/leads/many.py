@@ -50,7 +50,7 @@ async def change_status_many(
 
     Each lead obeys `statuses.change_status`; leads whose move ends or undoes something else are moved one by one.
 
-    :raises rows.NotACode: when the reason is free text.
+    :raises crm.codes.NotACode: when the reason is free text.
     """
     if reason is not None:
         rows.require_code("reason", reason)

@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from crm import audit, errors, events, timeline, vault
+from crm.codes import CODE, NotACode
 from crm.db import Tx, to_json
 from crm.leads import rows, rules
 from crm.leads.assigning import Assignment, UnknownAssignee, assign, assign_many
 from crm.leads.lifecycle import BadTransition, FieldsMissing, UnknownReason
-from crm.leads.rows import CODE, LeadNotFound, NotACode
+from crm.leads.rows import LeadNotFound
 from crm.leads.rules import Channel, Direction
 from crm.leads.sales import cancel_sale, record_sale
 from crm.leads.statuses import change_status, reopen

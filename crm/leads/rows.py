@@ -1,18 +1,15 @@
 """One lead's row, held until the transaction ends, and the words every operation on leads checks first."""
 
-import re
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
-from crm import errors, visibility
+from crm import codes, errors, visibility
 from crm.db import Tx
 from crm.leads import lifecycle
 from crm.leads.lifecycle import Machine
 from crm.sql import Args
-
-CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 
 
 class LeadNotFound(errors.NotFound):
@@ -21,16 +18,9 @@ class LeadNotFound(errors.NotFound):
     code = "lead.not_found"
 
 
-class NotACode(errors.Invalid):
-    """A code is lower-case letters, digits, dots, dashes and underscores, at most sixty; free text goes into a note."""
-
-    code = "code.invalid"
-
-
 def require_code(field: str, value: str) -> None:
-    """:raises NotACode: when a value is free text."""
-    if not CODE.fullmatch(value):
-        raise NotACode(fields={field: "lower-case letters, digits, . - _; at most 60"})
+    """:raises crm.codes.NotACode: when a value is free text."""
+    codes.require(**{field: value})
 
 
 COLUMNS = (
