@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from crm import errors
 from crm.actor import Actor
 from crm.settings import APP_ROLE, settings
 
@@ -30,6 +31,22 @@ GONE = (
     asyncpg.InternalClientError,  # spoken to in the instant in which it was being closed
 )
 """How a database that went away shows, to those who wait for it to come back."""
+
+LASTING = ("0A", "21", "22", "23", "42", "44", "P0")
+"""Classes of SQLSTATE in which the server refuses what was said to it, as often as it is said."""
+UNREADY = ("42P01", "42703", "42501")
+"""Among them: a table, a column or a right that is not there yet, while the product is being renewed."""
+
+
+def is_gone(error: BaseException) -> bool:
+    """Tell whether trouble passes by itself: a database, or another part, that is away for a while; else a defect."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state in UNREADY or not state.startswith(LASTING)
+    if isinstance(error, (ValueError, DataError, IntegrityError, ProgrammingError)):  # an argument that is none, too
+        return False
+    return isinstance(error, GONE) or (isinstance(error, errors.CrmError) and error.retryable)
+
 
 after_events: set[Callable[[], None]] = set()
 """Who wants to know, without waiting, that a transaction of this process committed events (crm.events.bell)."""

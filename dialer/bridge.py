@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -31,7 +30,8 @@ from dialer.ami import messages
 from dialer.ami.connection import Connection, Heard, Lost, Refused, Up
 from dialer.ami.line import Down, Unanswered
 from dialer.ami.messages import Message
-from dialer.hearing import Arrival, Ear
+from dialer.aside import Aside
+from dialer.hearing import Arrival, Ear, Early
 
 log = structlog.get_logger("dialer.bridge")
 
@@ -50,6 +50,10 @@ STEER_EVERY_S = 1.0
 
 Listener = Callable[[Told], None]
 Clock = Callable[[], datetime]
+
+
+def _name_of(fact: Fact) -> str:
+    return type(fact).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,11 @@ class Bridge:
         self.foreign = 0
         """Facts of calls that are none of ours, left out."""
         self.ear = Ear()
+        self.aside = Aside()
+        """What could not be taken, so that the rest could."""
+        self._telling = asyncio.Lock()  # what one telling learns of a call, the next one has to know
         self._memory = Memory()
+        self._early = Early()
         self._items: asyncio.Queue[Heard] = asyncio.Queue(2 * MOST_TOGETHER)  # the line waits when we do not keep up
         self._check = asyncio.Event()
         self._is_up = asyncio.Event()
@@ -88,7 +96,6 @@ class Bridge:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; what was asked meanwhile is then answered or left to the next bridge."""
-        await self._until_done(lambda: db.run(self.actor, lambda tx: sending.forget_sent(tx, now=self.now())))
         ear = bell.Ear()
         async with bell.listening(ear), bell.ringing(), asyncio.TaskGroup() as parts:
             works = [
@@ -126,43 +133,79 @@ class Bridge:
 
     async def _take(self, told: Sequence[Message]) -> None:
         now = self.now()
-        arrivals = [arrival for each in told if (arrival := self.ear.arrival(each, now=now))]
-        for each in arrivals:
-            await db.run(self.actor, partial(self._arrive, each))
-        await self.tell(self.ear.facts(told, now=now))
+        facts: list[Fact] = []
+        for each in told:
+            try:
+                if arrival := self.ear.arrival(each, now=now):
+                    facts += await self.arrive(arrival)
+                if fact := self.ear.fact(each, now=now):
+                    facts.append(fact)
+            except Exception as error:
+                if db.is_gone(error):
+                    raise
+                self.aside.put("message", error, event=each.event)
+        await self.tell(facts)
 
-    @staticmethod
-    async def _arrive(arrival: Arrival, tx: db.Tx) -> None:
-        await arriving.arrive(tx, arrival.name, arrival.number, queue=arrival.queue, now=arrival.at)
+    async def arrive(self, arrival: Arrival) -> Sequence[Fact]:
+        """Take note of a customer's call; return what was told of it before. Who cannot be looked up is unknown."""
+        try:
+            await self._note_arrival(arrival, arrival.number)
+        except Exception as error:
+            if db.is_gone(error):
+                raise
+            self.aside.put("caller", error)
+            await self._note_arrival(arrival, "")
+        return self._early.of(arrival.name)
+
+    async def _note_arrival(self, arrival: Arrival, number: str) -> None:
+        name, queue, at = arrival.name, arrival.queue, arrival.at
+        await db.run(self.actor, lambda tx: arriving.arrive(tx, name, number, queue=queue, at=at, now=self.now()))
 
     async def tell(self, facts: Sequence[Fact]) -> None:
-        """Store facts and what follows from them, then tell the listeners."""
+        """Store facts and what follows from them, then tell the listeners; what cannot be stored is set aside."""
         members = [fact for fact in facts if isinstance(fact, MemberChanged)]
-        of_calls = [fact for fact in facts if not isinstance(fact, MemberChanged)]
         if members:
             await self.mirror(members)
-        if not of_calls:
-            return
         lanes: list[list[Fact]] = [[] for _ in range(LANES)]
-        for fact in of_calls:
-            lanes[hash(fact.call_id) % LANES].append(fact)
-        await asyncio.gather(*(self._hear_lane(lane) for lane in lanes if lane))
+        for fact in facts:
+            if not isinstance(fact, MemberChanged):
+                lanes[hash(fact.call_id) % LANES].append(fact)
+        async with self._telling:
+            works = [self.aside.each(lane, self._hear_lane, _name_of) for lane in lanes if lane]
+            trouble = [each for each in await asyncio.gather(*works, return_exceptions=True) if each]
+        if trouble:
+            raise trouble[0]
 
     async def _hear_lane(self, facts: Sequence[Fact]) -> None:
         """Hear what is told of some calls, in their order, beside others."""
         heard = await db.run(self.actor, lambda tx: hearing.hear(tx, facts, memory=self._memory, now=self.now()))
         self._memory.learn(heard.known)
-        self.foreign += heard.foreign
-        if heard.foreign:
-            gone = [fact.leg_id for fact in facts if isinstance(fact, LegEnded)]
+        self.foreign += len(heard.foreign)
+        self._early.keep(heard.foreign)
+        if gone := [fact.leg_id for fact in heard.foreign if isinstance(fact, LegEnded)]:
             await db.run(self.actor, lambda tx: supervision.hear_end(tx, gone, now=self.now()))
         for news in heard.news:
             for listener in self.listeners:
-                listener(news)
+                try:
+                    listener(news)
+                except Exception as error:  # it is not the call's trouble, nor that of the other listeners
+                    self.aside.put("listener", error)
 
     async def mirror(self, members: Sequence[MemberChanged], *, is_whole: bool = False) -> None:
         """Take over what the exchange says of its queues' members; `is_whole`: who is not told of is none."""
-        await db.run(self.actor, lambda tx: self._mirror(tx, members, is_whole=is_whole))
+        if is_whole:
+            try:
+                await db.run(self.actor, lambda tx: self._mirror(tx, members, is_whole=True))
+            except Exception as error:
+                if db.is_gone(error):
+                    raise
+                self.aside.put("members", error)
+            return
+        await self.aside.each(
+            members,
+            lambda some: db.run(self.actor, lambda tx: self._mirror(tx, some, is_whole=False)),
+            _name_of,
+        )
 
     async def _mirror(self, tx: db.Tx, members: Sequence[MemberChanged], *, is_whole: bool) -> None:
         told = [queues.Told(each.queue, each.interface, each.is_member, each.is_paused) for each in members]
@@ -177,17 +220,45 @@ class Bridge:
 
     async def _send(self, ear: bell.Ear) -> None:
         """Send what is wanted; while there is nobody to send it to, only let go of what comes too late."""
+        await self._until_done(lambda: db.run(self.actor, lambda tx: sending.forget_sent(tx, now=self.now())))
         while True:
             out: list[Outgoing] = []
-            only_late = not self._is_up.is_set()
-            with suppress(*db.GONE):
-                out = await db.run(self.actor, lambda tx: sending.claim(tx, only_late=only_late, now=self.now()))  # noqa: B023
+            try:
+                out = await self._claim(sending.AT_ONCE)
+            except Exception as error:
+                if not db.is_gone(error):
+                    out = [one for _ in range(sending.AT_ONCE) for one in await self._claim_one()]
             for each in out:
                 task = asyncio.create_task(self._say(each))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
             if len(out) < sending.AT_ONCE:
                 await ear.wait(LOOK_S)
+
+    async def _claim(self, at_most: int) -> list[Outgoing]:
+        only_late = not self._is_up.is_set()
+        return await db.run(
+            self.actor, lambda tx: sending.claim(tx, at_most=at_most, only_late=only_late, now=self.now())
+        )
+
+    async def _claim_one(self) -> list[Outgoing]:
+        """Take one ask; one that cannot be taken is refused, so that it holds up no other."""
+        only_late = not self._is_up.is_set()
+        try:
+            return await self._claim(1)
+        except Exception as error:
+            if db.is_gone(error):
+                return []
+            self.aside.put("ask", error)
+        with suppress(*db.GONE):
+            refused = await db.run(
+                self.actor, lambda tx: sending.refuse_oldest(tx, only_late=only_late, now=self.now())
+            )
+            await self.aside.each(refused, self._give_up, lambda _: "call")
+        return []
+
+    async def _give_up(self, call_ids: Sequence[UUID]) -> None:
+        await db.run(self.actor, lambda tx: sending.give_up_many(tx, call_ids, sending.DEFECT, now=self.now()))
 
     async def _say(self, out: Outgoing) -> None:
         """Send one ask. Its id is the action's, by which its late answer is known."""
@@ -196,7 +267,7 @@ class Bridge:
             self.ear.expect(str(out.id), name)
             self.ear.expect(name, name)
         elif out.kind is Kind.conference:
-            self.ear.expect(str(out.id), out.args["room"])
+            self.ear.expect(str(out.id), str(out.args.get("room", "")))
         answered = await self._answer(out)
         if answered.failure:
             log.warning("ask_failed", kind=out.kind.value, ask_id=str(out.id), code=answered.failure)
@@ -210,8 +281,11 @@ class Bridge:
             while not self._answers.empty():
                 answers.append(self._answers.get_nowait())
             await self._until_done(
-                lambda answers=answers: db.run(self.actor, lambda tx: sending.settle(tx, answers, now=self.now()))  # type: ignore[misc]
+                lambda answers=answers: self.aside.each(answers, self._keep_answers, lambda _: "answer")  # type: ignore[misc]
             )
+
+    async def _keep_answers(self, answers: Sequence[Answered]) -> None:
+        await db.run(self.actor, lambda tx: sending.settle(tx, answers, now=self.now()))
 
     async def _answer(self, out: Outgoing) -> Answered:
         has_begun = False
@@ -228,6 +302,9 @@ class Bridge:
             return Answered(out.id, words.failure(out.kind, str(error)), str(error))
         except messages.Unspeakable:
             return Answered(out.id, "exchange.unspeakable")
+        except Exception as error:
+            self.aside.put("ask", error, kind=out.kind.value)
+            return Answered(out.id, sending.DEFECT, is_sure=not has_begun)
         return Answered(out.id)
 
     async def _compare(self) -> None:
@@ -242,7 +319,10 @@ class Bridge:
             try:
                 if not await resync.resync(self):
                     asyncio.get_running_loop().call_later(self.wiring.settles.total_seconds(), self._check.set)
-            except (Down, Unanswered, Refused, *db.GONE) as error:
+            except Exception as error:
+                if not isinstance(error, Refused) and not db.is_gone(error):
+                    self.aside.put("comparison", error)
+                    continue
                 log.warning("comparison_put_off", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
                 self._check.set()
@@ -256,17 +336,20 @@ class Bridge:
             try:
                 await db.run(self.actor, lambda tx: steering.steer(tx, self.now()))
             except Exception as error:
-                if isinstance(error, db.GONE):
+                if db.is_gone(error):
                     log.warning("steering_put_off", error=type(error).__name__)
                 else:
-                    log.error("steering_defect", exc_info=error)
+                    self.aside.put("steering", error)
 
     async def _until_done(self, work: Callable[[], object]) -> None:
         """Do something until the database takes it; meanwhile nothing more is read, and the exchange waits."""
         while True:
             try:
                 await work()  # type: ignore[misc]
-            except db.GONE as error:
+            except Exception as error:
+                if not db.is_gone(error):
+                    self.aside.put("work", error)
+                    return
                 log.warning("bridge_put_off", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
             else:

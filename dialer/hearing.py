@@ -1,9 +1,9 @@
 """From messages to facts that can be told: whose call each is about, and what each channel is called."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from crm.calls.facts import Fact, LegEnded, MemberChanged, OriginateEnded
 from dialer.ami.messages import Message
@@ -11,6 +11,10 @@ from dialer.ami.translate import translate
 
 REMEMBERED = 50_000
 """Legs whose call is known; the oldest are forgotten first."""
+CREDIBLE = timedelta(days=1)
+"""How far what is told may lie from now."""
+EARLY_CALLS, EARLY_FACTS = 1_000, 20
+"""Calls that are none of ours (yet) of which something is kept, and how much."""
 ARRIVED = "Arrived"
 """What the dialplan tells of a customer who comes in, and of the queue their number dialled leads to."""
 OF_CALL = "DIALER_CALL_ID"
@@ -22,7 +26,7 @@ class Arrival:
 
     name: str
     number: str = field(repr=False)
-    queue: str
+    queue: str | None
     at: datetime
 
 
@@ -50,7 +54,7 @@ class Ear:
         """Return the call of a customer that this message begins; None when it begins none."""
         if message["userevent"] != ARRIVED or not message["uniqueid"] or message.variables.get(OF_CALL):
             return None
-        return Arrival(message["linkedid"], message["calleridnum"], message["queue"], message.at or now)
+        return Arrival(message["linkedid"], message["calleridnum"], message["queue"], _credible(message.at or now, now))
 
     def fact(self, message: Message, *, now: datetime) -> Fact | None:
         """Return what a message tells, with the call it is about where that can be known."""
@@ -71,11 +75,31 @@ class Ear:
             _keep(self._calls, fact.leg_id, call_name)
         if isinstance(fact, LegEnded):
             self._names.pop(fact.leg_id, None)
-        return replace(fact, call_id=call_name)
+        return replace(fact, call_id=call_name, at=_credible(fact.at, now))
 
     def facts(self, messages: Iterable[Message], *, now: datetime) -> list[Fact]:
         """Return the facts of several messages, in order."""
         return [fact for message in messages if (fact := self.fact(message, now=now))]
+
+
+class Early:
+    """What was told of calls that nobody knew then: of a customer's call its channel comes before its arrival."""
+
+    def __init__(self) -> None:
+        self._facts: OrderedDict[str, list[Fact]] = OrderedDict()
+
+    def keep(self, facts: Iterable[Fact]) -> None:
+        """Keep facts for a while; of one call no more than a beginning has."""
+        for fact in facts:
+            of_call = self._facts.setdefault(fact.call_id, [])
+            if len(of_call) < EARLY_FACTS:
+                of_call.append(fact)
+        while len(self._facts) > EARLY_CALLS:
+            self._facts.popitem(last=False)
+
+    def of(self, call_name: str) -> list[Fact]:
+        """Return what was told of a call."""
+        return self._facts.get(call_name, [])
 
 
 def _keep(known: OrderedDict[str, str], key: str, value: str) -> None:
@@ -84,6 +108,6 @@ def _keep(known: OrderedDict[str, str], key: str, value: str) -> None:
         known.popitem(last=False)
 
 
-def variables_of(message: Message) -> Mapping[str, str]:
-    """Return the variables of a message's channel."""
-    return message.variables
+def _credible(at: datetime, now: datetime) -> datetime:
+    """Return when something happened by the exchange's clock; when that cannot be true, it is now."""
+    return at if abs(at - now) < CREDIBLE else now

@@ -29,20 +29,21 @@ returning *
 
 
 @operation("call.hear")
-async def arrive(tx: Tx, name: str, number: str, *, queue: str | None, now: datetime) -> UUID:
+async def arrive(tx: Tx, name: str, number: str, *, queue: str | None, at: datetime, now: datetime) -> UUID:
     """Take note of a call that comes in and return its id; told again, it is the same call.
 
     `name`: the exchange's id of it. `number`: as the network shows it; one that cannot be read is a caller unknown.
+    `at` (UTC): when it came, by the exchange's clock; one that is ahead of ours is set right here.
     A caller nobody knows becomes a contact, so that they can be called back without anyone seeing the number.
     """
-    call_id = keeping.call_id_of(tx.actor.tenant_id, name)
+    call_id, at = keeping.call_id_of(tx.actor.tenant_id, name), min(at, now)
     contact_id, lead_id = await _who(tx, number, now=now)
-    version_id = await version_for(tx, queue=queue, purpose="inbound", lead_id=lead_id, at=now)
-    row = await tx.fetchrow(INSERT, tx.actor.tenant_id, call_id, lead_id, contact_id, queue, now, name, version_id)
+    version_id = await version_for(tx, queue=queue, purpose="inbound", lead_id=lead_id, at=at)
+    row = await tx.fetchrow(INSERT, tx.actor.tenant_id, call_id, lead_id, contact_id, queue, at, name, version_id)
     if row is None:
         tx.unchanged()
         return call_id
-    await events.record(tx, "call", call_id, "call.arrived", rows.payload(row), at=now)
+    await events.record(tx, "call", call_id, "call.arrived", rows.payload(row), at=at)
     return call_id
 
 

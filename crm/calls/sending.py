@@ -47,18 +47,6 @@ class Outgoing:
     number: Phone | None = field(default=None, repr=False)
 
 
-CLAIM = """
-update crm.exchange_ask a
-   set status = case when a.expires_at <= $2::timestamptz then 'expired' else 'sent' end,
-       failure = case when a.expires_at <= $2::timestamptz then 'exchange.too_late' end,
-       sent_at = case when a.expires_at <= $2::timestamptz then null else $2::timestamptz end
- where a.tenant_id = $1::uuid and a.id in (
-   select id from crm.exchange_ask
-    where tenant_id = $1::uuid and status = 'waiting' order by asked_at, id limit $3::int for update skip locked)
-returning a.id, a.call_id, a.kind, a.args, a.status, a.asked_at
-"""
-
-
 SENDING = """
 with mine as (
   update crm.exchange_ask a
@@ -81,24 +69,29 @@ async def claim(tx: Tx, *, at_most: int = AT_ONCE, only_late: bool = False, now:
     What nobody took in time is not wanted any more (`only_late`: nothing else is taken, while there is nobody to send
     it to). Whoever withdrew since is not called.
     """
+    wrote = tx.events
     asked = await tx.fetch(SENDING, tx.actor.tenant_id, now, at_most, only_late)
     calls = await rows.lock_many(tx, list({ask["call_id"] for ask in asked if ask["call_id"]}))
     starting = {ask["call_id"]: ask["status"] for ask in asked if ask["kind"] == Kind.originate}
     going = [calls[call_id] for call_id, status in starting.items() if status == "sent" and call_id in calls]
+    over = {call["id"] for call in going if call["ended_at"] is not None}  # found to be gone, while its ask waited
+    going = [call for call in going if call["id"] not in over]
     for call_id, status in starting.items():
         if status == "expired" and call_id in calls:
             await give_up(tx, calls[call_id], "exchange.too_late", now=now)
     numbers = await contacts.numbers(tx, {call["contact_id"] for call in going}) if going else {}
-    stopped = await _stopped(tx, going, numbers, now=now)
-    await _begin(tx, [call for call in going if call["id"] not in stopped], now=now)
-    if not starting:
+    over |= await _stopped(tx, going, numbers, now=now)
+    void = {ask["id"] for ask in asked if ask["kind"] == Kind.originate and ask["call_id"] in over}
+    await _refuse(tx, sorted(void), now=now)
+    await _begin(tx, [call for call in going if call["id"] not in over], now=now)
+    if tx.events == wrote:
         tx.unchanged()
     endpoints = {call["agent_user_id"]: None for call in going if call["agent_user_id"]}
     endpoints |= {user_id: await agents.endpoint_of(tx, user_id) for user_id in endpoints}
     return [
         _outgoing(ask, calls.get(ask["call_id"]), numbers, endpoints)
         for ask in asked
-        if ask["status"] == "sent" and ask["call_id"] not in stopped
+        if ask["status"] == "sent" and ask["id"] not in void
     ]
 
 
@@ -186,6 +179,45 @@ async def give_up(
         await states.move(tx, call["agent_user_id"], State.available, call_id=call["id"], now=now)
 
 
+REFUSE = """
+update crm.exchange_ask set status = 'refused', failure = $4::text, answered_at = $3::timestamptz
+ where tenant_id = $1::uuid and id in (select unnest($2::uuid[]))
+"""
+DEFECT = "ask.defect"
+"""Why an ask was refused that we could not make sense of ourselves."""
+
+
+async def _refuse(tx: Tx, ask_ids: Sequence[UUID], failure: str = "call.over", *, now: datetime) -> None:
+    if ask_ids:
+        await tx.execute(REFUSE, tx.actor.tenant_id, ask_ids, now, failure)
+
+
+OLDEST = """
+select id, call_id, kind from crm.exchange_ask
+ where tenant_id = $1::uuid and status = 'waiting' and (not $3::boolean or expires_at <= $2::timestamptz)
+ order by asked_at, id limit 1 for update skip locked
+"""
+
+
+@operation("call.send")
+async def refuse_oldest(tx: Tx, *, only_late: bool = False, now: datetime) -> list[UUID]:
+    """Refuse the ask that `claim` would take first, because it could not; return the call it was to begin, if any."""
+    tx.unchanged()
+    oldest = await tx.fetch(OLDEST, tx.actor.tenant_id, now, only_late)
+    await _refuse(tx, [ask["id"] for ask in oldest], DEFECT, now=now)
+    return [ask["call_id"] for ask in oldest if ask["kind"] == Kind.originate and ask["call_id"]]
+
+
+@operation("call.send")
+async def give_up_many(tx: Tx, call_ids: Sequence[UUID], failure: str, *, now: datetime) -> None:
+    """End calls that never reached the exchange, and free their agents."""
+    wrote = tx.events
+    for call in (await rows.lock_many(tx, call_ids)).values():
+        await give_up(tx, call, failure, now=now)
+    if tx.events == wrote:
+        tx.unchanged()
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What came of an ask: `failure` is None when it was done; `is_sure` False: it may have been done all the same.
@@ -225,13 +257,15 @@ returning a.id, a.call_id, a.kind, a.status, a.failure
 async def settle(tx: Tx, answers: Iterable[Answered], *, now: datetime) -> None:
     """Keep what the exchange answered. A refused call has ended; a refused wish of an agent's is told to them."""
     wrote = tx.events
-    rows_of = [(one.id, one.status, one.failure, vault.scrub(one.answer) or None) for one in answers]
+    rows_of = [(one.id, one.status, one.failure, vault.scrub(one.answer.replace("\0", "")) or None) for one in answers]
     columns = [list(column) for column in zip(*rows_of, strict=True)]
     settled = await tx.fetch(SETTLE, tx.actor.tenant_id, *columns, now)
     refused = [ask for ask in settled if ask["status"] == "refused" and ask["call_id"]]
     calls = await rows.lock_many(tx, list({ask["call_id"] for ask in refused})) if refused else {}
     for ask in refused:
-        call = calls[ask["call_id"]]
+        call = calls.get(ask["call_id"])
+        if call is None:
+            continue
         if ask["kind"] == Kind.originate:
             await give_up(tx, call, ask["failure"] or "exchange.refused", now=now)
         else:

@@ -32,7 +32,7 @@ class Unspeakable(errors.Invalid):
 class Message:
     """A message heard: header by lower-case name, and the variables of its channel and of the other leg's.
 
-    A header that came twice says two things, so it is left out.
+    A header that came twice says two things, so it is left out; so is one with a NUL, which no text has.
     """
 
     fields: Mapping[str, str]
@@ -66,7 +66,7 @@ def heard(headers: Mapping[str, object]) -> Message | None:
         name = header.lower()
         if kind := OF_CHANNEL.fullmatch(name):
             (dest_variables if kind[1] else variables).update(_pairs(value))
-        elif isinstance(value, str):
+        elif isinstance(value, str) and "\0" not in value:
             fields[name] = value
         elif name not in LISTED:
             fields.pop(name, None)

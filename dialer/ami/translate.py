@@ -39,16 +39,33 @@ def translate(message: Message, *, now: datetime) -> Fact | None:
         return None
     try:
         return told(message, {"call_id": message["linkedid"], "leg_id": message["uniqueid"], "at": message.at or now})
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, ArithmeticError):
         return None
+
+
+LARGEST = 2**31
+"""Causes, positions and seconds are smaller."""
 
 
 def _number(message: Message, name: str) -> int:
     """Return a whole number; the exchange leaves out an unknown one, which counts as 0.
 
-    :raises ValueError: when it is something else.
+    :raises ValueError: when it is something else, or none that could be true.
     """
-    return int(message[name] or 0)
+    number = int(message[name] or 0)
+    if not -LARGEST < number < LARGEST:
+        raise ValueError("no such number")
+    return number
+
+
+def _queue(message: Message) -> str:
+    """Return the queue it is about.
+
+    :raises ValueError: when it names none.
+    """
+    if not message["queue"]:
+        raise ValueError("no queue")
+    return message["queue"]
 
 
 def _leg(message: Message, of: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +141,7 @@ def _agent(message: Message, of: dict[str, Any]) -> dict[str, Any]:
     """
     of = {**of, "call_id": of["call_id"] or message["destlinkedid"], "leg_id": of["leg_id"] or message["destlinkedid"]}
     return _leg(message, of) | {
-        "queue": message["queue"], "interface": message["interface"], "agent_leg": message["destuniqueid"],
+        "queue": _queue(message), "interface": message["interface"], "agent_leg": message["destuniqueid"],
     }  # fmt: skip
 
 
@@ -191,12 +208,10 @@ EVENTS: dict[str, Callable[[Message, dict[str, Any]], Fact | None]] = {
     "VarSet": _variable,
     "UserEvent": _from_dialplan,
     "OriginateResponse": _originated,
-    "QueueCallerJoin": lambda m, of: facts.QueueJoined(
-        **_leg(m, of), queue=m["queue"], position=_number(m, "position")
-    ),
-    "QueueCallerLeave": lambda m, of: facts.QueueLeft(**_leg(m, of), queue=m["queue"]),
+    "QueueCallerJoin": lambda m, of: facts.QueueJoined(**_leg(m, of), queue=_queue(m), position=_number(m, "position")),
+    "QueueCallerLeave": lambda m, of: facts.QueueLeft(**_leg(m, of), queue=_queue(m)),
     "QueueCallerAbandon": lambda m, of: facts.QueueAbandoned(
-        **_leg(m, of), queue=m["queue"], waited_s=_number(m, "holdtime")
+        **_leg(m, of), queue=_queue(m), waited_s=_number(m, "holdtime")
     ),
     "AgentCalled": lambda m, of: facts.AgentCalled(**_agent(m, of)),
     "AgentRingNoAnswer": _missed,
