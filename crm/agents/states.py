@@ -4,6 +4,7 @@ A session's states follow each other without gap or overlap. The session's row i
 at once the second one sees what the first one made; a change that is told late begins when the present state began.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -81,6 +82,19 @@ async def lock(tx: Tx, user_id: UUID) -> Held | None:
         row["started_at"],
         Standing(State(row["state"]), row["reason"], row["call_id"], row["until"], pending, session["missed"]),
     )
+
+
+LOCK_ALL = """
+select s.id from crm.agent_session s
+ where s.tenant_id = $1::uuid and s.user_id in (select unnest($2::uuid[])) and s.ended_at is null
+ order by s.user_id for no key update
+"""
+
+
+async def lock_all(tx: Tx, user_ids: Collection[UUID]) -> None:
+    """Lock the open sessions of several people who are about to be moved, in the order of their ids."""
+    if len(user_ids) > 1:
+        await tx.fetch(LOCK_ALL, tx.actor.tenant_id, list(user_ids))
 
 
 async def move(

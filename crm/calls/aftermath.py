@@ -30,13 +30,15 @@ class Before:
 
     stages: dict[str, Stage] = field(default_factory=dict)
     agents: dict[str, UUID] = field(default_factory=dict)
+    people: dict[str, UUID] = field(default_factory=dict)
+    """Whose the endpoints were: a telephone that somebody else is given later does not take its calls along."""
 
 
 LEGS_BEFORE = """
-select l.call_id, l.leg_id, l.stage, l.agent_user_id
+select l.call_id, l.leg_id, l.stage, l.agent_user_id, l.interface
   from unnest($2::uuid[]) as wanted(id)
  cross join lateral (
-    select call_id, leg_id, stage, agent_user_id from crm.call_leg where tenant_id = $1::uuid and call_id = wanted.id) l
+    select * from crm.call_leg where tenant_id = $1::uuid and call_id = wanted.id) l
 """
 KEEP_LEG = """
 insert into crm.call_leg as l (tenant_id, call_id, leg_id, party, agent_user_id, interface, stage, started_at, rang_at,
@@ -60,21 +62,29 @@ def agent_of(row: Mapping[str, Any], leg: Leg, known: Mapping[str, UUID], before
     """Return whose leg it is: of the agent whose telephone it is, who was invited, or who asked for the call."""
     if leg.party is Party.customer:
         return None
-    who = known.get(leg.interface or "") or before.agents.get(leg.leg_id)
+    who = before.people.get(leg.interface or "") or known.get(leg.interface or "") or before.agents.get(leg.leg_id)
     asked: UUID | None = row["agent_user_id"]
     return asked if who is None and leg.party is Party.agent and leg.interface is None else who
 
 
-async def keep_legs(
-    tx: Tx, calls: Sequence[tuple[Mapping[str, Any], Sequence[Leg]]], known: Mapping[str, UUID]
-) -> dict[UUID, Before]:
-    """Store the legs of calls; return how they stood before."""
-    before = {row["id"]: Before() for row, _ in calls}
-    for stored in await tx.fetch(LEGS_BEFORE, tx.actor.tenant_id, list(before)):
-        of = before[stored["call_id"]]
+async def before(tx: Tx, call_ids: Iterable[UUID]) -> dict[UUID, Before]:
+    """Return how the legs of calls stand."""
+    found = {call_id: Before() for call_id in call_ids}
+    for stored in await tx.fetch(LEGS_BEFORE, tx.actor.tenant_id, list(found)):
+        of = found[stored["call_id"]]
         of.stages[stored["leg_id"]] = Stage(stored["stage"])
         if stored["agent_user_id"]:
             of.agents[stored["leg_id"]] = stored["agent_user_id"]
+            if stored["interface"]:
+                of.people[stored["interface"]] = stored["agent_user_id"]
+    return found
+
+
+async def keep_legs(
+    tx: Tx, calls: Sequence[tuple[Mapping[str, Any], Sequence[Leg]]], known: Mapping[str, UUID],
+    before: Mapping[UUID, Before],
+) -> None:  # fmt: skip
+    """Store the legs of calls that have come further."""
     await tx.executemany(
         KEEP_LEG,
         [
@@ -84,7 +94,6 @@ async def keep_legs(
             for who in [agent_of(row, leg, known, before[row["id"]])]
         ],
     )  # fmt: skip
-    return before
 
 
 def _party(leg: Leg, who: UUID | None) -> Party:
@@ -96,12 +105,14 @@ TOGETHER = timedelta(seconds=2)
 """Legs that end within it ended with the call, and not before it."""
 
 
-def owner(row: Mapping[str, Any], its: Sequence[Leg], known: Mapping[str, UUID], story: Story) -> UUID | None:
+def owner(
+    row: Mapping[str, Any], its: Sequence[Leg], known: Mapping[str, UUID], before: Before, story: Story
+) -> UUID | None:
     """Return whose call it is: of the agents who are in it the one who came first, else of those who left last.
 
     Who gave the customer away has no more to do with the call; who was only invited never had.
     """
-    spoke = [(leg, who) for leg in its if leg.answered_at and (who := agent_of(row, leg, known, Before()))]
+    spoke = [(leg, who) for leg in its if leg.answered_at and (who := agent_of(row, leg, known, before))]
     if not spoke:
         return None
     end = story.ended_at or max((leg.ended_at for leg, _ in spoke if leg.ended_at), default=None)
@@ -111,19 +122,52 @@ def owner(row: Mapping[str, Any], its: Sequence[Leg], known: Mapping[str, UUID],
     return max(spoke, key=lambda each: each[0].ended_at or EVER)[1]
 
 
-async def follow(
-    tx: Tx, row: Mapping[str, Any], story: Story, new: Sequence[Step], before: Before, its: Sequence[Leg],
-    known: Mapping[str, UUID], *, now: datetime,
-) -> None:  # fmt: skip
-    """Pass on what became new of a call (its row as it is now)."""
-    for leg in its:
-        if before.stages.get(leg.leg_id) is not leg.stage and (who := agent_of(row, leg, known, before)):
-            await _move(tx, row, who, leg, now=now)
-    statuses = {step.status for step in new}
-    if statuses & {Status.connected, Status.ended}:
-        await _tell_lead(tx, row, story, now=now)
-    if Status.ended in statuses:
-        await _end(tx, row, story, now=now)
+@dataclass(frozen=True, slots=True)
+class After:
+    """What became new of a call: its row and legs as they are now, and how the legs stood before."""
+
+    row: Mapping[str, Any]
+    story: Story
+    new: Sequence[Step]
+    legs: Sequence[Leg]
+    before: Before
+    known: Mapping[str, UUID]
+
+    @property
+    def statuses(self) -> set[Status]:
+        """What it came to be."""
+        return {step.status for step in self.new}
+
+    @property
+    def moves(self) -> list[tuple[UUID, Leg]]:
+        """The agents whose legs have come further."""
+        changed = [leg for leg in self.legs if self.before.stages.get(leg.leg_id) is not leg.stage]
+        owners = [(agent_of(self.row, leg, self.known, self.before), leg) for leg in changed]
+        return [(who, leg) for who, leg in owners if who]
+
+    @property
+    def agents(self) -> set[UUID]:
+        """Everybody whose state may follow."""
+        owner = self.row["agent_user_id"]
+        return {who for who, _ in self.moves} | ({owner} if owner and Status.ended in self.statuses else set())
+
+
+async def follow(tx: Tx, calls: Sequence[After], has_stays: Sequence[bool], *, now: datetime) -> None:
+    """Pass on what became new of calls.
+
+    Locks are taken as everybody takes them: calls, then leads, then agents, each in the order of their ids.
+    """
+    for one in sorted(calls, key=lambda one: str(one.row["lead_id"])):
+        if one.statuses & {Status.connected, Status.ended}:
+            await _tell_lead(tx, one.row, one.story, now=now)
+    await states.lock_all(tx, {who for one in calls for who in one.agents})
+    for one, has_stay in zip(calls, has_stays, strict=True):
+        if has_stay:
+            await keep_stays(tx, one.row, one.story, {**one.known, **one.before.people}, now=now)
+        for who, leg in one.moves:
+            await _move(tx, one.row, who, leg, now=now)
+        if Status.ended in one.statuses:
+            await _end(tx, one.row, one.story, now=now)
 
 
 OF_STAYS = (*visits.NAMED, QueueEnded, AgentCalled, BridgeLeft, LegEnded, Vanished)
@@ -190,7 +234,8 @@ async def _tell_lead(tx: Tx, row: Mapping[str, Any], story: Story, *, now: datet
         return
     way = Way.inbound if row["direction"] == "inbound" else Way.outbound
     outcome = "answered" if story.connected_at else story.outcome.value
-    at = min(story.started_at or now, now)
+    # By our own clock where we can tell: nobody is called before it was asked for, whatever the exchange's clock says.
+    at = min(max(story.started_at or now, row["requested_at"]), now)
     if row["lead_id"] is not None:
         activity_id = await leads.record_activity(
             tx, row["lead_id"], Channel.call, way, outcome, is_human=row["purpose"] != "campaign", occurred_at=at,

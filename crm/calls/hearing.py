@@ -5,10 +5,11 @@ come to the same. What changed is written, told as events, and passed on to queu
 transaction.
 """
 
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -65,7 +66,7 @@ class Heard:
 
     news: Sequence[Told]
     known: Mapping[UUID, set[Fact]]
-    foreign: int
+    foreign: Sequence[Fact]
     """Facts of calls that are none of ours."""
 
 
@@ -73,13 +74,13 @@ class Heard:
 async def hear(tx: Tx, facts: Iterable[Fact], *, memory: Memory | None = None, now: datetime) -> Heard:
     """Take what the exchange told of calls that are known; repeating it changes nothing.
 
-    Facts of calls that nobody knows are counted and left out.
+    Facts of calls that nobody knows are left out.
     """
     told: dict[UUID, list[Fact]] = defaultdict(list)
     for fact in facts:
         told[keeping.call_id_of(tx.actor.tenant_id, fact.call_id)].append(fact)
     calls = await rows.lock_many(tx, list(told))
-    foreign = sum(len(each) for call_id, each in told.items() if call_id not in calls)
+    foreign = [fact for call_id, each in told.items() if call_id not in calls for fact in each]
     ours = [(call_id, fact) for call_id, each in told.items() if call_id in calls for fact in each]
     known = await (memory or Memory()).of(tx, calls)
     for call_id, fact in ours:
@@ -101,16 +102,21 @@ async def _retell(
 ) -> list[Told]:
     """Work out calls anew, write what changed and what follows; return the news."""
     tellings = [_Telling.of(row, known[row["id"]]) for row in calls]
+    before = await aftermath.before(tx, [row["id"] for row in calls])
     people = await aftermath.people(tx, [each.interfaces for each in tellings])
-    stories = [(each, each.columns(people)) for each in tellings]
+    stories = [(each, each.columns(people, before[each.row["id"]])) for each in tellings]
     await rows.write(tx, [(each.row["id"], columns) for each, columns in stories], now=now)
-    before = await aftermath.keep_legs(tx, [(each.row, each.legs) for each in tellings], people)
-    news = [Told(each.row["id"], each.news(columns), {**each.row, **columns}) for each, columns in stories]
-    await events.record_dated(tx, [each for one in news for each in _events(one)])
-    for each, one in zip(tellings, news, strict=True):
-        if any(isinstance(fact, aftermath.OF_STAYS) for fact in told[one.call_id]):
-            await aftermath.keep_stays(tx, one.row, each.story, people, now=now)
-        await aftermath.follow(tx, one.row, each.story, one.steps, before[one.call_id], each.legs, people, now=now)
+    await aftermath.keep_legs(tx, [(each.row, each.legs) for each in tellings], people, before)
+    news = [Told(each.row["id"], each.news(), {**each.row, **columns}) for each, columns in stories]
+    await events.record_dated(
+        tx, [each for told_of, one in zip(tellings, news, strict=True) for each in _events(one, told_of.row)]
+    )
+    afters = [
+        aftermath.After(one.row, each.story, one.steps, each.legs, before[one.call_id], people)
+        for each, one in zip(tellings, news, strict=True)
+    ]
+    stayed = [any(isinstance(fact, aftermath.OF_STAYS) for fact in told[one.call_id]) for one in news]
+    await aftermath.follow(tx, afters, stayed, now=now)
     return [one for one in news if one.steps]
 
 
@@ -136,20 +142,35 @@ class _Telling:
         of_legs = {leg.interface for leg in self.legs if leg.party is not Party.customer and leg.interface}
         return of_legs | {missed for stay in self.story.visits for missed in stay.missed}
 
-    def columns(self, people: Mapping[str, UUID]) -> dict[str, Any]:
+    def columns(self, people: Mapping[str, UUID], before: aftermath.Before) -> dict[str, Any]:
         """Return the row's columns as they are now."""
         queue = next((stay.queue for stay in reversed(self.story.visits) if stay.queue), None)
-        agent = aftermath.owner(self.row, self.legs, people, self.story)
+        agent = aftermath.owner(self.row, self.legs, people, before, self.story)
         return rows.changed(self.row, self.story, self.steps, agent_user_id=agent, queue=queue)
 
-    def news(self, columns: Mapping[str, Any]) -> tuple[Step, ...]:
-        """Return the steps that were not known before."""
+    def news(self) -> tuple[Step, ...]:
+        """Return the steps that were not told before; one of which only the time is known better is no news."""
         stored = {(step["status"], step["at"]) for step in rows.steps_of(self.row)}
-        return tuple(step for step in self.steps if (step.status.value, step.at.isoformat()) not in stored)
+        told = Counter(step["status"] for step in rows.steps_of(self.row))
+        new: list[Step] = []
+        for status, those in groupby(sorted(self.steps, key=_status), key=_status):
+            steps = sorted(those, key=lambda step: (step.status.value, step.at.isoformat()) not in stored)
+            new += steps[told[status] :]
+        return tuple(step for step in self.steps if step in new)
 
 
-def _events(told: Told) -> Iterable[tuple[str, UUID, str, Mapping[str, Any], datetime]]:
-    """Yield the event of each new step; what is taken up again after a hold has a name of its own."""
+def _status(step: Step) -> str:
+    return step.status.value
+
+
+def _events(told: Told, before: Mapping[str, Any]) -> Iterable[tuple[str, UUID, str, Mapping[str, Any], datetime]]:
+    """Yield the event of each new step; what is taken up again after a hold has a name of its own.
+
+    Of a call that was told to have ended, and turns out to have ended otherwise, that is told too.
+    """
+    if before["ended_at"] is not None and before["outcome"] != told.row["outcome"]:
+        payload = rows.payload(told.row, was=before["outcome"])
+        yield "call", told.call_id, "call.corrected", payload, told.row["ended_at"] or before["ended_at"]
     new, was_held = {(step.status.value, step.at.isoformat()) for step in told.steps}, False
     for step in sorted(told.row["steps"], key=lambda step: str(step["at"])):
         if (step["status"], step["at"]) in new:
