@@ -11,12 +11,13 @@ from crm.db import Tx
 from crm.operation import operation
 from crm.users import queries as users
 
-ENDPOINT = re.compile(r"[A-Za-z0-9]{2,10}/[A-Za-z0-9_.@/-]{1,80}")
-"""A dial string as the exchange has it: a technology and an address, `PJSIP/agent-7`; no commas, no line breaks."""
+ENDPOINT = re.compile(r"(?:PJSIP|SIP|IAX2|SCCP)/(?!(?:.*[0-9]){9})[A-Za-z0-9_.-]{1,80}")
+"""A telephone registered at the exchange: a technology and a name, `PJSIP/agent-7`. Nothing by which somebody outside
+could be dialled as if they were an agent: no address (`@`), no second part (`/`), no `Local/`, no number."""
 
 
 class BadEndpoint(errors.Invalid):
-    """This is no endpoint of a telephone; write it as PJSIP/agent-7."""
+    """This is no telephone of the exchange; write it as PJSIP/agent-7."""
 
     code = "agent.endpoint_invalid"
 
@@ -38,7 +39,7 @@ async def give(tx: Tx, user_id: UUID, endpoint: str, *, now: datetime) -> None:
     """Give a person a telephone to work at, in the place of the one they had.
 
     :raises crm.users.queries.UnknownUser: when there is no such person.
-    :raises BadEndpoint: when it is no dial string.
+    :raises BadEndpoint: when it is no telephone of the exchange.
     :raises EndpointTaken: when it is another agent's.
     :raises SignedOn: when they are signed on at another one.
     """

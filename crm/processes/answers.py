@@ -7,6 +7,8 @@ from crm import errors
 from crm.processes.definition import Condition, Kind, Operator, Question, Value
 
 LONGEST_TEXT = 2000
+LARGEST_NUMBER = 99_999_999
+"""Of either sign, where the question sets no bounds: what is longer may be a telephone number, which is text."""
 
 
 class BadAnswer(errors.Invalid):
@@ -37,6 +39,9 @@ def _number(question: Question, value: Value) -> Value:
         raise BadAnswer(f"at least {question.least}")
     if question.most is not None and value > question.most:
         raise BadAnswer(f"at most {question.most}")
+    bound = max(LARGEST_NUMBER, *(abs(each) for each in (question.least, question.most) if each is not None), 0)
+    if abs(value) > bound:
+        raise BadAnswer(f"at most {bound}; a telephone number is text")
     return value
 
 

@@ -10,6 +10,10 @@ from crm.db import Tx
 from crm.operation import operation
 from crm.queues.rules import Settings, Way
 
+SPECIAL = frozenset({"a", "e", "h", "i", "o", "s", "t", "failed", "fax", "talk"})
+"""Extensions that Asterisk runs by itself, at the end of a call for instance: a queue of such a name would be entered.
+https://docs.asterisk.org/Configuration/Dialplan/Special-Dialplan-Extensions/."""
+
 
 class UnknownQueue(errors.NotFound):
     """There is no such queue."""
@@ -46,9 +50,11 @@ async def create(tx: Tx, *, code: str, settings: Settings, now: datetime) -> UUI
     """Make a queue, in use from now on; return its id. Its code is its name on the exchange and never changes.
 
     :raises CodeTaken: when there is, or was, one of that code.
-    :raises BadQueue: when a team or another queue of its settings is not there.
+    :raises BadQueue: when the code means something to the exchange, or a team or queue of its settings is not there.
     """
     codes.require(code=code)
+    if code in SPECIAL:
+        raise BadQueue(fields={"code": "means something of its own to the exchange"})
     await _require_sound(tx, code, settings)
     queue_id = ids.new()
     made = await tx.fetchval(

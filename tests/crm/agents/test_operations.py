@@ -35,9 +35,14 @@ class TestEndpoints:
             assert await endpoint_of(tx, tenant.sales_manager.user_id) is None
 
     @pytest.mark.parametrize(
-        "wrong", ["", "agent-7", "PJSIP/a b", "PJSIP/a,b", "PJSIP/a\r\nAction: Logoff", "PJSIP/ş", "PJSIP/" + "a" * 81]
-    )
-    async def test_are_dial_strings(self, tenant: Tenant, now: datetime, wrong: str) -> None:
+        "wrong",
+        [
+            "", "agent-7", "PJSIP/a b", "PJSIP/a,b", "PJSIP/a\r\nAction: Logoff", "PJSIP/ş", "PJSIP/" + "a" * 81,
+            "PJSIP/a&PJSIP/b", "PJSIP/905321234567@carrier", "PJSIP/905321234567", "PJSIP/carrier/905321234567",
+            "Local/905321234567@outbound", "PJSIP/${SHELL(id)}",
+        ],
+    )  # fmt: skip
+    async def test_are_telephones_and_lead_nowhere_else(self, tenant: Tenant, now: datetime, wrong: str) -> None:
         with pytest.raises(BadEndpoint):
             await floor.telephone(tenant, now, endpoint=wrong)
 

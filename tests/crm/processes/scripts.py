@@ -37,6 +37,7 @@ def offer() -> dict[str, Any]:
                         {"key": "hair", "label": label("Hair")}, {"key": "nose", "label": label("Nose")}]},
                     {"key": "budget", "kind": "number", "label": label("Budget"), "least": 0, "most": 100_000,
                      "is_required": False},
+                    {"key": "phone", "kind": "number", "label": label("Number"), "is_required": False},
                     {"key": "day", "kind": "date", "label": label("When"), "is_required": False},
                     {"key": "wish", "kind": "text", "label": label("Wish"), "is_required": False},
                 ],

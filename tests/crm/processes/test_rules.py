@@ -48,6 +48,8 @@ class TestWalk:
             ("budget", True, "a number"),
             ("budget", 100_001, "at most 100000"),
             ("budget", -1, "at least 0"),
+            ("phone", 905321234567, "at most 99999999; a telephone number is text"),
+            ("phone", -905321234567, "at most 99999999; a telephone number is text"),
             ("day", "tomorrow", "a day, as 2026-03-03"),
             ("day", 20260303, "a day, as 2026-03-03"),
             ("wish", " ", "text of at most 2000 characters"),

@@ -30,6 +30,15 @@ class TestCreate:
             found = await queries.one(tx, queue_id, at=now)
         assert (found["code"], found["promised"]) == ("sales", {"sl_s": 20, "short_s": 5, "sl_target": 0.8})
 
+    @pytest.mark.parametrize("code", ["h", "i", "t", "failed"])
+    async def test_refuses_a_code_that_an_exchange_would_run_by_itself(
+        self, tenant: Tenant, now: datetime, code: str
+    ) -> None:  # fmt: skip
+        with pytest.raises(operations.BadQueue) as refusal:
+            await make(tenant, now, code=code)
+
+        assert list(refusal.value.fields) == ["code"]
+
     async def test_refuses_a_code_that_was_there_before(self, tenant: Tenant, now: datetime) -> None:
         queue_id = await make(tenant, now)
         await db.run(tenant.admin, lambda tx: operations.retire(tx, queue_id, now=now))
