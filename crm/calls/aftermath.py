@@ -146,6 +146,12 @@ class After:
         return [(who, leg) for who, leg in owners if who]
 
     @property
+    def stays(self) -> list[Stay]:
+        """The stays of the call in queues, as they are told by now."""
+        who = {**self.known, **self.before.people}
+        return [_stay(n, visit, self.story, who) for n, visit in enumerate(self.story.visits, 1) if visit.queue]
+
+    @property
     def agents(self) -> set[UUID]:
         """Everybody whose state may follow."""
         owner = self.row["agent_user_id"]
@@ -161,9 +167,9 @@ async def follow(tx: Tx, calls: Sequence[After], has_stays: Sequence[bool], *, n
         if one.statuses & {Status.connected, Status.ended}:
             await _tell_lead(tx, one.row, one.story, now=now)
     await states.lock_all(tx, {who for one in calls for who in one.agents})
-    for one, has_stay in zip(calls, has_stays, strict=True):
-        if has_stay:
-            await keep_stays(tx, one.row, one.story, {**one.known, **one.before.people}, now=now)
+    stays = {one.row["id"]: one.stays for one, has_stay in zip(calls, has_stays, strict=True) if has_stay}
+    await queues.keep_many(tx, {call_id: those for call_id, those in stays.items() if those}, now=now)
+    for one in calls:
         for who, leg in one.moves:
             await _move(tx, one.row, who, leg, now=now)
         if Status.ended in one.statuses:
@@ -172,13 +178,6 @@ async def follow(tx: Tx, calls: Sequence[After], has_stays: Sequence[bool], *, n
 
 OF_STAYS = (*visits.NAMED, QueueEnded, AgentCalled, BridgeLeft, LegEnded, Vanished)
 """The facts by which a stay in a queue can begin, go on otherwise, or end."""
-
-
-async def keep_stays(tx: Tx, row: Mapping[str, Any], story: Story, known: Mapping[str, UUID], *, now: datetime) -> None:
-    """Pass on the stays of a call in queues, as they are told by now."""
-    stays = [_stay(n, visit, story, known) for n, visit in enumerate(story.visits, 1) if visit.queue]
-    if stays:
-        await queues.keep(tx, row["id"], stays, now=now)
 
 
 def _stay(n: int, visit: Visit, story: Story, known: Mapping[str, UUID]) -> Stay:

@@ -53,9 +53,10 @@ COLUMNS = (
     "left_at", "connected_at", "ended_at", "wait_s", "ring_s", "talk_s", "outcome", "agent_user_id", "missed", "told",
 )  # fmt: skip
 KNOWN = """
-select v.*, a.status as ask_status from crm.queue_visit v
-  left join crm.exchange_ask a on a.tenant_id = v.tenant_id and a.id = v.sent_ask_id
- where v.tenant_id = $1::uuid and v.call_id = $2::uuid order by v.visit_no
+select v.*, a.status as ask_status from unnest($2::uuid[]) as wanted(id)
+ cross join lateral (
+    select * from crm.queue_visit where tenant_id = $1::uuid and call_id = wanted.id) v
+  left join crm.exchange_ask a on a.tenant_id = $1::uuid and a.id = v.sent_ask_id
 """
 JOIN = """
 insert into crm.queue_visit
@@ -80,15 +81,35 @@ select p.waits_since, coalesce(p.priority, 0) as priority,
 """
 
 
-async def keep(tx: Tx, call_id: UUID, stays: Sequence[Stay], *, now: datetime) -> None:
-    """Write a call's stays as they are told by now, with an event for each that began, ended or turned out otherwise.
+Happened = tuple[str, UUID, str, Mapping[str, Any], datetime]
+"""An event: of what, of which, what happened, what it tells, and when."""
 
-    Plumbing, within the hearing of a call whose row is there. The same stays again change nothing.
+
+async def keep(tx: Tx, call_id: UUID, stays: Sequence[Stay], *, now: datetime) -> None:
+    """Write a call's stays as they are told by now: as `keep_many`."""
+    await keep_many(tx, {call_id: stays}, now=now)
+
+
+async def keep_many(tx: Tx, calls: Mapping[UUID, Sequence[Stay]], *, now: datetime) -> None:
+    """Write stays of calls as they are told by now, with an event for each that began, ended or turned out otherwise.
+
+    Plumbing, within the hearing of calls whose rows are there. The same stays again change nothing.
     """
-    if not stays:
+    if not calls:
         return
-    known = {row["visit_no"]: row for row in await tx.fetch(KNOWN, tx.actor.tenant_id, call_id)}
-    happened: list[tuple[str, UUID, str, Mapping[str, Any], datetime]] = []
+    known: dict[UUID, dict[int, asyncpg.Record]] = {call_id: {} for call_id in calls}
+    for row in await tx.fetch(KNOWN, tx.actor.tenant_id, list(calls)):
+        known[row["call_id"]][row["visit_no"]] = row
+    happened: list[Happened] = []
+    for call_id, stays in calls.items():
+        happened += await _keep(tx, call_id, stays, known[call_id], now=now)
+    await events.record_dated(tx, happened)
+
+
+async def _keep(
+    tx: Tx, call_id: UUID, stays: Sequence[Stay], known: Mapping[int, asyncpg.Record], *, now: datetime
+) -> list[Happened]:
+    happened: list[Happened] = []
     begins = {stay.visit_no: stay.enqueued_at for stay in stays}
     for stay in stays:
         before = known.get(stay.visit_no)
@@ -99,7 +120,7 @@ async def keep(tx: Tx, call_id: UUID, stays: Sequence[Stay], *, now: datetime) -
         elif any(before[name] != told[name] for name in COLUMNS):
             await tx.execute(UPDATE, tx.actor.tenant_id, call_id, stay.visit_no, *(told[name] for name in COLUMNS))
         happened += _ended(call_id, stay.visit_no, before, told, queue=code_of(stay.queue), now=now)
-    await events.record_dated(tx, happened)
+    return happened
 
 
 def code_of(name: str) -> str:
@@ -179,7 +200,7 @@ async def _join(
 
 def _ended(
     call_id: UUID, visit_no: int, before: asyncpg.Record | None, told: Mapping[str, Any], *, queue: str, now: datetime
-) -> list[tuple[str, UUID, str, Mapping[str, Any], datetime]]:
+) -> list[Happened]:
     """Return the event of a stay that has ended, or has turned out to have ended otherwise."""
     was = before["outcome"] if before else Outcome.waiting.value
     if was == told["outcome"]:
@@ -207,7 +228,7 @@ async def settle(tx: Tx, *, now: datetime) -> int:
 
     Plumbing, done every second by whoever steers the queues.
     """
-    happened: list[tuple[str, UUID, str, Mapping[str, Any], datetime]] = []
+    happened: list[Happened] = []
     for row in await tx.fetch(UNDECIDED, tx.actor.tenant_id):
         outcome = sent(Outcome(row["told"]), row["sent_why"], row["ask_status"], has_come_elsewhere=False)
         await tx.execute(

@@ -37,7 +37,7 @@ PLUMBING = {
     "crm.calls.sending.give_up": "ends a call that cannot be sent within the claim or the answer that finds it so",
     "crm.exchange.ask": "asks the exchange for what the operation that calls it wants",
     "crm.events.log.record_dated": "writes the events of the operation that calls it",
-    "crm.queues.visits.keep": "stores stays in queues within the hearing of their call",
+    "crm.queues.visits._keep": "stores stays in queues within the hearing of their call",
     "crm.queues.visits._join": "stores a stay that begins within the hearing of its call",
     "crm.queues.visits.settle": "decides how stays went once the exchange said whether it did what it was asked for",
     "crm.queues.visits.reserve_place": "notes how a call is to wait within the operation that makes it",
