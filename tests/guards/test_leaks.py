@@ -1,8 +1,9 @@
 """The leak crawler: nothing that leaves the product or lies in it shows a contact's number or address in clear.
 
-A real API process with one lead whose phone and e-mail came by every road: as every role and as nobody, every route
-that only reads is walked, refusals are provoked, the WebSocket is listened to; then every table of every schema and
-every log line is searched. The audited reveal is the one exception.
+A real API process with one lead whose phone and e-mail came by every road, who is called in every way: as every role
+and as nobody, every route that only reads is walked, refusals are provoked, the WebSockets are listened to; then every
+table of every schema and every log line is searched, those of the dialer and the worker, too. The audited reveal is the
+one exception.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -27,6 +29,7 @@ from crm.leads import intake
 from crm.leads.intake import Consent, NewLead
 from tests.api.conftest import token_of
 from tests.conftest import Tenant
+from tests.guards.telephony import Telephony, exchange, processes
 
 PHONE = "+905324567891"
 EMAIL = "gizli.kisi@saklidomain.example"
@@ -35,6 +38,10 @@ NEEDLES = ["5324567891", "532 456 78 91", "532-456-7891", "gizli.kisi@", PHONE.e
 
 NOTE = f"Geri ara: 0532 456 78 91, olmazsa {EMAIL}"
 UNKNOWN = UUID("01890000-0000-7000-8000-000000000000")
+
+
+TOLD = ("lead.created", "call.connected", "call.supervised", "agent.state_changed", '"type":"board"')
+"""What is heard on the sockets when everything has happened."""
 
 
 def leaks(text: str) -> list[str]:
@@ -118,13 +125,18 @@ def _filled(path: str, known: dict[str, UUID]) -> str:
 
 
 class TestLeaks:
-    async def test_no_answer_message_log_line_or_row_shows_a_contact_in_clear(self, api, tenant: Tenant, database, now):
+    async def test_no_answer_message_log_line_or_row_shows_a_contact_in_clear(
+        self, api, tenant: Tenant, database, now, tmp_path, monkeypatch
+    ):  # fmt: skip
         base, log = api
-        hearing = asyncio.create_task(_listen(base, token_of(tenant.admin)))
-        await asyncio.sleep(1)
+        heard: dict[str, list[str]] = {"/realtime": [], "/queue/board/ws": []}
+        sockets = [asyncio.create_task(_listen(base, *each, token_of(tenant.admin))) for each in heard.items()]
         known = await _seed(base, tenant, now)
+        said, shown = await _telephone(base, log, tenant, known, tmp_path / "spool", monkeypatch)
 
-        found = [
+        found = [f"telephony: {text[:300]}" for text in said if leaks(text)]
+        found += [f"an agent's telephone: {text}" for text in shown if leaks(text)]
+        found += [
             f"{role} GET {path}: {leaks(text)}"
             for role, actor in [*tenant.actors.items(), ("nobody", None)]
             for path, text in await _walk(base, token_of(actor) if actor else None, known)
@@ -133,8 +145,12 @@ class TestLeaks:
         found += [
             f"refusal: {text[:300]}" for text in await _provoke(base, token_of(tenant.admin), known) if leaks(text)
         ]
-        found += [f"realtime: {message[:300]}" for message in await hearing if leaks(message)]
         await asyncio.sleep(1.5)  # the request log is written in batches
+        for socket in sockets:
+            socket.cancel()
+        found += [f"{path}: {text[:300]}" for path, texts in heard.items() for text in texts if leaks(text)]
+        everything = "".join(text for texts in heard.values() for text in texts)
+        assert [each for each in TOLD if each not in everything] == [], "the sockets told of all that happened"
         found += [f"table {where}" for where in await _search(database)]
         found += [f"log: {line[:300]}" for line in log.read_text(errors="replace").splitlines() if leaks(line)]
 
@@ -188,16 +204,30 @@ async def _provoke(base: str, token: str, known: dict[str, UUID]) -> list[str]:
         return [f"{answer.status_code} {answer.text}" for answer in answers]
 
 
-async def _listen(base: str, token: str) -> list[str]:
-    """Return what the WebSocket says over a few seconds."""
-    heard: list[str] = []
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(20), websockets.connect(f"{base.replace('http', 'ws')}/realtime") as socket:
-            await socket.send(json.dumps({"type": "hello", "token": token}))
-            async for message in socket:
-                heard.append(str(message))
-    assert any("lead.created" in message for message in heard), f"nothing was heard of the new lead: {heard[:3]}"
-    return heard
+async def _listen(base: str, path: str, heard: list[str], token: str) -> None:
+    """Keep what a WebSocket says, until cancelled."""
+    async with websockets.connect(f"{base.replace('http', 'ws')}{path}") as socket:
+        await socket.send(json.dumps({"type": "hello", "token": token}))
+        async for message in socket:
+            heard.append(str(message))
+
+
+async def _telephone(
+    base: str, log: Path, tenant: Tenant, known: dict[str, Any], spool: Path, patch: pytest.MonkeyPatch
+) -> tuple[list[str], list[str]]:
+    """Call the person in every way; return what was answered, and what our people's telephones were shown."""
+    async with exchange(tenant, spool, patch) as (there, shown):
+        with processes(log, "dialer", "worker"):
+            firm = Telephony(base, tenant, there, PHONE, NOTE)
+            await firm.open()
+            await firm.click(str(known["lead_id"]))
+            await firm.call_in_and_be_served()
+            await firm.be_called_by_a_campaign(str(known["lead_id"]))
+            await firm.play_recording()
+            await firm.export()
+    assert shown, "telephones of our own people rang"
+    known.update(firm.known)
+    return firm.said, shown
 
 
 async def _search(url: str) -> list[str]:
