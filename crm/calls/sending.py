@@ -52,7 +52,8 @@ with mine as (
   update crm.exchange_ask a
      set status = case when a.expires_at <= $2::timestamptz then 'expired' else 'sent' end,
          failure = case when a.expires_at <= $2::timestamptz then 'exchange.too_late' end,
-         sent_at = case when a.expires_at <= $2::timestamptz then null else $2::timestamptz end
+         sent_at = case when a.expires_at <= $2::timestamptz then null else $2::timestamptz end,
+         args = case when a.expires_at <= $2::timestamptz then a.args - 'digits' else a.args end
    where a.tenant_id = $1::uuid and a.id in (
      select id from crm.exchange_ask
       where tenant_id = $1::uuid and status = 'waiting' and (not $4::boolean or expires_at <= $2::timestamptz)
@@ -180,7 +181,8 @@ async def give_up(
 
 
 REFUSE = """
-update crm.exchange_ask set status = 'refused', failure = $4::text, answered_at = $3::timestamptz
+update crm.exchange_ask
+   set status = 'refused', failure = $4::text, answered_at = $3::timestamptz, args = args - 'digits'
  where tenant_id = $1::uuid and id in (select unnest($2::uuid[]))
 """
 DEFECT = "ask.defect"
@@ -283,7 +285,8 @@ async def forget_sent(tx: Tx, *, now: datetime) -> int:
     """
     done = await tx.execute(
         "update crm.exchange_ask"
-        " set status = 'unanswered', failure = 'exchange.unanswered', answered_at = $2::timestamptz"
+        " set status = 'unanswered', failure = 'exchange.unanswered', answered_at = $2::timestamptz,"
+        " args = args - 'digits'"
         " where tenant_id = $1::uuid and status = 'sent'",
         tx.actor.tenant_id, now,
     )  # fmt: skip

@@ -5,7 +5,7 @@ A wish is asked of the exchange; whether it came true is told by the exchange, a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,9 @@ from crm.exchange import Kind, ask
 from crm.operation import operation
 
 DIGITS = frozenset("0123456789*#ABCD")
+MOST_WISHES = 20
+WITHIN = timedelta(seconds=10)
+"""Wishes for one call within so long a time; nobody means more of them."""
 SUPERVISE = "call.supervise"
 
 
@@ -29,6 +32,12 @@ class NotGoingOn(errors.Conflict):
     """The call is not at a point where this can be done; look at its status."""
 
     code = "call.not_going_on"
+
+
+class TooManyWishes(errors.TooMany):
+    """So much was asked for this call within a few seconds that nothing more is taken; wait a moment."""
+
+    code = "call.wishes_throttled"
 
 
 class UnknownTarget(errors.Invalid):
@@ -214,7 +223,20 @@ async def _is_signed_on(tx: Tx, user_id: UUID) -> bool:
     return bool(await tx.fetchval(sql, tx.actor.tenant_id, user_id))
 
 
+ASKED = """
+select count(*) from crm.exchange_ask
+ where tenant_id = $1::uuid and call_id = $2::uuid and asked_at > $3::timestamptz
+"""
+
+
 async def _wish(tx: Tx, row: Mapping[str, Any], kind: Kind, args: Mapping[str, Any], *, now: datetime) -> UUID:
+    """Ask for something; the call is locked, so that wishes are counted one after the other.
+
+    :raises TooManyWishes: when too much was asked for this call a moment ago; there is always room to end it.
+    """
+    asked = await tx.fetchval(ASKED, tx.actor.tenant_id, row["id"], now - WITHIN)
+    if asked >= (2 * MOST_WISHES if kind is Kind.hang_up else MOST_WISHES):
+        raise TooManyWishes
     ask_id = await ask(tx, kind, args, call_id=row["id"], now=now)
     told = {"ask_id": ask_id, "kind": kind.value}
     await events.record(tx, "call", row["id"], "call.wished", rows.payload(row) | told, at=now)
