@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboards import session, words
-from dashboards.views import funnel, health, signin
+from dashboards.views import floor, funnel, health, signin
 from dashboards.words import say
 
 HERE = Path(__file__).parent
@@ -33,6 +33,8 @@ def main() -> None:
         st.Page(funnel.show, title=say("funnel"), icon=":material/filter_alt:", url_path="funnel", default=True),
         st.Page(health.show, title=say("health"), icon=":material/monitor_heart:", url_path="health"),
     ]
+    if not session.is_open() or session.may("queue.view"):
+        pages.insert(1, st.Page(floor.show, title=say("floor"), icon=":material/headset_mic:", url_path="floor"))
     page = st.navigation(pages, position="sidebar" if session.is_open() else "hidden")
     if not session.is_open():
         signin.show()

@@ -8,6 +8,8 @@ import streamlit as st
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 
+from dashboards.floor_words import FLOOR
+
 NOTHING = "–"
 """What stands where there is no data; a measured zero is 0."""
 
@@ -184,6 +186,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "referral": ("Tavsiye", "Referral"),
     "meta": ("Meta", "Meta"),
     "google": ("Google", "Google"),
+    **FLOOR,
 }
 
 LANGUAGES = {"Türkçe": "tr", "English": "en"}
@@ -248,6 +251,15 @@ def span(seconds: float | None) -> str:
             value = seconds / size
             return f"{number(value, 0 if value >= 10 else 1)} {unit}"
     return NOTHING
+
+
+def clock(seconds: float | None) -> str:
+    """Return a running time as a clock shows it; from a day on, in days."""
+    if seconds is None or seconds >= 86400:
+        return span(seconds)
+    minutes, second = divmod(max(0, int(seconds)), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
 
 
 def instant(text: str | None, *, shape: str = "d MMM HH:mm") -> str:

@@ -46,6 +46,19 @@ class TestNumbers:
         assert words.number(None) == words.share(None) == words.span(None) == words.instant(None) == "–"
         assert words.number(0) == "0"
 
+    def test_a_running_time_is_a_clock_and_from_a_day_on_days(self, monkeypatch):
+        in_language(monkeypatch, "Türkçe")
+
+        assert [words.clock(each) for each in (0, 7.9, 83, 3600, 86399)] == [
+            "0:00",
+            "0:07",
+            "1:23",
+            "1:00:00",
+            "23:59:59",
+        ]
+        assert words.clock(3 * 86400) == "3 gün"
+        assert words.clock(None) == "–"
+
     def test_instants_are_told_on_the_clinics_clock(self, monkeypatch):
         in_language(monkeypatch, "Türkçe")
 
