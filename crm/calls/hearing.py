@@ -8,7 +8,7 @@ transaction.
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -79,7 +79,7 @@ async def hear(tx: Tx, facts: Iterable[Fact], *, memory: Memory | None = None, n
     told: dict[UUID, list[Fact]] = defaultdict(list)
     for fact in facts:
         told[keeping.call_id_of(tx.actor.tenant_id, fact.call_id)].append(fact)
-    calls = await rows.lock_many(tx, list(told))
+    calls = {call_id: row for call_id, row in (await rows.lock_many(tx, list(told))).items() if _is_told_of(row, now)}
     foreign = [fact for call_id, each in told.items() if call_id not in calls for fact in each]
     ours = [(call_id, fact) for call_id, each in told.items() if call_id in calls for fact in each]
     known = await (memory or Memory()).of(tx, calls)
@@ -90,6 +90,15 @@ async def hear(tx: Tx, facts: Iterable[Fact], *, memory: Memory | None = None, n
     if not news:
         tx.unchanged()
     return Heard(news, known, foreign)
+
+
+LATEST = timedelta(days=1)
+"""How long after its end a call is still told of."""
+
+
+def _is_told_of(row: Mapping[str, Any], now: datetime) -> bool:
+    """Return whether the exchange can have something to tell of a call: of an old or an imported one it has not."""
+    return row["source"] == "live" and (row["ended_at"] is None or now - row["ended_at"] < LATEST)
 
 
 async def _retell(

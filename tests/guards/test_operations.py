@@ -33,6 +33,7 @@ PLUMBING = {
     "crm.calls.rows.write": "stores what a call's facts come to within the hearing of them",
     "crm.calls.aftermath.keep_legs": "stores a call's legs within the hearing of them",
     "crm.calls.aftermath._tell_lead": "links a call to its activity within the hearing of it",
+    "crm.calls.forgetting.forget": "deletes what is kept for a while only",
     "crm.calls.placing.place": "stores a call within the operation that begins it",
     "crm.calls.sending.give_up": "ends a call that cannot be sent within the claim or the answer that finds it so",
     "crm.exchange.ask": "asks the exchange for what the operation that calls it wants",

@@ -112,9 +112,11 @@ create index call_requested on crm.call (tenant_id, requested_at desc, id desc);
 create index call_open on crm.call (tenant_id, requested_at) where ended_at is null and source = 'live';
 create index call_wrapping on crm.call (tenant_id, wrap_until) where status = 'wrap_up';
 create index exchange_ask_waiting on crm.exchange_ask (tenant_id, asked_at) where status in ('waiting', 'sent');
+create index exchange_ask_asked on crm.exchange_ask using brin (asked_at);
+create index call_fact_heard on crm.call_fact using brin (heard_at);
 create index exchange_ask_of_call on crm.exchange_ask (tenant_id, call_id) where call_id is not null;
 """
-APPEND_ONLY: tuple[str, ...] = ("call_fact",)
+APPEND_ONLY: tuple[str, ...] = ()
 PII_COLUMNS: dict[str, tuple[str, ...] | None] = {}
 """What the pipeline never sees: columns it has no grant on; None: the whole table."""
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from crm import db
+from crm import db, exchange
 from crm.agents import endpoints
-from crm.calls import hearing
+from crm.calls import forgetting, hearing
 from crm.calls.facts import (
     AgentCalled,
     BridgeEntered,
@@ -104,3 +104,34 @@ class TestHear:
         await hear(tenant, now, call_id, LegEnded(**agent, at=now, cause=16, was_up=True))
 
         assert (await factory.call(tenant, call_id))["agent_user_id"] == tenant.sales_agent.user_id
+
+    async def test_of_a_call_long_over_or_imported_nothing_is_told(self, tenant: Tenant, now):
+        old = await factory.make_call(tenant, now - timedelta(days=2))
+        imported = await factory.make_call(tenant, now, source="historical")
+
+        for call_id in (old, imported):
+            before = await factory.call(tenant, call_id)
+            name = str(call_id)
+            await hear(tenant, now, call_id, LegEnded(call_id=name, leg_id=name, at=now, cause=17, was_up=False))
+
+            assert await factory.call(tenant, call_id) == before
+
+
+class TestForget:
+    async def test_deletes_what_was_told_and_asked_long_ago_and_nothing_else(self, tenant: Tenant, now, monkeypatch):
+        call_id = await going(tenant, now)
+        of = {"call_id": str(call_id), "leg_id": str(call_id)}
+        await hear(tenant, now - timedelta(days=91), call_id, LegStarted(**of, at=now))
+        await hear(tenant, now, call_id, LegRinging(**of, at=now))
+        async with db.transaction(tenant.system) as tx:
+            for days in (91, 92, 0):
+                await exchange.ask(tx, exchange.Kind.hang_up, now=now - timedelta(days=days))
+            await tx.execute("update crm.exchange_ask set status = 'done'")
+        monkeypatch.setattr(forgetting, "AT_ONCE", 1)
+
+        async with db.transaction(tenant.system) as tx:
+            has_more = [await forgetting.forget(tx, now=now) for _ in range(3)]
+            facts = await tx.fetch("select kind from crm.call_fact")
+            asks = await tx.fetchval("select count(*) from crm.exchange_ask")
+
+        assert (has_more, [row["kind"] for row in facts], asks) == ([True, True, False], ["LegRinging"], 1)
