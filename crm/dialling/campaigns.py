@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from crm import audit, codes, errors, events, ids
+from crm import audit, codes, errors, events, ids, tenant_settings
 from crm.db import Tx
 from crm.dialling import designs, twins
 from crm.dialling.designs import FIELDS, TYPES, Design
@@ -276,6 +276,9 @@ async def _require_sound(tx: Tx, design: Design, *, now: datetime) -> None:
         "select true from crm.team where tenant_id = $1::uuid and id = $2::uuid", tx.actor.tenant_id, design.team_id
     ):
         wrong["team_id"] = "no such team"
+    own = await tenant_settings.value(tx, designs.CALLER_IDS, at=now)
+    if own and design.caller_id not in (None, *own):
+        wrong.setdefault("caller_id", f"one of the firm's own, as {designs.CALLER_IDS.key} names them")
     if wrong:
         raise BadDesign(fields=wrong)
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from crm import codes, phone
+from pydantic import Field, StringConstraints
+
+from crm import codes, phone, tenant_settings
 from crm.calendars.rules import Calendar, Hours
 from crm.consent.rules import Purpose
 from crm.db import to_json
@@ -22,6 +24,14 @@ SHORTEST_LOCK_OUT = timedelta(hours=1)
 LONGEST_COOL_DOWN = timedelta(days=90)
 ON_MACHINE = ("hang_up", "leave_message")
 LONGEST_NAME = 200
+CALLER_IDS: tenant_settings.Setting[list[str]] = tenant_settings.declare(
+    "dialling.caller_ids",
+    Annotated[list[Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]], Field(max_length=1000)],
+    [],
+    tr="Kampanyaların gösterebileceği, firmaya ait numaralar (boşsa santralin izin verdikleri)",
+    en="The firm's own numbers, which campaigns may show (none named: whatever the exchange allows)",
+)
+"""Who shows a number of somebody else's misleads whom they call, and breaks the law."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from crm import ids
+from crm import ids, tenant_settings
 from crm.actor import Forbidden
 from crm.calendars.rules import Hours
 from crm.calls.story import Outcome as Story
@@ -81,6 +81,18 @@ class TestCreate:
             await make_campaign(tenant, **{field: value})
 
         assert field in refused.value.fields
+
+    async def test_shows_a_number_of_the_firms_own_where_these_are_named(self, tenant: Tenant):
+        await make_queue(tenant)
+        own = ["+902123456789"]
+        await do(tenant.admin, lambda tx: tenant_settings.change(tx, "dialling.caller_ids", own, now=NOW))
+
+        await make_campaign(tenant, caller_id=own[0])
+        await make_campaign(tenant, code="silent")
+        with pytest.raises(BadDesign) as refused:
+            await make_campaign(tenant, code="spoofed", caller_id="+902120000000")
+
+        assert set(refused.value.fields) == {"caller_id"}
 
     async def test_needs_the_announcement_it_leaves(self, tenant: Tenant):
         await make_queue(tenant)
