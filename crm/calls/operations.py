@@ -82,7 +82,7 @@ async def _throttle(tx: Tx, agent: UUID, most: int, *, now: datetime) -> None:
     await tx.execute("select pg_advisory_xact_lock(hashtextextended('call ' || $1::text, 0))", str(agent))
     made = await tx.fetchval(
         "select count(*) from crm.call where tenant_id = $1::uuid and requested_by = $2::uuid"
-        " and agent_user_id = $2::uuid and requested_at > $3::timestamptz",
+        " and requested_at > $3::timestamptz",
         tx.actor.tenant_id, agent, now - timedelta(minutes=1),
     )  # fmt: skip
     if made >= most:
