@@ -31,6 +31,7 @@ from dialer.ami.connection import Connection, Heard, Lost, Refused, Up
 from dialer.ami.line import Down, Unanswered
 from dialer.ami.messages import Message
 from dialer.aside import Aside
+from dialer.figures import Figures
 from dialer.hearing import Arrival, Ear, Early
 
 log = structlog.get_logger("dialer.bridge")
@@ -85,6 +86,7 @@ class Bridge:
         self.ear = Ear()
         self.aside = Aside()
         """What could not be taken, so that the rest could."""
+        self.figures = Figures()
         self._telling = asyncio.Lock()  # what one telling learns of a call, the next one has to know
         self._memory = Memory()
         self._early = Early()
@@ -145,6 +147,7 @@ class Bridge:
                     raise
                 self.aside.put("message", error, event=each.event)
         await self.tell(facts)
+        self.figures.note(facts, now=self.now())
 
     async def arrive(self, arrival: Arrival) -> Sequence[Fact]:
         """Take note of a customer's call; return what was told of it before. Who cannot be looked up is unknown."""
@@ -270,6 +273,7 @@ class Bridge:
             self.ear.expect(str(out.id), str(out.args.get("room", "")))
         answered = await self._answer(out)
         if answered.failure:
+            self.figures.failed[answered.failure] += 1
             log.warning("ask_failed", kind=out.kind.value, ask_id=str(out.id), code=answered.failure)
         self._answers.put_nowait(answered)
 
@@ -314,6 +318,7 @@ class Bridge:
                 async with asyncio.timeout(CHECK_EVERY_S):
                     await self._check.wait()
             self._check.clear()
+            self._report()
             if not self._is_up.is_set():
                 continue
             try:
@@ -326,6 +331,11 @@ class Bridge:
                 log.warning("comparison_put_off", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
                 self._check.set()
+
+    def _report(self) -> None:
+        if self.figures.clock_off_s is not None:
+            log.warning("exchange_clock_off", seconds=round(self.figures.clock_off_s, 1))
+        log.info("bridge_stands", foreign=self.foreign, set_aside=dict(self.aside.counts), **self.figures.report())
 
     async def _steer(self) -> None:
         """Keep the exchange's queues as they are to be. Callers are served without it, so its trouble stops nothing."""

@@ -60,7 +60,7 @@ async def redial(
     """Call the person of a call of yours that has ended once more."""
 
     async def work(tx: Tx) -> CallMade:
-        return CallMade.of(await operations.redial(tx, call_id, now=now), language)
+        return CallMade.of(await operations.redial(tx, call_id, purpose=body.purpose, now=now), language)
 
     return await create(request, key, body, work, answer=CallMade)
 

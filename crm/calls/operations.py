@@ -90,7 +90,7 @@ async def _throttle(tx: Tx, agent: UUID, most: int, *, now: datetime) -> None:
 
 
 @operation("call.make")
-async def redial(tx: Tx, call_id: UUID, *, now: datetime) -> Placed:
+async def redial(tx: Tx, call_id: UUID, *, purpose: Purpose = Purpose.enquiry, now: datetime) -> Placed:
     """Call the person of an own call that has ended once more.
 
     :raises NotRedialable: when it is not the actor's, has not ended, or had no lead. Else as `request`.
@@ -102,4 +102,4 @@ async def redial(tx: Tx, call_id: UUID, *, now: datetime) -> Placed:
     )  # fmt: skip
     if row is None or row["lead_id"] is None or (row["ended_at"] is None and row["status"] != Status.denied):
         raise NotRedialable
-    return await request(tx, row["lead_id"], redials=call_id, now=now)
+    return await request(tx, row["lead_id"], purpose=purpose, redials=call_id, now=now)

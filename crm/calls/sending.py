@@ -18,6 +18,7 @@ from crm.agents import states
 from crm.agents.rules import State
 from crm.calls import rows
 from crm.calls.steps import Status
+from crm.calls.story import Outcome
 from crm.consent import queries as consent
 from crm.consent.rules import Answer, Channel, Purpose, Reason
 from crm.contacts import sending as contacts
@@ -160,7 +161,7 @@ async def _begin(tx: Tx, calls: Sequence[asyncpg.Record], *, now: datetime) -> N
 
 GIVE_UP = """
 update crm.call
-   set status = $3::text, failure = $4::text, outcome = 'failed', ended_at = $5::timestamptz,
+   set status = $3::text, failure = $4::text, outcome = $6::text, ended_at = $5::timestamptz,
        updated_at = $5::timestamptz,
        steps = steps || jsonb_build_array(jsonb_build_object('status', $3::text, 'at', $5::timestamptz))
  where tenant_id = $1::uuid and id = $2::uuid and ended_at is null
@@ -169,12 +170,13 @@ returning id
 
 
 async def give_up(
-    tx: Tx, call: Mapping[str, Any], failure: str, *, status: Status = Status.ended, now: datetime
-) -> None:
+    tx: Tx, call: Mapping[str, Any], failure: str, *, status: Status = Status.ended,
+    outcome: Outcome = Outcome.failed, now: datetime,
+) -> None:  # fmt: skip
     """End a call that never reached the exchange, within the operation that finds it cannot; free its agent again."""
-    if not await tx.fetchval(GIVE_UP, tx.actor.tenant_id, call["id"], status.value, failure, now):
+    if not await tx.fetchval(GIVE_UP, tx.actor.tenant_id, call["id"], status.value, failure, now, outcome.value):
         return
-    told = rows.payload(call) | {"outcome": "failed", "failure": failure}
+    told = rows.payload(call) | {"outcome": outcome.value, "failure": failure}
     await events.record(tx, "call", call["id"], f"call.{status.value}", told, at=now)
     if call["agent_user_id"] is not None:
         await states.move(tx, call["agent_user_id"], State.available, call_id=call["id"], now=now)
@@ -192,6 +194,24 @@ DEFECT = "ask.defect"
 async def _refuse(tx: Tx, ask_ids: Sequence[UUID], failure: str = "call.over", *, now: datetime) -> None:
     if ask_ids:
         await tx.execute(REFUSE, tx.actor.tenant_id, ask_ids, now, failure)
+
+
+WITHDRAW = """
+select id from crm.exchange_ask
+ where tenant_id = $1::uuid and call_id = $2::uuid and kind = 'originate' and status = 'waiting' for update skip locked
+"""
+
+
+async def withdraw(tx: Tx, call: Mapping[str, Any], *, now: datetime) -> bool:
+    """End a call (its row, locked) whose beginning was not sent yet, within the operation that ends it.
+
+    Returns False when it is too late for that: what has been taken to be sent is sent.
+    """
+    waiting = await tx.fetch(WITHDRAW, tx.actor.tenant_id, call["id"])
+    if waiting:
+        await _refuse(tx, [ask["id"] for ask in waiting], rows.FAILURES[Outcome.cancelled], now=now)
+        await give_up(tx, call, rows.FAILURES[Outcome.cancelled], outcome=Outcome.cancelled, now=now)
+    return bool(waiting)
 
 
 OLDEST = """

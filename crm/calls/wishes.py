@@ -14,7 +14,7 @@ import asyncpg
 from crm import audit, errors, events
 from crm.agents import queries as agents
 from crm.agents import states
-from crm.calls import rows
+from crm.calls import rows, sending
 from crm.calls.rows import CallNotFound
 from crm.calls.steps import LIVE, TALKING, Status
 from crm.db import Tx
@@ -62,13 +62,16 @@ class Target:
 
 @operation("call.make")
 async def hang_up(tx: Tx, call_id: UUID, *, now: datetime) -> None:
-    """End a call, ringing or going on; one that has ended stays as it is.
+    """End a call, ringing, going on or not begun yet; one that has ended stays as it is.
 
     :raises CallNotFound: when it is not the actor's own.
     """
     row = await _own(tx, call_id)
     if row["status"] not in LIVE:
         tx.unchanged()
+        return
+    if await sending.withdraw(tx, row, now=now):
+        await audit.of_person(tx, "call.hang_up", "call", call_id, at=now)
         return
     legs = await _legs(tx, call_id, row["agent_user_id"])
     leg = legs.get("agent") or legs.get("customer") or row["external_id"] or str(call_id)

@@ -5,6 +5,7 @@ import pytest
 from crm import clock, db, errors
 from crm.calls import operations as calls
 from crm.calls import wishes
+from crm.consent.rules import Purpose
 from dialer.exchange.people import Answer, Party
 from tests.conftest import Tenant
 from tests.crm.agents.floor import hire, signed_on
@@ -161,6 +162,17 @@ class TestWishes:
         )
         assert "call.resumed" in [each["event_type"] for each in told]
 
+    async def test_hang_up_before_it_was_begun(self, floor: Floor):
+        async with floor.out_of_reach():
+            placed = await floor.click(await floor.lead(NUMBER))
+            await self.wish(floor, wishes.hang_up, placed.call_id)
+        [ask] = await floor.until_asks(placed.call_id, 1)
+
+        row = await floor.call(placed.call_id)
+        assert (row["status"], row["outcome"], row["failure"]) == ("ended", "cancelled", "call.cancelled")
+        assert (ask["status"], floor.exchange.board.book) == ("refused", [])
+        assert await floor.agent_state() == "available"
+
     async def test_hang_up_while_it_rings(self, floor: Floor):
         floor.people[CUSTOMER] = Party(rings_s=300)
         placed = await floor.click(await floor.lead(NUMBER))
@@ -211,10 +223,14 @@ class TestWishes:
         await floor.until_status(placed.call_id, "ended")
         floor.people[CUSTOMER] = Party()
 
-        again = await db.run(floor.tenant.sales_agent, lambda tx: calls.redial(tx, placed.call_id, now=clock.utc_now()))
-        row = await floor.until_status(again.call_id, "connected")
+        again = await db.run(
+            floor.tenant.sales_agent,
+            lambda tx: calls.redial(tx, placed.call_id, purpose=Purpose.marketing, now=clock.utc_now()),
+        )
+        row = await floor.call(again.call_id)
 
-        assert row["redials_call_id"] == placed.call_id
+        [check] = await floor.rows("select purpose from crm.consent_check where id = $1", row["consent_check_id"])
+        assert (row["redials_call_id"], check["purpose"]) == (placed.call_id, "marketing")
 
 
 class TestQueues:
