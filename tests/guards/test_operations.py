@@ -35,7 +35,7 @@ PLUMBING = {
     "crm.calls.aftermath._tell_lead": "links a call to its activity within the hearing of it",
     "crm.calls.forgetting.forget": "deletes what is kept for a while only",
     "crm.calls.placing.place": "stores a call within the operation that begins it",
-    "crm.calls.sending._refuse": "refuses asks within the claim that cannot send them, or the hang-up that unmakes them",
+    "crm.calls.sending._refuse": "refuses asks within the claim that cannot send them, or the hang-up that unmakes it",
     "crm.calls.sending.give_up": "ends a call that cannot be sent within the claim or the answer that finds it so",
     "crm.exchange.ask": "asks the exchange for what the operation that calls it wants",
     "crm.events.log.record_dated": "writes the events of the operation that calls it",
