@@ -85,9 +85,18 @@ def _dest(message: Message, of: dict[str, Any]) -> dict[str, Any]:
 
 
 def _started(message: Message, of: dict[str, Any]) -> Fact:
-    return facts.LegStarted(**_leg(message, of), interface=NUMBERED.sub("", message["channel"]))
+    return facts.LegStarted(**_leg(message, of), interface=_endpoint(NUMBERED.sub("", message["channel"])))
 
 
+def _endpoint(name: str) -> str:
+    """Return the name of an endpoint, empty where it is made of a number that was dialled: such are no agents'.
+
+    A local channel is named after what it leads to, `Local/905321234567@outbound`; facts hold no numbers.
+    """
+    return "" if DIALLED_NUMBER.search(name) else name
+
+
+DIALLED_NUMBER = re.compile(r"(?:[0-9][ ().-]?){9}")
 NUMBERED = re.compile(r"-[0-9a-f]{8}(;[12])?$")
 """How the exchange tells apart the channels of one endpoint."""
 
@@ -141,7 +150,7 @@ def _agent(message: Message, of: dict[str, Any]) -> dict[str, Any]:
     """
     of = {**of, "call_id": of["call_id"] or message["destlinkedid"], "leg_id": of["leg_id"] or message["destlinkedid"]}
     return _leg(message, of) | {
-        "queue": _queue(message), "interface": message["interface"], "agent_leg": message["destuniqueid"],
+        "queue": _queue(message), "interface": _endpoint(message["interface"]), "agent_leg": message["destuniqueid"],
     }  # fmt: skip
 
 
@@ -177,9 +186,12 @@ def _record(message: Message, of: dict[str, Any]) -> Fact:
     )  # fmt: skip
 
 
-def _member(message: Message, of: dict[str, Any]) -> Fact:
+def _member(message: Message, of: dict[str, Any]) -> Fact | None:
+    endpoint = _endpoint(message["interface"] or message["location"])
+    if not endpoint:
+        return None
     return facts.MemberChanged(
-        at=of["at"], queue=message["queue"], interface=message["interface"] or message["location"],
+        at=of["at"], queue=message["queue"], interface=endpoint,
         is_member=message.event != "QueueMemberRemoved", is_paused=message["paused"] == "1",
         reason=message["pausedreason"],
     )  # fmt: skip

@@ -221,6 +221,31 @@ class TestTranslate:
         assert isinstance(fact, facts.AgentFinished)
         assert (fact.call_id, fact.leg_id, fact.agent_leg) == ("call-1", "call-1", "leg-2")
 
+    @pytest.mark.parametrize(
+        ("channel", "endpoint"),
+        [
+            ("PJSIP/agent-7-0000001a", "PJSIP/agent-7"), ("Local/2001@agents-0000001a;1", "Local/2001@agents"),
+            ("Local/905321234567@outbound-0000001a;2", ""), ("Local/+90-532-123-45-67@x-0000001a;1", ""),
+            ("SIP/carrier/905321234567-0000001a", ""),
+        ],
+    )  # fmt: skip
+    def test_a_channel_named_after_the_number_it_dials_has_no_endpoint(self, channel: str, endpoint: str):
+        begun = translate(said("Newchannel", channel=channel), now=NOW)
+
+        assert isinstance(begun, facts.LegStarted)
+        assert begun.interface == endpoint
+        assert "5321234567" not in repr(begun)
+
+    def test_a_number_that_is_a_queues_member_is_no_agent_of_ours(self):
+        of = {"queue": "sales", "paused": "0"}
+
+        told = [
+            translate(said("QueueMemberAdded", interface=each, **of), now=NOW)
+            for each in ("Local/905321234567@outbound/n", "PJSIP/agent-7")
+        ]
+
+        assert [each is None for each in told] == [True, False]
+
     def test_an_end_without_its_cause_is_none(self):
         headers = {"Event": "Hangup", "Uniqueid": "leg-1", "Linkedid": "call-1", "ChannelStateDesc": "Up"}
 
