@@ -12,7 +12,7 @@ class TestRoles:
 
         verbs = {permission.split(".")[1] for permission in held}
 
-        assert verbs == {"view", "read", "audit"}
+        assert verbs == {"view", "read", "audit", "play"}  # a recording is looked at by playing it
 
     def test_show_an_analyst_no_person(self) -> None:
         nouns = {permission.split(".")[0] for permission in ROLES[Role.analyst]}
