@@ -39,7 +39,7 @@ log = structlog.get_logger("dialer.bridge")
 TOGETHER_S = 0.04
 """Seconds for which what is heard is gathered into one transaction."""
 MOST_TOGETHER = 500
-LANES = 4
+LANES = 2
 """Transactions in which calls are heard side by side; what is told of one call stays in its order."""
 LOOK_S = 0.25
 """Seconds after which asks are looked for although no bell was heard."""
@@ -269,6 +269,7 @@ class Bridge:
             name = str(out.call["id"])
             self.ear.expect(str(out.id), name)
             self.ear.expect(name, name)
+            self._memory.begin(out.call["id"])
         elif out.kind is Kind.conference:
             self.ear.expect(str(out.id), str(out.args.get("room", "")))
         answered = await self._answer(out)

@@ -42,6 +42,10 @@ class Memory:
         read = await keeping.read(tx, missing) if missing else {}
         return {call_id: set(read[call_id] if call_id in read else self._facts[call_id]) for call_id in wanted}
 
+    def begin(self, call_id: UUID) -> None:
+        """Know of a call that is about to be begun that nothing was told of it yet."""
+        self._facts.setdefault(call_id, set())
+
     def learn(self, known: Mapping[UUID, set[Fact]]) -> None:
         """Take over what a committed transaction knew."""
         for call_id, facts in known.items():

@@ -9,9 +9,11 @@ from uuid import UUID
 import asyncpg
 
 from crm import codes, events
+from crm.calendars.rules import Calendar
 from crm.db import Tx
 from crm.queues import settings
 from crm.queues.rules import Outcome
+from crm.queues.settings import Promise, Standing
 
 UNKNOWN = "unknown"
 """The code of a queue whose name on the exchange is none of ours, nor could be."""
@@ -73,11 +75,12 @@ update crm.queue_visit
        told = $13::text
  where tenant_id = $1::uuid and call_id = $2::uuid and visit_no = $3::int
 """
-PLACE = """
-select p.waits_since, coalesce(p.priority, 0) as priority,
+PLACES = """
+select w.id, p.waits_since, coalesce(p.priority, 0) as priority,
        coalesce((select l.is_test from crm.call c join crm.lead l on l.tenant_id = $1::uuid and l.id = c.lead_id
-                  where c.tenant_id = $1::uuid and c.id = $2::uuid), false) as is_test
-  from (select) one left join crm.queue_place p on p.tenant_id = $1::uuid and p.call_id = $2::uuid
+                  where c.tenant_id = $1::uuid and c.id = w.id), false) as is_test
+  from unnest($2::uuid[]) as w(id)
+  left join crm.queue_place p on p.tenant_id = $1::uuid and p.call_id = w.id
 """
 
 
@@ -100,22 +103,46 @@ async def keep_many(tx: Tx, calls: Mapping[UUID, Sequence[Stay]], *, now: dateti
     known: dict[UUID, dict[int, asyncpg.Record]] = {call_id: {} for call_id in calls}
     for row in await tx.fetch(KNOWN, tx.actor.tenant_id, list(calls)):
         known[row["call_id"]][row["visit_no"]] = row
+    joining = [
+        call_id for call_id, stays in calls.items() if any(each.visit_no not in known[call_id] for each in stays)
+    ]
+    begin = _Beginning(tx, await tx.fetch(PLACES, tx.actor.tenant_id, joining) if joining else ())
     happened: list[Happened] = []
     for call_id, stays in calls.items():
-        happened += await _keep(tx, call_id, stays, known[call_id], now=now)
+        happened += await _keep(tx, call_id, stays, known[call_id], begin, now=now)
     await events.record_dated(tx, happened)
 
 
+class _Beginning:
+    """What stays begin with: places kept for their calls, and the settings, looked up once for those of a second."""
+
+    def __init__(self, tx: Tx, places: Sequence[asyncpg.Record]) -> None:
+        self._tx = tx
+        self.places = {place["id"]: place for place in places}
+        self._settings: dict[tuple[str, datetime], tuple[Standing | None, Standing | Promise, Calendar, str]] = {}
+
+    async def settings(self, code: str, at: datetime) -> tuple[Standing | None, Standing | Promise, Calendar, str]:
+        """Return a queue (None when it was not in use), what is promised in it, when it is open, and its zone."""
+        key = code, at.replace(microsecond=0)
+        if key not in self._settings:
+            queue = await settings.of(self._tx, code, at=at)
+            firm = queue or await settings.promise(self._tx, at=at)
+            calendar, zone = await settings.calendar(self._tx, queue.settings if queue else None, at=at)
+            self._settings[key] = queue, firm, calendar, zone
+        return self._settings[key]
+
+
 async def _keep(
-    tx: Tx, call_id: UUID, stays: Sequence[Stay], known: Mapping[int, asyncpg.Record], *, now: datetime
-) -> list[Happened]:
+    tx: Tx, call_id: UUID, stays: Sequence[Stay], known: Mapping[int, asyncpg.Record], begin: _Beginning, *,
+    now: datetime,
+) -> list[Happened]:  # fmt: skip
     happened: list[Happened] = []
     begins = {stay.visit_no: stay.enqueued_at for stay in stays}
     for stay in stays:
         before = known.get(stay.visit_no)
         told = _told(_left(stay, begins.get(stay.visit_no + 1)), before, is_last=stay.visit_no + 1 not in begins)
         if before is None:
-            tells, at = await _join(tx, call_id, stay, told, known.get(stay.visit_no - 1), now=now)
+            tells, at = await _join(tx, call_id, stay, told, known.get(stay.visit_no - 1), begin, now=now)
             happened.append(("queue_visit", call_id, "queue_visit.joined", tells, at))
         elif any(before[name] != told[name] for name in COLUMNS):
             await tx.execute(UPDATE, tx.actor.tenant_id, call_id, stay.visit_no, *(told[name] for name in COLUMNS))
@@ -176,15 +203,13 @@ def sent(told: Outcome, why: str, ask_status: str | None, *, has_come_elsewhere:
 
 
 async def _join(
-    tx: Tx, call_id: UUID, stay: Stay, told: Mapping[str, Any], earlier: asyncpg.Record | None, *, now: datetime
-) -> tuple[dict[str, Any], datetime]:
+    tx: Tx, call_id: UUID, stay: Stay, told: Mapping[str, Any], earlier: asyncpg.Record | None, begin: _Beginning, *,
+    now: datetime,
+) -> tuple[dict[str, Any], datetime]:  # fmt: skip
     """Write a stay that is new, with the settings of its beginning; return what its event tells, and of when."""
     since, code = stay.enqueued_at or stay.left_at or now, code_of(stay.queue)
-    queue = await settings.of(tx, code, at=since)
-    firm = queue or await settings.promise(tx, at=since)
-    calendar, zone = await settings.calendar(tx, queue.settings if queue else None, at=since)
-    place = await tx.fetchrow(PLACE, tx.actor.tenant_id, call_id)
-    assert place is not None, "a select from one row has a row"
+    queue, firm, calendar, zone = await begin.settings(code, since)
+    place = begin.places[call_id]
     in_hours = calendar.is_open(since)
     # Whom we sent on keeps their place in time; what was promised first is what they wait for.
     begun = (place["waits_since"] or since) + timedelta(seconds=firm.sl_s)
