@@ -198,7 +198,7 @@ async def may_call_always(tenant: Tenant, now: datetime) -> None:
         await db.run(
             tenant.admin,
             lambda tx, country=country: own_hours.change(
-                tx, country, ALWAYS, holidays=True, valid_from=now.date(), now=now
+                tx, country, ALWAYS, holidays=True, valid_from=own_hours._today(country, now), now=now
             ),
         )
 
