@@ -45,7 +45,8 @@ def _allowed(mode: str, budget: dict[str, Any]) -> str:
     """Say what the campaign may do now, and why."""
     allowed, reason = budget["allowed"], budget["reason"]
     sign, colour = SIGNS[allowed]
-    parts = [say(f"may.{allowed}", n=words.number(budget["allowed_more"])), name_of("because", reason)]
+    why = "" if allowed == "full" else name_of("because", reason)
+    parts = [say(f"may.{allowed}", n=words.number(budget["allowed_more"])), why]
     if mode in BY_AGENTS:
         parts, (sign, colour) = [say("may.by_agents")], SIGNS["full"]
     elif mode == "progressive" and (allowed == "full" or reason.endswith("unproven")):

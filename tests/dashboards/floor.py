@@ -69,8 +69,6 @@ async def lively(tenant: Tenant) -> AsyncIterator[DiallingFloor]:
         await _past(floor, BROKEN, "Kış", Mode.power, answered=150, abandoned=21)
         for n, party in enumerate((PATIENT, PATIENT, HASTY)):
             floor.exchange.call_in("vip", f"+9053299900{n:02}", party)
-        for n in range(3):
-            floor.exchange.call_in("sales", f"+9053288800{n:02}", CHATTY)
         yield floor
 
 
