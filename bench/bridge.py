@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
@@ -87,10 +88,8 @@ async def prepare(n: int) -> tuple[product.Firm, list[dialling.Dial]]:
     """Make a firm, a queue and leads to call at any hour."""
     firm = await product.make_firm()
     now = clock.utc_now()
-    windows = [hours.Window(frozenset(range(1, 8)), 0, 1440)]
-    await db.run(
-        firm.admin, lambda tx: own_hours.change(tx, "TR", windows, holidays=True, valid_from=now.date(), now=now)
-    )
+    windows, today = [hours.Window(frozenset(range(1, 8)), 0, 1440)], now.astimezone(ZoneInfo("Europe/Istanbul")).date()
+    await db.run(firm.admin, lambda tx: own_hours.change(tx, "TR", windows, holidays=True, valid_from=today, now=now))
     dials: list[dialling.Dial] = []
     for start in range(0, n, 500):
         leads = [intake.NewLead("api", phone=f"+90532{start + i + 1_000_000:07}") for i in range(500)]
