@@ -1,5 +1,6 @@
 """Facts that come late, twice, after the end, or from a clock that is wrong."""
 
+import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from crm.calls.facts import (
     Vanished,
 )
 from tests.conftest import Tenant
-from tests.crm.agents.floor import hire, telephone
+from tests.crm.agents.floor import hire, signed_on, telephone
 from tests.crm.calls import factory
 
 
@@ -115,6 +116,33 @@ class TestHear:
             await hear(tenant, now, call_id, LegEnded(call_id=name, leg_id=name, at=now, cause=17, was_up=False))
 
             assert await factory.call(tenant, call_id) == before
+
+
+async def waits_for_a_lock(tenant: Tenant) -> bool:
+    """Tell whether somebody in this database waits for somebody else."""
+    sql = "select true from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    async with db.transaction(tenant.system) as tx:  # of its own: within one, the view stays as it was
+        return bool(await tx.fetchval(sql))
+
+
+class TestLocks:
+    async def test_agents_come_last_as_for_those_who_place_calls(self, tenant: Tenant, now):
+        agent = await signed_on(tenant, now, endpoint="PJSIP/agent-1")
+        lead_id, contact_id = await factory.make_lead(tenant, now, agent)
+        call_id = await going(tenant, now, agent_user_id=agent.user_id, lead_id=lead_id, contact_id=contact_id)
+        of = {"call_id": str(call_id), "leg_id": str(call_id)}
+        rings = AgentCalled(**of, at=now, queue="sales", interface="PJSIP/agent-1", agent_leg="a")
+        facts = [LegStarted(**of, at=now), rings, LegEnded(**of, at=now, cause=16, was_up=False)]
+
+        async with db.transaction(tenant.system) as tx:
+            await tx.fetch("select from crm.lead where id = $1::uuid for update", lead_id)
+            hearing = asyncio.create_task(hear(tenant, now, call_id, *facts))
+            while not hearing.done() and not await waits_for_a_lock(tenant):
+                await asyncio.sleep(0.02)
+            free = await tx.fetch("select from crm.agent_session for update nowait")
+
+        assert len(free) == 1
+        assert await hearing == ["ringing", "agent_ringing", "ended"]
 
 
 class TestForget:
