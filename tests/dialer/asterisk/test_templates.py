@@ -142,11 +142,18 @@ class TestDialplan:
         assert any("FILTER(0-9+,${CALLERID(num)})" in step for step in steps("clean-caller")["s"])
 
     def test_rings_agents_only_after_the_callers_number_is_hidden(self):
-        assert "CALLERID(all)=" in steps("hide-caller")["s"][0]
+        assert any("CALLERID(all)=" in step for step in steps("hide-caller")["s"])
         assert [steps(each)["s"][0] for each in ("wait-in-queue", "call-agent")] == ["Gosub(hide-caller,s,1)"] * 2
         ringing = re.findall(r"Queue\(\$|Dial\(PJSIP/agent", TEXT)
         assert len(ringing) == 2, "nothing else rings an agent"
         assert section("pjsip.conf", "agent").get("send_connected_line") == "no"
+
+    def test_lets_telephones_give_calls_to_colleagues_alone(self):
+        keys = section("features.conf", "featuremap")
+
+        assert (keys.get("blindxfer"), keys.get("disconnect")) == ("", "")
+        assert steps("dial-customer")["s"][0] == "Set(TRANSFER_CONTEXT=agents)"
+        assert steps("hide-caller")["s"][0] == "Set(__TRANSFER_CONTEXT=agents)"
 
     def test_records_under_the_call_s_id_and_only_when_asked(self):
         first, *_, last = record = steps("record")["s"]
