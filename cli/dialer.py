@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 import typer
 
 from cli import postgres
@@ -24,6 +25,7 @@ from dialer.campaigns import Campaigns
 from dialer.runner import Clock
 
 app = typer.Typer()
+log = structlog.get_logger("cli.dialer")
 
 SWEEP_EVERY_S = 5.0
 """Seconds between two looks for recordings."""
@@ -91,8 +93,11 @@ async def work(connection: Connection, tenant_id: UUID, config: Settings, over: 
 async def fetch_recordings(actor: Actor, folder: Path, over: asyncio.Event) -> None:
     """Take recordings out of the exchange's folder as they are finished."""
     while not over.is_set():
-        with suppress(*db.GONE, errors.Unavailable):  # what was not taken stays where it is
+        try:
             await spool.sweep(actor, folder, now=clock.utc_now())
+        except Exception as error:  # what was not taken stays where it is, and calls go on
+            if not db.is_gone(error):
+                log.error("recordings_defect", exc_info=error)
         with suppress(TimeoutError):
             async with asyncio.timeout(SWEEP_EVERY_S):
                 await over.wait()

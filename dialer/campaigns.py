@@ -5,7 +5,6 @@ as their leases lapse.
 """
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
@@ -57,10 +56,14 @@ class Campaigns:
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     async def _look(self, stop: asyncio.Event) -> None:
-        with suppress(*db.GONE):
+        try:
             free = await db.run(self.actor, lambda tx: leases.take_free(tx, self.holder, besides=self.tasks))
-            for campaign_id in free:
-                self._start(campaign_id, stop)
+        except Exception as error:  # calls go on, whatever is wrong with the campaigns
+            if not db.is_gone(error):
+                log.error("campaigns_defect", exc_info=error)
+            return
+        for campaign_id in free:
+            self._start(campaign_id, stop)
 
     def _start(self, campaign_id: UUID, stop: asyncio.Event) -> None:
         runner = Runner(

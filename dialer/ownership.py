@@ -35,8 +35,11 @@ async def while_owner(tenant_id: UUID, stop: asyncio.Event, work: Callable[[asyn
             if await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", f"dialer {tenant_id}"):
                 log.info("bridge_begins", tenant_id=str(tenant_id))
                 await _own(connection, stop, work)
-        except db.GONE as error:
-            log.warning("bridge_ends", error=type(error).__name__)
+        except Exception as error:
+            if db.is_gone(error):
+                log.warning("bridge_ends", error=type(error).__name__)
+            else:  # a defect: another process may be luckier with it, and so may we
+                log.error("bridge_defect", exc_info=error)
         finally:
             connection.terminate()
         await _unless(stop, TRY_EVERY_S)
