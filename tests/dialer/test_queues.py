@@ -46,9 +46,9 @@ def members(floor: Floor, code: str = "sales") -> dict[str, bool]:
 
 
 def waiting(floor: Floor, code: str = "sales") -> list[str]:
-    """Who waits on the exchange, in its order, by their numbers."""
+    """Who waits on the exchange, in its order, by the numbers they called from."""
     there = floor.exchange.board.queues.get(code)
-    return [entry.channel.caller[0] for entry in there.waiting] if there else []
+    return [entry.channel.dialled.removeprefix("PJSIP/").partition("@")[0] for entry in there.waiting] if there else []
 
 
 async def outcomes(floor: Floor, call_id: UUID) -> list[tuple[str, str]]:
