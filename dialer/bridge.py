@@ -38,7 +38,8 @@ log = structlog.get_logger("dialer.bridge")
 
 TOGETHER_S = 0.04
 """Seconds for which what is heard is gathered into one transaction."""
-MOST_TOGETHER = 500
+MOST_TOGETHER = 2_000
+"""Messages taken at once when we are behind: the more of a call are heard together, the less often it is told anew."""
 LANES = 2
 """Transactions in which calls are heard side by side; what is told of one call stays in its order."""
 LOOK_S = 0.25
