@@ -172,10 +172,15 @@ async def make_trouble(chance: random.Random, floor: Floor, those: Crew) -> None
 
 async def settled(floor: Floor) -> None:
     """Wait until no call is open any more."""
-    sql = "select id, status from crm.call where ended_at is null"
-    async with asyncio.timeout(90):
-        while await floor.rows(sql) or floor.exchange.board.channels:
-            await asyncio.sleep(0.2)
+    sql = "select id, status, outcome, steps from crm.call where ended_at is null"
+    try:
+        async with asyncio.timeout(90):
+            while await floor.rows(sql) or floor.exchange.board.channels:
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        left = [each.shown() for each in floor.exchange.board.channels.values()]
+        asks = "select a.* from crm.exchange_ask a join crm.call c on c.id = a.call_id where c.ended_at is null"
+        raise AssertionError(f"open: {await floor.rows(sql)}, {left}, {await floor.rows(asks)}") from None
 
 
 def watch(exchange: Exchange) -> list[Channel]:

@@ -66,7 +66,7 @@ async def test_the_one_beside_it_takes_over(tenant: Tenant, phase: str):
             await until_connected(exchange)
             those.start()
             await signed_on(tenant, clock.utc_now(), endpoint="PJSIP/agent-1")
-            people["PJSIP/905321234567@carrier"] = Party(rings_s=15, stays_s=60)
+            people["PJSIP/905321234567@carrier"] = Party(rings_s=15, stays_s=20)
             placed = await floor.click(await floor.lead("+905321234567"))
             await floor.until_status(placed.call_id, phase)
 

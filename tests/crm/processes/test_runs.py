@@ -236,7 +236,7 @@ async def test_a_call_that_comes_in_follows_the_process_of_its_queue(tenant: Ten
     await db.run(tenant.admin, lambda tx: processes.use(tx, found, queue="sales", now=now))
 
     call_ids = [
-        await db.run(tenant.system, lambda tx, to=to: arriving.arrive(tx, f"17.{to}", "", queue=to, now=now))
+        await db.run(tenant.system, lambda tx, to=to: arriving.arrive(tx, f"17.{to}", "", queue=to, at=now, now=now))
         for to in ("sales", "service")
     ]
 
