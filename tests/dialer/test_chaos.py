@@ -174,7 +174,7 @@ async def settled(floor: Floor) -> None:
     """Wait until no call is open any more."""
     sql = "select id, status, outcome, steps from crm.call where ended_at is null"
     try:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(200):  # the bridge compares its calls with the exchange each minute
             while await floor.rows(sql) or floor.exchange.board.channels:
                 await asyncio.sleep(0.2)
     except TimeoutError:
