@@ -16,6 +16,7 @@ import pytest
 import websockets
 
 from crm import clock
+from crm.queues.visits import AUDIBLE_S
 from dialer.exchange.people import Party
 from dialer.exchange.server import Exchange
 from tests.api.conftest import token_of
@@ -129,6 +130,7 @@ async def _take_a_call(agent: httpx.AsyncClient, colleague: httpx.AsyncClient, f
     call_id = floor.arrives(NUMBER, "sales")
     await _until(agent, str(call_id), "connected")
     assert (await colleague.post("/pbx/agent/session")).status_code < 300
+    await asyncio.sleep(AUDIBLE_S + 0.2)  # a caller who heard an agent for less is none who was answered
     given = await agent.post(f"/pbx/calls/{call_id}/transfer", json={"agent_user_id": str(other)})
     assert given.status_code == 200, given.text
     ended = await _until(agent, str(call_id), "wrap_up", "dispositioned", "ended")
