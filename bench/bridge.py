@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from bench import product, report
 from cli.cluster import free_port
+from cli.dialer import collect_seldom
 from crm import clock, db, errors
 from crm.actor import Actor
 from crm.calls import dialling
@@ -63,6 +64,7 @@ asyncio.run(main())
 def main() -> None:
     """Print the figures."""
     port = free_port()
+    collect_seldom()
     with product.database(), exchange(port):
         rounds, stored, fell_behind = product.run(measure(port))
         took_s = product.run(fail_over(port))

@@ -4,6 +4,7 @@ Start two: the second takes over.
 """
 
 import asyncio
+import gc
 import signal
 from contextlib import suppress
 from functools import partial
@@ -42,7 +43,18 @@ def dialer() -> None:
     """Carry calls between the product and the telephone exchange, until SIGTERM or Ctrl-C."""
     with postgres.ensure_database():
         logs.configure(settings().log_level)
+        collect_seldom()
         asyncio.run(_until_told())
+
+
+def collect_seldom() -> None:
+    """Keep Python's garbage collector from holding up calls.
+
+    What is loaded by now lives to the end and is not looked through again (that took a tenth of a second each time);
+    the rest is looked through less often, since next to nothing of it goes in circles.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def _until_told() -> None:

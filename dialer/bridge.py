@@ -117,9 +117,12 @@ class Bridge:
 
     async def _hear(self) -> None:
         """Take what is heard, as much as comes within a moment, in one transaction; what fails is tried again."""
+        loop, began = asyncio.get_running_loop(), 0.0
         while True:
             batch = [await self._items.get()]
-            await asyncio.sleep(TOGETHER_S)
+            # What came while the last was taken has waited long enough.
+            await asyncio.sleep(max(0.0, TOGETHER_S - (loop.time() - began)))
+            began = loop.time()
             while len(batch) < MOST_TOGETHER and not self._items.empty():
                 batch.append(self._items.get_nowait())
             self._note_connection(batch)
@@ -238,6 +241,7 @@ class Bridge:
                 task.add_done_callback(self._sending.discard)
             if len(out) < sending.AT_ONCE:
                 await ear.wait(LOOK_S)
+                await asyncio.sleep(TOGETHER_S)
 
     async def _claim(self, at_most: int) -> list[Outgoing]:
         only_late = not self._is_up.is_set()
