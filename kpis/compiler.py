@@ -18,6 +18,11 @@ from kpis import project
 
 DAY = "{{ TimeDimension('metric_time', 'day') }}"
 PLACEHOLDER = re.compile(r"'__value_(\d+)__'")
+IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
+READ = "marts"
+"""The schema whose relations are read when a question names no other."""
+SCHEMA = '"__schema__"'
+"""Stands in compiled SQL for the schema to read, so that one compilation serves every publication."""
 _one_at_a_time = threading.Lock()
 """MetricFlow numbers its nodes in a global counter."""
 
@@ -50,10 +55,10 @@ def _manifest() -> Any:
     from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
 
     manifest = json.loads((project.target() / "semantic_manifest.json").read_text())
-    for model in manifest["semantic_models"]:
-        # Without the database's name the same SQL runs in any database of ours.
-        relation = model["node_relation"]
-        relation |= {"database": None, "relation_name": f'"{relation["schema_name"]}"."{relation["alias"]}"'}
+    for one in (*manifest["semantic_models"], *manifest["project_configuration"]["time_spines"]):
+        # Without the names of database and schema the same SQL runs in any database and publication of ours.
+        relation = one["node_relation"]
+        relation |= {"database": None, "relation_name": f'{SCHEMA}."{relation["alias"]}"'}
     return parse_manifest_from_dbt_generated_manifest(manifest_json_string=json.dumps(manifest))
 
 
@@ -93,18 +98,37 @@ class Condition:
     position: int
 
 
-@lru_cache(maxsize=512)
 def compile_sql(
     metrics: tuple[str, ...],
     group_by: tuple[str, ...],
     since: date | None,
     until: date | None,
     conditions: tuple[Condition, ...],
+    *,
+    schema: str = READ,
 ) -> str:
     """Return the SELECT for some metrics by some group-bys (MetricFlow's names), of days in `[since, until)`.
 
-    The columns are named as the metrics and group-bys; `$n` stands where condition n wants its value.
+    The columns are named as the metrics and group-bys; `$n` stands where condition n wants its value. The relations
+    are those of `schema`.
     """
+    return _reading(schema, _compiled(metrics, group_by, since, until, conditions))
+
+
+def _reading(schema: str, sql: str) -> str:
+    if not IDENTIFIER.fullmatch(schema):
+        raise ValueError(f"{schema!r} is no schema of ours")
+    return sql.replace(SCHEMA, f'"{schema}"')
+
+
+@lru_cache(maxsize=512)
+def _compiled(
+    metrics: tuple[str, ...],
+    group_by: tuple[str, ...],
+    since: date | None,
+    until: date | None,
+    conditions: tuple[Condition, ...],
+) -> str:
     from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
 
     request = MetricFlowQueryRequest.create(
@@ -124,11 +148,15 @@ def compile_sql(
     return PLACEHOLDER.sub(r"$\1", sql)
 
 
-@lru_cache(maxsize=16)
-def compile_cycles_sql(metric: str) -> str:
+def compile_cycles_sql(metric: str, *, schema: str = READ) -> str:
     """Return the SELECT for a metric of single lead cycles: `lead`, `lead_cycle`, the metric, `latest_received` (when
-    the cycle began, seconds since 1970). `$1` wants the ids of the leads.
+    the cycle began, seconds since 1970). `$1` wants the ids of the leads. The relations are those of `schema`.
     """
+    return _reading(schema, _compiled_cycles(metric))
+
+
+@lru_cache(maxsize=16)
+def _compiled_cycles(metric: str) -> str:
     from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
 
     request = MetricFlowQueryRequest.create(
