@@ -227,7 +227,7 @@ class Bridge:
 
     async def _send(self, ear: bell.Ear) -> None:
         """Send what is wanted; while there is nobody to send it to, only let go of what comes too late."""
-        await self._until_done(lambda: db.run(self.actor, lambda tx: sending.forget_sent(tx, now=self.now())))
+        await self._until_done(lambda: self._forget_sent(timedelta()))
         while True:
             out: list[Outgoing] = []
             try:
@@ -242,6 +242,10 @@ class Bridge:
             if len(out) < sending.AT_ONCE:
                 await ear.wait(LOOK_S)
                 await asyncio.sleep(TOGETHER_S)
+
+    async def _forget_sent(self, ago: timedelta) -> None:
+        now = self.now()
+        await db.run(self.actor, lambda tx: sending.forget_sent(tx, before=now - ago, now=now))
 
     async def _claim(self, at_most: int) -> list[Outgoing]:
         only_late = not self._is_up.is_set()
@@ -328,6 +332,7 @@ class Bridge:
             if not self._is_up.is_set():
                 continue
             try:
+                await self._forget_sent(timedelta(seconds=CHECK_EVERY_S))
                 if not await resync.resync(self):
                     asyncio.get_running_loop().call_later(self.wiring.settles.total_seconds(), self._check.set)
             except Exception as error:

@@ -298,17 +298,18 @@ async def settle(tx: Tx, answers: Iterable[Answered], *, now: datetime) -> None:
 
 
 @operation("call.send")
-async def forget_sent(tx: Tx, *, now: datetime) -> int:
-    """Note, at a bridge's start, that what another one sent was not answered; return how many there were.
+async def forget_sent(tx: Tx, *, before: datetime, now: datetime) -> int:
+    """Note that what was sent until an instant was not answered; return how many there were.
 
+    At a bridge's start that is what another one sent; later, what was taken by a claim of whose commit nobody was told.
     Whether it was done shows when the exchange is asked for its calls; it is not sent again.
     """
     done = await tx.execute(
         "update crm.exchange_ask"
         " set status = 'unanswered', failure = 'exchange.unanswered', answered_at = $2::timestamptz,"
         " args = args - 'digits'"
-        " where tenant_id = $1::uuid and status = 'sent'",
-        tx.actor.tenant_id, now,
+        " where tenant_id = $1::uuid and status = 'sent' and sent_at <= $3::timestamptz",
+        tx.actor.tenant_id, now, before,
     )  # fmt: skip
     tx.unchanged()
     return int(done.split()[-1])

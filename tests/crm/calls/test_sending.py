@@ -44,6 +44,14 @@ class TestDigits:
         await asked(tenant, now)
         await db.run(tenant.system, lambda tx: sending.claim(tx, now=now))
 
-        await db.run(tenant.system, lambda tx: sending.forget_sent(tx, now=now))
+        await db.run(tenant.system, lambda tx: sending.forget_sent(tx, before=now, now=now))
 
         assert await ask_of(tenant) == ("unanswered", {"leg": "leg-1"})
+
+    async def test_wait_for_their_answer_a_while(self, tenant: Tenant, now: datetime) -> None:
+        await asked(tenant, now)
+        await db.run(tenant.system, lambda tx: sending.claim(tx, now=now))
+
+        await db.run(tenant.system, lambda tx: sending.forget_sent(tx, before=now - timedelta(minutes=1), now=now))
+
+        assert await ask_of(tenant) == ("sent", {"leg": "leg-1", "digits": PIN})
