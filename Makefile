@@ -19,7 +19,7 @@ up: .venv/.installed ## start everything; ARGS=--exit-when-ready starts, shows t
 	@setpriv --pdeathsig TERM -- $(BIN)/santral up $(ARGS)
 
 test: .venv/.installed lint browser ## lint, types, import rules and all tests; ARGS goes to pytest
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n 3 $(ARGS)
 
 lint: .venv/.installed ## style, types and who may import whom
 	@$(BIN)/ruff check --quiet .
