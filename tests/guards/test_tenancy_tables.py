@@ -11,6 +11,7 @@ from tests.conftest import NOW
 
 OF_NO_TENANT = {
     "crm.event_reader": "how far each reader has read the whole log",
+    "ops.alert": "trouble of the pipeline itself, which serves every tenant",
     "ops.horizon": "up to where a pipeline run reads the whole log",
     "public.santral_version": "which migration the database is at",
 }
@@ -29,6 +30,7 @@ DOORWAYS = {
     "crm.event_position": "the position of a reader is of no tenant",
     "crm.advance_event_position": "the position of a reader is of no tenant",
     "crm.sessions_ended_since": "each process asks once a second, for all tenants, which sessions ended; ids only",
+    "ops.lead_questions": "the pipeline sees which questions a form has, and no answer to any",
     "crm.unchanged_since": "what was kept is asked for by transaction, an index that row-level security would not let"
     " be used; the answer is yes or no, about the transaction's own tenant",
 }

@@ -1,26 +1,99 @@
-"""What the gates and the operations keep.
+"""What the gates at the border keep: counts of each day, sets held back, and alerts about the pipeline itself.
 
 Revision ID: 0026
 """
 
-from crm.migrations.tables import drop_tables, run_script, tenant_tables
+from alembic import op
+
+from crm.migrations.tables import run_script, tenant_table
+from crm.settings import APP_ROLE, PIPELINE_ROLE
 
 revision = "0026"
 down_revision = "0025"
 branch_labels = None
 depends_on = None
 
-TABLES: dict[str, str] = {}
-INDEXES = ""
-APPEND_ONLY: tuple[str, ...] = ()
-PII_COLUMNS: dict[str, tuple[str, ...] | None] = {}
-"""What the pipeline never sees: columns it has no grant on; None: the whole table."""
+# What came in on one day in the tenant's zone, in one part of a feed (a form, an exchange): the past that the gates
+# compare with, counted once and not from the operational tables at each run.
+BORDER_DAY = """
+    tenant_id uuid not null,
+    feed text not null,
+    part text not null,
+    day date not null,
+    rows int not null check (rows >= 0),
+    figures jsonb not null,
+    questions text[] not null default '{}',
+    counted_at timestamptz not null,
+    primary key (tenant_id, feed, part, day)
+"""
+
+# A set (a form's day, an import, a report) that broke a rule. Whoever let it in keeps standing here with the reason.
+QUARANTINE = """
+    tenant_id uuid not null,
+    id uuid not null default gen_random_uuid(),
+    feed text not null,
+    set_key text not null,
+    label text not null,
+    rules text[] not null,
+    reasons text[] not null,
+    weight int not null check (weight > 0),
+    status text not null check (status in ('held', 'warned', 'released', 'cleared')),
+    since timestamptz not null,
+    judged_at timestamptz not null,
+    released_at timestamptz,
+    released_by uuid,
+    because text,
+    primary key (tenant_id, id),
+    unique (tenant_id, feed, set_key)
+"""
+
+GATES = f"""
+create policy pipeline_counts on ops.border_day to {PIPELINE_ROLE} using (true) with check (true);
+grant insert, update on ops.border_day to {PIPELINE_ROLE};
+create policy pipeline_holds on ops.quarantine to {PIPELINE_ROLE} using (true) with check (true);
+grant insert, update on ops.quarantine to {PIPELINE_ROLE};
+create index quarantine_standing on ops.quarantine (tenant_id, feed) where status in ('held', 'warned');
+
+create table ops.alert (
+  id uuid primary key default gen_random_uuid(),
+  subject text not null,
+  owner text not null,
+  failures int not null check (failures > 0),
+  said text not null,
+  run_id text,
+  first_at timestamptz not null,
+  last_at timestamptz not null,
+  told_at timestamptz,
+  recovered_at timestamptz
+);
+comment on table ops.alert is 'Trouble of the pipeline, one row per streak of failures: of no tenant.';
+create unique index alert_open on ops.alert (subject) where recovered_at is null;
+alter table ops.alert enable row level security;
+create policy pipeline on ops.alert to {PIPELINE_ROLE} using (true) with check (true);
+grant select, insert, update on ops.alert to {PIPELINE_ROLE};
+
+-- Which questions people answered, by their names alone: the answers stay hidden from the pipeline.
+create function ops.lead_questions(asked_tenant uuid, since timestamptz)
+returns table (source text, form text, received_at timestamptz, question text)
+  language sql stable security definer set search_path = crm, pg_temp as $$
+  select l.source, l.form, l.received_at, q.name
+    from crm.lead l cross join lateral jsonb_object_keys(l.attributes) as q(name)
+   where l.tenant_id = asked_tenant and l.received_at >= since and l.import_id is null $$;
+revoke execute on function ops.lead_questions(uuid, timestamptz) from public;
+grant execute on function ops.lead_questions(uuid, timestamptz) to {PIPELINE_ROLE};
+"""
 
 
 def upgrade() -> None:
-    tenant_tables(TABLES, hidden=PII_COLUMNS, append_only=APPEND_ONLY)
-    run_script(INDEXES)
+    tenant_table("border_day", BORDER_DAY, schema="ops")
+    op.execute(f"revoke insert, update, delete on ops.border_day from {APP_ROLE}")
+    tenant_table("quarantine", QUARANTINE, schema="ops")
+    op.execute(f"revoke insert, update, delete on ops.quarantine from {APP_ROLE}")
+    op.execute(f"grant update (status, released_at, released_by, because) on ops.quarantine to {APP_ROLE}")
+    run_script(GATES)
 
 
 def downgrade() -> None:
-    drop_tables(TABLES)
+    op.execute("drop function ops.lead_questions(uuid, timestamptz)")
+    for table in ("ops.alert", "ops.quarantine", "ops.border_day"):
+        op.execute(f"drop table {table}")
