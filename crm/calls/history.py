@@ -50,6 +50,24 @@ class PastCall:
             self.ended_at, self.wait_s or 0.0, self.talk_s, StayOutcome(self.outcome.value), self.priority,
         )  # fmt: skip
 
+    def state(self, call_id: UUID, outside_agent_id: UUID | None) -> dict[str, Any]:
+        """Return all there is to it, as events of a call of ours tell it: ids, codes, instants (UTC) and seconds."""
+        talk_s = self.talk_s or 0.0
+        legs = [
+            {
+                "leg_no": number, "party": party, "stage": "ended", "started_at": started_at,
+                "answered_at": answered_at, "ended_at": ended_at, "talk_s": talk_s, "hold_s": 0.0,
+                "outside_agent_id": outside_agent_id if party == "agent" else None,
+            }
+            for number, (_, party, started_at, answered_at, ended_at) in enumerate(_legs(call_id, self), 1)
+        ]  # fmt: skip
+        return {
+            "source": self.source, "queue": self.queue, "direction": "inbound", "purpose": "inbound",
+            "outcome": self.outcome.value, "timezone": self.zone, "outside_agent_id": outside_agent_id,
+            "requested_at": self.began_at, "started_at": self.began_at, "answered_at": self.began_at,
+            "connected_at": self.connected_at, "ended_at": self.ended_at, "talk_s": talk_s, "held_s": 0.0, "legs": legs,
+        }  # fmt: skip
+
     @property
     def steps(self) -> list[dict[str, Any]]:
         """Its steps as a call of ours tells them."""
@@ -111,6 +129,7 @@ on conflict (tenant_id, call_id) do update
    set content_hash = excluded.content_hash, import_id = excluded.import_id,
        outside_agent_id = excluded.outside_agent_id, caller_index = excluded.caller_index,
        priority = excluded.priority, self_service_s = excluded.self_service_s
+returning call_id, outside_agent_id
 """
 LEGS = """
 insert into crm.call_leg (tenant_id, call_id, leg_id, party, stage, started_at, answered_at, ended_at)
@@ -140,13 +159,13 @@ async def store(tx: Tx, calls: Sequence[PastCall], *, now: datetime) -> list[str
     if not wanted:
         return outcomes
     which = [before[call.external_id]["call_id"] if call.external_id in before else ids.new() for call in wanted]
-    await _write(tx, source, which, wanted, now=now)
+    agents = await _write(tx, source, which, wanted, now=now)
     past = (call.stay(call_id) for call_id, call in zip(which, wanted, strict=True))
-    await stays.replace(tx, which, [stay for stay in past if stay], now=now)
+    stayed = await stays.replace(tx, which, [stay for stay in past if stay], now=now)
     happened = [
         (
             "historical_call", call_id, CORRECTED if call.external_id in before else IMPORTED,
-            {"source": source, "queue": call.queue, "outcome": call.outcome.value},
+            call.state(call_id, agents[call_id]) | {"visit": stayed.get(call_id)},
         )
         for call_id, call in zip(which, wanted, strict=True)
     ]  # fmt: skip
@@ -160,7 +179,10 @@ def _outcome(call: PastCall, before: Any) -> str:
     return "unchanged" if before["content_hash"] == call.content_hash else "changed"
 
 
-async def _write(tx: Tx, source: str, which: Sequence[UUID], calls: Sequence[PastCall], *, now: datetime) -> None:
+async def _write(
+    tx: Tx, source: str, which: Sequence[UUID], calls: Sequence[PastCall], *, now: datetime
+) -> dict[UUID, UUID | None]:
+    """Write calls with their legs; return whose of the other system's agents each was."""
     tenant, names = tx.actor.tenant_id, sorted({call.agent for call in calls if call.agent})
     await tx.execute(AGENTS, tenant, source, [ids.new() for _ in names], names, now)
     await tx.execute(
@@ -171,11 +193,12 @@ async def _write(tx: Tx, source: str, which: Sequence[UUID], calls: Sequence[Pas
     )  # fmt: skip
     legs = [leg for call_id, call in zip(which, calls, strict=True) for leg in _legs(call_id, call)]
     await tx.execute(LEGS, tenant, *[list(column) for column in zip(*legs, strict=True)])
-    await tx.execute(
+    past = await tx.fetch(
         PAST, tenant, source, calls[0].import_id, list(which), [call.external_id for call in calls],
         [call.content_hash for call in calls], [call.agent for call in calls], [call.caller_index for call in calls],
         [call.priority for call in calls], [call.self_service_s for call in calls],
     )  # fmt: skip
+    return {row["call_id"]: row["outside_agent_id"] for row in past}
 
 
 def _legs(call_id: UUID, call: PastCall) -> list[tuple[UUID, str, datetime, datetime, datetime]]:

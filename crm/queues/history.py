@@ -6,11 +6,12 @@ Their queues were in use there; here they take no call, so they are retired from
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from crm import ids
 from crm.db import Tx, to_json
-from crm.queues import settings
+from crm.queues import settings, telling
 from crm.queues.rules import Outcome, Settings
 
 
@@ -57,11 +58,16 @@ select $1::uuid, s.call_id, 1, q.id, s.queue, s.enqueued_at, s.left_at, s.connec
               $8::timestamptz[], $9::float8[], $10::float8[], $11::text[], $12::int[])
        as s(call_id, queue, zone, enqueued_at, left_at, connected_at, ended_at, wait_s, talk_s, outcome, priority)
   join crm.queue q on q.tenant_id = $1::uuid and q.code = s.queue
+returning *
 """
 
 
-async def replace(tx: Tx, calls: Sequence[UUID], stays: Sequence[PastStay], *, now: datetime) -> None:
+async def replace(
+    tx: Tx, calls: Sequence[UUID], stays: Sequence[PastStay], *, now: datetime
+) -> dict[UUID, dict[str, Any]]:
     """Put stays in the place of those that these calls had; a queue that is not known is made, retired.
+
+    Return the whole state of each call's stay, as events tell it.
 
     Plumbing, within the operation that stores the calls.
     """
@@ -71,7 +77,7 @@ async def replace(tx: Tx, calls: Sequence[UUID], stays: Sequence[PastStay], *, n
         tx.actor.tenant_id, list(calls),
     )  # fmt: skip
     if not stays:
-        return
+        return {}
     since = min(stay.enqueued_at for stay in stays)
     await _ensure(tx, sorted({stay.queue for stay in stays}), stays[0].zone, since=since, now=now)
     promise = await settings.promise(tx, at=since)
@@ -83,7 +89,8 @@ async def replace(tx: Tx, calls: Sequence[UUID], stays: Sequence[PastStay], *, n
         for s in stays
     ]  # fmt: skip
     columns = [list(column) for column in zip(*rows, strict=True)]
-    await tx.execute(STAYS, tx.actor.tenant_id, *columns, promise.sl_s, promise.short_s)
+    kept = await tx.fetch(STAYS, tx.actor.tenant_id, *columns, promise.sl_s, promise.short_s)
+    return {row["call_id"]: telling.state(row["visit_no"], row, row) for row in kept}
 
 
 async def _ensure(tx: Tx, codes: Sequence[str], zone: str, *, since: datetime, now: datetime) -> None:

@@ -11,9 +11,10 @@ import asyncpg
 from crm import codes, events
 from crm.calendars.rules import Calendar
 from crm.db import Tx
-from crm.queues import settings
+from crm.queues import settings, telling
 from crm.queues.rules import Outcome
 from crm.queues.settings import Promise, Standing
+from crm.queues.telling import Happened
 
 UNKNOWN = "unknown"
 """The code of a queue whose name on the exchange is none of ours, nor could be."""
@@ -51,9 +52,7 @@ class Stay:
     missed: tuple[UUID, ...] = ()
 
 
-COLUMNS = (
-    "left_at", "connected_at", "ended_at", "wait_s", "ring_s", "talk_s", "outcome", "agent_user_id", "missed", "told",
-)  # fmt: skip
+COLUMNS = (*telling.WENT, "told")
 KNOWN = """
 select v.*, a.status as ask_status from unnest($2::uuid[]) as wanted(id)
  cross join lateral (
@@ -82,10 +81,6 @@ select w.id, p.waits_since, coalesce(p.priority, 0) as priority,
   from unnest($2::uuid[]) as w(id)
   left join crm.queue_place p on p.tenant_id = $1::uuid and p.call_id = w.id
 """
-
-
-Happened = tuple[str, UUID, str, Mapping[str, Any], datetime]
-"""An event: of what, of which, what happened, what it tells, and when."""
 
 
 async def keep(tx: Tx, call_id: UUID, stays: Sequence[Stay], *, now: datetime) -> None:
@@ -141,12 +136,17 @@ async def _keep(
     for stay in stays:
         before = known.get(stay.visit_no)
         told = _told(_left(stay, begins.get(stay.visit_no + 1)), before, is_last=stay.visit_no + 1 not in begins)
+        judged: Mapping[str, Any]
         if before is None:
-            tells, at = await _join(tx, call_id, stay, told, known.get(stay.visit_no - 1), begin, now=now)
-            happened.append(("queue_visit", call_id, "queue_visit.joined", tells, at))
+            judged = await _join(tx, call_id, stay, told, known.get(stay.visit_no - 1), begin, now=now)
+            tells = telling.state(stay.visit_no, judged, told)
+            happened.append(("queue_visit", call_id, "queue_visit.joined", tells, judged["enqueued_at"]))
         elif any(before[name] != told[name] for name in COLUMNS):
+            judged = before
             await tx.execute(UPDATE, tx.actor.tenant_id, call_id, stay.visit_no, *(told[name] for name in COLUMNS))
-        happened += _ended(call_id, stay.visit_no, before, told, queue=code_of(stay.queue), now=now)
+        else:
+            continue
+        happened += telling.news(call_id, before, telling.state(stay.visit_no, judged, told), now=now)
     return happened
 
 
@@ -205,8 +205,8 @@ def sent(told: Outcome, why: str, ask_status: str | None, *, has_come_elsewhere:
 async def _join(
     tx: Tx, call_id: UUID, stay: Stay, told: Mapping[str, Any], earlier: asyncpg.Record | None, begin: _Beginning, *,
     now: datetime,
-) -> tuple[dict[str, Any], datetime]:  # fmt: skip
-    """Write a stay that is new, with the settings of its beginning; return what its event tells, and of when."""
+) -> dict[str, Any]:  # fmt: skip
+    """Write a stay that is new, with the settings of its beginning; return what it is judged by."""
     since, code = stay.enqueued_at or stay.left_at or now, code_of(stay.queue)
     queue, firm, calendar, zone = await begin.settings(code, since)
     place = begin.places[call_id]
@@ -220,27 +220,14 @@ async def _join(
         JOIN, tx.actor.tenant_id, call_id, stay.visit_no, queue_id, code, since, in_hours, place["is_test"], firm.sl_s,
         firm.short_s, zone, priority, due_at, *(told[name] for name in COLUMNS),
     )  # fmt: skip
-    return {"visit_no": stay.visit_no, "queue": code, "queue_id": queue_id, "in_hours": in_hours}, since
-
-
-def _ended(
-    call_id: UUID, visit_no: int, before: asyncpg.Record | None, told: Mapping[str, Any], *, queue: str, now: datetime
-) -> list[Happened]:
-    """Return the event of a stay that has ended, or has turned out to have ended otherwise."""
-    was = before["outcome"] if before else Outcome.waiting.value
-    if was == told["outcome"]:
-        return []
-    happened = "queue_visit.left" if was == Outcome.waiting else "queue_visit.corrected"
-    tells = {
-        "visit_no": visit_no, "queue": queue, "outcome": told["outcome"], "agent_user_id": told["agent_user_id"],
+    return {
+        "queue": code, "queue_id": queue_id, "enqueued_at": since, "in_hours": in_hours, "is_test": place["is_test"],
+        "sl_s": firm.sl_s, "short_s": firm.short_s, "timezone": zone, "priority": priority,
     }  # fmt: skip
-    if was != Outcome.waiting:
-        tells["was"] = was
-    return [("queue_visit", call_id, happened, tells, told["connected_at"] or told["left_at"] or now)]
 
 
 UNDECIDED = """
-select v.call_id, v.visit_no, v.queue, v.told, v.sent_why, v.agent_user_id, v.left_at, a.status as ask_status
+select v.*, a.status as ask_status
   from crm.queue_visit v left join crm.exchange_ask a on a.tenant_id = v.tenant_id and a.id = v.sent_ask_id
  where v.tenant_id = $1::uuid and v.outcome = 'waiting' and v.left_at is not null and v.sent_ask_id is not null
    and (a.status is null or a.status not in ('waiting', 'sent'))
@@ -261,8 +248,8 @@ async def settle(tx: Tx, *, now: datetime) -> int:
             " where tenant_id = $1::uuid and call_id = $2::uuid and visit_no = $3::int",
             tx.actor.tenant_id, row["call_id"], row["visit_no"], outcome.value,
         )  # fmt: skip
-        told = {"outcome": outcome.value, "agent_user_id": None, "connected_at": None, "left_at": row["left_at"]}
-        happened += _ended(row["call_id"], row["visit_no"], None, told, queue=row["queue"], now=now)
+        tells = telling.state(row["visit_no"], row, {**row, "outcome": outcome.value})
+        happened += telling.news(row["call_id"], row, tells, now=now)
     await events.record_dated(tx, happened)
     return len(happened)
 

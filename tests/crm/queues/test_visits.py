@@ -75,7 +75,7 @@ class TestKeep:
                 await visits.keep(tx, call_id, told, now=after(now, 10))
             events = await happened(tx, call_id)
 
-        assert events == [("queue_visit.joined", None), ("queue_visit.left", "abandoned")]
+        assert events == [("queue_visit.joined", WAITING), ("queue_visit.left", "abandoned")]
 
     async def test_corrects_what_turns_out_otherwise(self, tenant: Tenant, now: datetime) -> None:
         async with db.transaction(tenant.system) as tx:
