@@ -13,6 +13,10 @@ OF_NO_TENANT = {
     "crm.event_reader": "how far each reader has read the whole log",
     "ops.alert": "trouble of the pipeline itself, which serves every tenant",
     "ops.horizon": "up to where a pipeline run reads the whole log",
+    "ops.publication_log": "what each publication moved, by domain",
+    "ops.domain_build": "how the latest build of each domain stands",
+    "ops.published_relation": "what each published relation was copied from",
+    "ops.as_of": "which schemas hold the marts as they were known at an instant",
     "public.santral_version": "which migration the database is at",
 }
 """Tables without a tenant, and why."""
@@ -31,6 +35,8 @@ DOORWAYS = {
     "crm.advance_event_position": "the position of a reader is of no tenant",
     "crm.sessions_ended_since": "each process asks once a second, for all tenants, which sessions ended; ids only",
     "ops.lead_questions": "the pipeline sees which questions a form has, and no answer to any",
+    "ops.open_as_of": "the pipeline may not create schemas; this makes those of numbers as of an instant, and no other",
+    "ops.drop_as_of": "and this drops them, and no other",
     "crm.unchanged_since": "what was kept is asked for by transaction, an index that row-level security would not let"
     " be used; the answer is yes or no, about the transaction's own tenant",
 }
