@@ -1,5 +1,6 @@
 """What the product cannot take is set aside by name: one thing that breaks something must not stop all the others."""
 
+import asyncio
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +14,9 @@ from crm import db
 log = structlog.get_logger("dialer.aside")
 
 T = TypeVar("T")
+
+AGAIN_S = 1.0
+"""Seconds after which what the database did not take is tried again."""
 
 
 class Aside:
@@ -47,3 +51,17 @@ class Aside:
             middle = len(things) // 2
             await self.each(things[:middle], work, name)
             await self.each(things[middle:], work, name)
+
+    async def until_done(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something until the database takes it; meanwhile nothing more is read, and the exchange waits."""
+        while True:
+            try:
+                await work()
+            except Exception as error:
+                if not db.is_gone(error):
+                    self.put("work", error)
+                    return
+                log.warning("put_off", error=type(error).__name__)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return

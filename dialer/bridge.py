@@ -17,34 +17,26 @@ import structlog
 from crm import clock, db
 from crm.actor import Actor
 from crm.agents import mirror
-from crm.calls import arriving, hearing, sending, supervision
+from crm.calls import arriving, hearing, supervision
 from crm.calls.facts import Fact, LegEnded, MemberChanged
 from crm.calls.hearing import Memory, Told
-from crm.calls.sending import Answered, Outgoing
 from crm.events import bell
-from crm.exchange import Kind
 from crm.queues import members as queues
 from crm.queues import steering
 from dialer import resync, words
-from dialer.ami import messages
 from dialer.ami.connection import Connection, Heard, Lost, Refused, Up
-from dialer.ami.line import Down, Unanswered
 from dialer.ami.messages import Message
-from dialer.aside import Aside
+from dialer.aside import AGAIN_S, Aside
+from dialer.asks import TOGETHER_S, Asks
 from dialer.figures import Figures
 from dialer.hearing import Arrival, Ear, Early
 
 log = structlog.get_logger("dialer.bridge")
 
-TOGETHER_S = 0.04
-"""Seconds for which what is heard is gathered into one transaction."""
 MOST_TOGETHER = 2_000
 """Messages taken at once when we are behind: the more of a call are heard together, the less often it is told anew."""
 LANES = 2
 """Transactions in which calls are heard side by side; what is told of one call stays in its order."""
-LOOK_S = 0.25
-"""Seconds after which asks are looked for although no bell was heard."""
-AGAIN_S = 1.0
 CHECK_EVERY_S = 60.0
 """Seconds between two comparisons of our calls with the exchange's; one follows each connection, too."""
 STEER_EVERY_S = 1.0
@@ -94,8 +86,7 @@ class Bridge:
         self._items: asyncio.Queue[Heard] = asyncio.Queue(2 * MOST_TOGETHER)  # the line waits when we do not keep up
         self._check = asyncio.Event()
         self._is_up = asyncio.Event()
-        self._sending: set[asyncio.Task[None]] = set()
-        self._answers: asyncio.Queue[Answered] = asyncio.Queue()
+        self.asks = Asks(self, self._is_up, self._memory.begin)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; what was asked meanwhile is then answered or left to the next bridge."""
@@ -103,7 +94,8 @@ class Bridge:
         async with bell.listening(ear), bell.ringing(), asyncio.TaskGroup() as parts:
             works = [
                 parts.create_task(self.connection.run(stop)), parts.create_task(self._gather()),
-                parts.create_task(self._hear()), parts.create_task(self._send(ear)), parts.create_task(self._settle()),
+                parts.create_task(self._hear()), parts.create_task(self.asks.send(ear)),
+                parts.create_task(self.asks.settle()),
                 parts.create_task(self._compare()), parts.create_task(self._steer()),
             ]  # fmt: skip
             await stop.wait()
@@ -127,7 +119,7 @@ class Bridge:
                 batch.append(self._items.get_nowait())
             self._note_connection(batch)
             told = [item for item in batch if isinstance(item, Message)]
-            await self._until_done(lambda told=told: self._take(told))  # type: ignore[misc]
+            await self.aside.until_done(lambda told=told: self._take(told))  # type: ignore[misc]
 
     def _note_connection(self, batch: Sequence[Heard]) -> None:
         for item in batch:
@@ -225,102 +217,6 @@ class Bridge:
             else:
                 await mirror.left(tx, each.interface, each.queue, now=self.now())
 
-    async def _send(self, ear: bell.Ear) -> None:
-        """Send what is wanted; while there is nobody to send it to, only let go of what comes too late."""
-        await self._until_done(lambda: self._forget_sent(timedelta()))
-        while True:
-            out: list[Outgoing] = []
-            try:
-                out = await self._claim(sending.AT_ONCE)
-            except Exception as error:
-                if not db.is_gone(error):
-                    out = [one for _ in range(sending.AT_ONCE) for one in await self._claim_one()]
-            for each in out:
-                task = asyncio.create_task(self._say(each))
-                self._sending.add(task)
-                task.add_done_callback(self._sending.discard)
-            if len(out) < sending.AT_ONCE:
-                await ear.wait(LOOK_S)
-                await asyncio.sleep(TOGETHER_S)
-
-    async def _forget_sent(self, ago: timedelta) -> None:
-        now = self.now()
-        await db.run(self.actor, lambda tx: sending.forget_sent(tx, before=now - ago, now=now))
-
-    async def _claim(self, at_most: int) -> list[Outgoing]:
-        only_late = not self._is_up.is_set()
-        return await db.run(
-            self.actor, lambda tx: sending.claim(tx, at_most=at_most, only_late=only_late, now=self.now())
-        )
-
-    async def _claim_one(self) -> list[Outgoing]:
-        """Take one ask; one that cannot be taken is refused, so that it holds up no other."""
-        only_late = not self._is_up.is_set()
-        try:
-            return await self._claim(1)
-        except Exception as error:
-            if db.is_gone(error):
-                return []
-            self.aside.put("ask", error)
-        with suppress(*db.GONE):
-            refused = await db.run(
-                self.actor, lambda tx: sending.refuse_oldest(tx, only_late=only_late, now=self.now())
-            )
-            await self.aside.each(refused, self._give_up, lambda _: "call")
-        return []
-
-    async def _give_up(self, call_ids: Sequence[UUID]) -> None:
-        await db.run(self.actor, lambda tx: sending.give_up_many(tx, call_ids, sending.DEFECT, now=self.now()))
-
-    async def _say(self, out: Outgoing) -> None:
-        """Send one ask. Its id is the action's, by which its late answer is known."""
-        if out.call is not None and out.kind is Kind.originate:
-            name = str(out.call["id"])
-            self.ear.expect(str(out.id), name)
-            self.ear.expect(name, name)
-            self._memory.begin(out.call["id"])
-        elif out.kind is Kind.conference:
-            self.ear.expect(str(out.id), str(out.args.get("room", "")))
-        answered = await self._answer(out)
-        if answered.failure:
-            self.figures.failed[answered.failure] += 1
-            log.warning("ask_failed", kind=out.kind.value, ask_id=str(out.id), code=answered.failure)
-        self._answers.put_nowait(answered)
-
-    async def _settle(self) -> None:
-        """Keep what the exchange answered, as much as comes within a moment in one transaction."""
-        while True:
-            answers = [await self._answers.get()]
-            await asyncio.sleep(TOGETHER_S)
-            while not self._answers.empty():
-                answers.append(self._answers.get_nowait())
-            await self._until_done(
-                lambda answers=answers: self.aside.each(answers, self._keep_answers, lambda _: "answer")  # type: ignore[misc]
-            )
-
-    async def _keep_answers(self, answers: Sequence[Answered]) -> None:
-        await db.run(self.actor, lambda tx: sending.settle(tx, answers, now=self.now()))
-
-    async def _answer(self, out: Outgoing) -> Answered:
-        has_begun = False
-        try:
-            for n, action in enumerate(words.actions(out, named=self.ear.name_of, trunk=self.wiring.trunk)):
-                action_id = str(out.id) if n == 0 else f"{out.id}-{n}"
-                await self.connection.say(action.name, action.fields, variables=action.variables, action_id=action_id)
-                has_begun = True
-        except Down:
-            return Answered(out.id, "exchange.down", is_sure=not has_begun, was_sent=has_begun)
-        except Unanswered:
-            return Answered(out.id, "exchange.unanswered", is_sure=False)
-        except Refused as error:
-            return Answered(out.id, words.failure(out.kind, str(error)), str(error))
-        except messages.Unspeakable:
-            return Answered(out.id, "exchange.unspeakable")
-        except Exception as error:
-            self.aside.put("ask", error, kind=out.kind.value)
-            return Answered(out.id, sending.DEFECT, is_sure=not has_begun)
-        return Answered(out.id)
-
     async def _compare(self) -> None:
         """Compare our calls with the exchange's after each connection, and now and then."""
         while True:
@@ -332,7 +228,7 @@ class Bridge:
             if not self._is_up.is_set():
                 continue
             try:
-                await self._forget_sent(timedelta(seconds=CHECK_EVERY_S))
+                await self.asks.forget_sent(timedelta(seconds=CHECK_EVERY_S))
                 if not await resync.resync(self):
                     asyncio.get_running_loop().call_later(self.wiring.settles.total_seconds(), self._check.set)
             except Exception as error:
@@ -361,17 +257,3 @@ class Bridge:
                     log.warning("steering_put_off", error=type(error).__name__)
                 else:
                     self.aside.put("steering", error)
-
-    async def _until_done(self, work: Callable[[], object]) -> None:
-        """Do something until the database takes it; meanwhile nothing more is read, and the exchange waits."""
-        while True:
-            try:
-                await work()  # type: ignore[misc]
-            except Exception as error:
-                if not db.is_gone(error):
-                    self.aside.put("work", error)
-                    return
-                log.warning("bridge_put_off", error=type(error).__name__)
-                await asyncio.sleep(AGAIN_S)
-            else:
-                return
