@@ -7,7 +7,14 @@
 
 with events as (
 
-  {{ lead_events_in_cycles() }}
+  {{ lead_events_in_cycles(
+      [
+        'lead_source', 'platform', 'campaign', 'adset', 'ad', 'form', 'acquired_at', 'acquired_at_known', 'received_at',
+        'is_test', 'is_duplicate', 'import_id', 'assigned_user_id', 'assigned_team_id', 'decision_id', 'reason',
+        'is_human', 'direction', 'activity_kind', 'outcome'
+      ],
+      ['lead.assigned', 'activity.recorded']
+  ) }}
 
 ),
 
@@ -45,6 +52,7 @@ reached as (
     min(started_at) filter (where rank >= 2) as contacted_at,
     min(started_at) filter (where rank >= 3) as qualified_at,
     min(started_at) filter (where rank >= 4) as proposal_at,
+    min(started_at) filter (where rank >= 5) as sale_reached_at,
     -- A sale undone within the cancellation period is none, though the stage stays reached.
     min(started_at) filter (
       where status = 'won'
@@ -54,6 +62,33 @@ reached as (
     (array_agg(reason order by interval_no desc) filter (where status = 'lost'))[1] as loss_reason,
     (array_agg(status order by interval_no desc))[1] as status
   from intervals
+  group by tenant_id, lead_id, cycle_no
+
+),
+
+persons as (
+
+  -- Assignments to a person, each with the person before; a stop in a team's queue is nobody's hand.
+  select
+    *,
+    lag(assigned_user_id) over (
+      partition by tenant_id, lead_id, cycle_no order by occurred_at, event_id
+    ) as earlier_user_id,
+    decision_id is not null or coalesce(reason like 'router.%', false) as is_auto
+  from events
+  where event_type = 'lead.assigned' and assigned_user_id is not null
+
+),
+
+handed as (
+
+  select
+    tenant_id,
+    lead_id,
+    cycle_no,
+    count(*) filter (where assigned_user_id <> earlier_user_id and is_auto)::int as auto_reassignments,
+    count(*) filter (where assigned_user_id <> earlier_user_id and not is_auto)::int as manual_reassignments
+  from persons
   group by tenant_id, lead_id, cycle_no
 
 ),
@@ -107,9 +142,12 @@ clocks as (
     reached.contacted_at,
     reached.qualified_at,
     reached.proposal_at,
+    reached.sale_reached_at,
     reached.won_at,
     reached.lost_at,
     reached.loss_reason,
+    coalesce(handed.auto_reassignments, 0) as auto_reassignments,
+    coalesce(handed.manual_reassignments, 0) as manual_reassignments,
     touched.assigned_at,
     touched.first_owner_id,
     touched.first_team_id,
@@ -128,6 +166,10 @@ clocks as (
     on touched.tenant_id = reached.tenant_id
     and touched.lead_id = reached.lead_id
     and touched.cycle_no = reached.cycle_no
+  left join handed
+    on handed.tenant_id = reached.tenant_id
+    and handed.lead_id = reached.lead_id
+    and handed.cycle_no = reached.cycle_no
 
 )
 
@@ -157,20 +199,51 @@ select
   clocks.contacted_at,
   clocks.qualified_at,
   clocks.proposal_at,
+  clocks.sale_reached_at,
   clocks.won_at,
   clocks.lost_at,
+  (clocks.lost_at at time zone clocks.timezone)::date as lost_on,
+  clocks.auto_reassignments,
+  clocks.manual_reassignments,
+  case
+    when clocks.cycle_acquired_at_known and clocks.cycle_received_at >= clocks.cycle_acquired_at
+      then extract(epoch from clocks.cycle_received_at - clocks.cycle_acquired_at)::numeric(18, 6)
+  end as ingestion_lag_s,
   -- Seconds; null: not attempted yet, acquired at an unknown instant, or an attempt before the acquisition (rejected).
   case
     when clocks.cycle_acquired_at_known and clocks.first_attempt_at >= clocks.cycle_acquired_at
       then extract(epoch from clocks.first_attempt_at - clocks.cycle_acquired_at)::numeric(18, 6)
   end as speed_to_lead_s,
+  case
+    when clocks.first_attempt_at >= clocks.cycle_received_at
+      then extract(epoch from clocks.first_attempt_at - clocks.cycle_received_at)::numeric(18, 6)
+  end as first_response_s,
+  case
+    when clocks.first_attempt_at >= clocks.cycle_received_at
+      then ({{ open_seconds_until('replied', 'clocks.first_attempt_at') }}
+        - {{ open_seconds_until('received', 'clocks.cycle_received_at') }})::numeric(18, 6)
+  end as first_response_biz_s,
+  case
+    when clocks.cycle_acquired_at_known and clocks.first_contact_at >= clocks.cycle_acquired_at
+      then extract(epoch from clocks.first_contact_at - clocks.cycle_acquired_at)::numeric(18, 6)
+  end as time_to_contact_s,
+  (extract(epoch from clocks.won_at - clocks.cycle_received_at) / 86400)::numeric(18, 6) as days_to_win,
   coalesce(
     clocks.won_at <= clocks.cycle_received_at + interval '{{ var("conversion_window_days") }} days', false
   ) as is_won_90d,
   coalesce(clocks.is_test, false) as is_test,
-  coalesce(clocks.is_duplicate, false) as is_duplicate,
+  coalesce(clocks.is_duplicate, false) and clocks.reached_cycle_no = 1 as is_duplicate,
+  clocks.import_id is not null as is_imported,
   sources.source_max_recorded_at,
   sources.source_max_tx_id
 from clocks
 join sources
   on sources.tenant_id = clocks.tenant_id and sources.lead_id = clocks.lead_id
+left join {{ ref('int_open_days') }} as received
+  on received.tenant_id = clocks.tenant_id
+  and received.team_id = coalesce(clocks.first_team_id, '{{ var("no_team") }}'::uuid)
+  and received.utc_day = (clocks.cycle_received_at at time zone 'UTC')::date
+left join {{ ref('int_open_days') }} as replied
+  on replied.tenant_id = clocks.tenant_id
+  and replied.team_id = coalesce(clocks.first_team_id, '{{ var("no_team") }}'::uuid)
+  and replied.utc_day = (clocks.first_attempt_at at time zone 'UTC')::date

@@ -9,7 +9,7 @@
 
 with events as (
 
-  {{ lead_events_in_cycles() }}
+  {{ lead_events_in_cycles(['status', 'reason', 'actor_user_id']) }}
 
 ),
 

@@ -17,6 +17,11 @@ renamed as (
     actor_user_id,
     (payload_json ->> 'user_id')::uuid as assigned_user_id,
     (payload_json ->> 'team_id')::uuid as assigned_team_id,
+    (payload_json ->> 'decision_id')::uuid as decision_id,
+    (payload_json ->> 'activity_id')::uuid as activity_id,
+    (payload_json ->> 'by_user_id')::uuid as by_user_id,
+    (payload_json ->> 'sale_id')::uuid as sale_id,
+    (payload_json ->> 'import_id')::uuid as import_id,
 
     -- strings
     event_type,
@@ -29,11 +34,16 @@ renamed as (
     payload_json ->> 'form' as form,
     coalesce(payload_json ->> 'loss_reason', payload_json ->> 'reason') as reason,
     payload_json ->> 'kind' as activity_kind,
+    payload_json ->> 'channel' as channel,
     payload_json ->> 'direction' as direction,
     payload_json ->> 'outcome' as outcome,
+    payload_json ->> 'currency' as currency,
+    payload_json ->> 'procedure_type' as procedure_type,
 
     -- numbers
     (payload_json ->> 'cycle_no')::int as named_cycle_no,
+    (payload_json ->> 'amount_minor')::numeric
+      / power(10::numeric, (payload_json ->> 'exponent')::int) as amount,
 
     -- booleans
     (payload_json ->> 'is_human')::boolean as is_human,
