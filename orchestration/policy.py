@@ -10,6 +10,8 @@ EVERY_FIVE_MINUTES = "*/5 * * * *"
 
 FRESH_LEADS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1), warn_window=timedelta(minutes=15))
 """Lead marts follow operations within minutes."""
+FRESH_TELEPHONY = FRESH_LEADS
+"""So do those of telephony."""
 FRESH_ADS = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=3), warn_window=timedelta(days=2))
 """Advertising reports come daily."""
 

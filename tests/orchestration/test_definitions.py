@@ -20,7 +20,7 @@ KEYS = [
     "marts/fct_lead_cycle",
     "marts/fct_lead_stage_interval",
     "marts/fct_lead_stage_reached",
-    "ops/publication",
+    "marts/fct_queue_visit",
     "raw/ad_reports",
     "stg/stg_ads__report_rows",
     "stg/stg_crm__campaigns",
@@ -28,6 +28,7 @@ KEYS = [
     "stg/stg_crm__teams",
     "stg/stg_crm__tenants",
     "stg/stg_crm__users",
+    "stg/stg_telephony__queue_visit_events",
 ]
 """Others build on these names: changing one is a decision."""
 
@@ -98,7 +99,8 @@ class TestAutomation:
         repository = defs.get_repository_def()
 
         assert {one.name: one.default_status for one in repository.schedule_defs} == {
-            "refresh_leads": dg.DefaultScheduleStatus.RUNNING
+            "refresh_leads": dg.DefaultScheduleStatus.RUNNING,
+            "refresh_telephony": dg.DefaultScheduleStatus.RUNNING,
         }
         assert {one.name: one.default_status for one in repository.sensor_defs} == {
             "landed_ad_reports": dg.DefaultSensorStatus.RUNNING,

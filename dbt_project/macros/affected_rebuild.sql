@@ -1,0 +1,23 @@
+{# What a fact has not read yet: a relation of events (or of what is made of them) that carries `tx_id`. What a table has
+   read is what it holds, so nothing can disagree with it: see lead_events_in_cycles. #}
+{% macro is_news(events, held) %}
+{{ events }}.tx_id > (select coalesce(max(held.source_max_tx_id), 0)::text::xid8 from {{ held }} as held)
+{% endmacro %}
+
+
+{# The incremental strategy `affected_rebuild`: the rows of every entity that has news go, and those it has now come back,
+   so that none is left of an entity all whose rows have vanished, which dbt's delete+insert keeps. `meta.affected_by`
+   names the models that carry an entity's events, each with the columns of `unique_key` and `tx_id`. #}
+{% macro get_incremental_affected_rebuild_sql(arguments) %}
+{%- set target = arguments['target_relation'] -%}
+{%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
+{%- set key = arguments['unique_key'] | join(', ') -%}
+delete from {{ target }}
+where ({{ key }}) in (
+  {%- for name in config.get('meta')['affected_by'] %}
+  select {{ key }} from {{ ref(name) }} as news where {{ is_news('news', target) }}
+  {%- if not loop.last %} union {% endif %}
+  {%- endfor %}
+);
+insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ arguments['temp_relation'] }}
+{% endmacro %}
