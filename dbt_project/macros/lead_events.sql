@@ -8,7 +8,7 @@
    transactions below the horizon have ended, so `tx_id > max(source_max_tx_id)` misses nothing and no separate
    watermark can disagree with the table. #}
 {% macro lead_events_in_cycles(columns, types=[]) %}
-{%- set wanted = (['lead.created', 'lead.status_changed'] + types) | unique -%}
+{%- set wanted = (['lead.created', 'lead.status_changed'] + types) | unique | list -%}
 select
   events.tenant_id,
   events.lead_id,
