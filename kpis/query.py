@@ -226,7 +226,7 @@ def _order(group: _Group, row: Mapping[str, Any], keys: Sequence[str]) -> tuple[
 async def _as_of(tx: Tx) -> datetime:
     # Days start at midnight of the session's zone when PostgreSQL makes an instant of a date.
     await tx.execute("set local timezone to 'UTC'")
-    as_of: datetime | None = await tx.fetchval("select as_of from ops.publication")
+    as_of: datetime | None = await tx.fetchval("select min(as_of) from ops.publication")
     if as_of is None:
         raise NotPublished
     return as_of
@@ -234,7 +234,5 @@ async def _as_of(tx: Tx) -> datetime:
 
 async def published_at(tx: Tx) -> datetime | None:
     """Return up to when the published marts hold everything (UTC); None: the pipeline has not run yet."""
-    if await tx.fetchval("select to_regclass('ops.publication') is null"):
-        return None
-    as_of: datetime | None = await tx.fetchval("select as_of from ops.publication")
+    as_of: datetime | None = await tx.fetchval("select min(as_of) from ops.publication")
     return as_of

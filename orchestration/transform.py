@@ -17,19 +17,31 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from crm.settings import settings
 from kpis import project
-from orchestration import policy, warehouse
+from orchestration import policy, publishing, relations, warehouse
 
 UNIQUE_ID = "dagster_dbt/unique_id"
 """Metadata under which assets and checks carry the id of their dbt node."""
+BUILD = ("build", "--exclude-resource-type", "unit_test")
+"""How domains are built: unit tests hold the models to examples of ours, which is the suite's business."""
+PUBLISHES_LATER = "santral/publishes_later"
+"""Tag of a run whose domains are published together at its end, by whoever started it."""
 
 
 class Models(DagsterDbtTranslator):
     """Assets are named `schema/model`, as the tables are."""
 
-    def __init__(self, *, freshness: dg.FreshnessPolicy, condition: dg.AutomationCondition[Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        freshness: dg.FreshnessPolicy,
+        condition: dg.AutomationCondition[Any] | None = None,
+        gates: Sequence[dg.AssetKey] = (),
+    ) -> None:
+        """Make assets of models. `gates`: what must have passed before whatever reads the operational tables."""
         super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
         self.freshness = freshness
         self.condition = condition
+        self.gates = gates
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Return schema and name, or what a source says itself."""
@@ -39,7 +51,10 @@ class Models(DagsterDbtTranslator):
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         """Add what every asset of ours has."""
         spec = super().get_asset_spec(manifest, unique_id, project)
+        above = manifest.get("parent_map", {}).get(unique_id, [])
+        gates = [dg.AssetDep(gate) for gate in self.gates if any(each.startswith("source.") for each in above)]
         return spec.replace_attributes(
+            deps=[*spec.deps, *gates],
             owners=[policy.OWNER],
             freshness_policy=self.freshness,
             automation_condition=self.condition,
@@ -58,24 +73,39 @@ def manifest() -> Path:
 
 
 def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-    """Build and test the selected models under the pipeline's role; nobody else writes meanwhile.
+    """Build and test the selected models under the pipeline's role, and publish what is green; nobody else writes
+    meanwhile. Of a run that is tagged `PUBLISHES_LATER`, whoever started it publishes at its end.
 
-    :raises dg.Failure: when a model or a test failed, with dbt's words on each.
+    Only a build of all of a domain makes it green: what was built in part waits for the next whole one.
+
+    :raises dg.Failure: when a model or a test failed, with dbt's words on each, or when publishing did.
     """
     assets = {spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.specs}
     checks = {spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.check_specs}
     chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
-    problems = []
+    problems: dict[str, str] = {}
+    domains = _domains(context)
     with warehouse.one_writer():
-        for node, result in run(["build", "--select", *chosen]):
+        publishing.begin(domains)
+        for node, result in run([*BUILD, "--select", *chosen], pinned_for=context.run_id):
             if result.status not in ("success", "pass", "warn"):
-                problems.append(f"{node.node_name}: {result.message}")
+                problems[node.node_name] = f"{node.node_name}: {result.message}"
             if node.unique_id in assets and result.status == "success":
                 yield dg.MaterializeResult(asset_key=assets[node.unique_id])
             elif checks.get(node.unique_id) in context.selected_asset_check_keys:
                 yield _checked(checks[node.unique_id], result)
+        if set(context.selected_asset_keys) == set(assets.values()):
+            publishing.end(domains, failed=sorted(problems))
+        if PUBLISHES_LATER not in context.run.tags:
+            problems |= publishing.publish().problems
     if problems:
-        raise dg.Failure("; ".join(problems))
+        raise dg.Failure("; ".join(problems.values()))
+
+
+def _domains(context: dg.AssetExecutionContext) -> set[str]:
+    """Return the domains that are built where these assets are."""
+    nodes = {spec.metadata[UNIQUE_ID] for spec in context.assets_def.specs}
+    return {relation.domain for relation in relations.all_relations() if relation.node in nodes}
 
 
 def _checked(key: dg.AssetCheckKey, result: Any) -> dg.AssetCheckResult:
@@ -88,14 +118,16 @@ def _checked(key: dg.AssetCheckKey, result: Any) -> dg.AssetCheckResult:
     )
 
 
-def run(arguments: Sequence[str]) -> Iterator[tuple[Any, Any]]:
+def run(arguments: Sequence[str], *, pinned_for: str = "") -> Iterator[tuple[Any, Any]]:
     """Run dbt in a thread and yield each node with its result as it finishes.
+
+    Runs that are pinned for the same thing read the same events, those of the first one.
 
     :raises dg.Failure: when dbt could not even start its work.
     """
     from dbt.cli.main import dbtRunner
 
-    os.environ.update(project.environment())
+    os.environ.update(project.environment() | {"SANTRAL_DBT_PINNED_FOR": pinned_for})
     folder = _folder()
     finished: queue.Queue[Any] = queue.Queue()
 

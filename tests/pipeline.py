@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -13,7 +13,7 @@ from crm import db
 from crm.actor import Actor
 from crm.settings import settings
 from kpis import project
-from orchestration import transform
+from orchestration import publishing, transform
 from tests.conftest import HOME
 
 GOOD = ("success", "pass")
@@ -35,13 +35,18 @@ def parsed(database: str) -> Path:
 
 @pytest.fixture
 def build(parsed: Path) -> Build:
-    """`await build()` runs `dbt build` on this test's database; every model and test must succeed."""
+    """`await build()` runs `dbt build` on this test's database and publishes what it built; all must succeed."""
 
-    async def run(*arguments: str) -> None:
-        found = await asyncio.to_thread(lambda: list(transform.run(["build", *arguments])))
+    def work(arguments: Sequence[str]) -> None:
+        found = list(transform.run([*transform.BUILD, *arguments]))
         failed = [f"{node.node_name}: {result.message}" for node, result in found if result.status not in GOOD]
         assert not failed, failed
         assert found
+        published = publishing.publish_at_hand({node.node_name for node, _ in found})
+        assert not published.problems, published.problems
+
+    async def run(*arguments: str) -> None:
+        await asyncio.to_thread(work, arguments)
 
     return run
 

@@ -27,7 +27,7 @@ class TestBuild:
 
         cycles = {
             (row["lead_id"], row["cycle_no"]): row
-            for row in await rows(tenant.admin, "select * from marts.fct_lead_cycle")
+            for row in await rows(tenant.admin, "select * from published.fct_lead_cycle")
         }
         assert {lead for lead, _ in cycles} == set(leads.values()), "and none of another tenant"
         one, two = cycles[leads["one"], 1], cycles[leads["two"], 1]
@@ -51,7 +51,7 @@ class TestBuild:
         assert second["received_at"] == golden.RECEIVED + timedelta(days=32)
         intervals = await rows(
             tenant.admin,
-            f"select status, stage, cycle_no, seconds, ended_at from marts.fct_lead_stage_interval"
+            f"select status, stage, cycle_no, seconds, ended_at from published.fct_lead_stage_interval"
             f" where lead_id = '{leads['six']}' order by interval_no",
         )
         assert [tuple(row)[:4] for row in intervals] == [
@@ -62,10 +62,10 @@ class TestBuild:
         ]
         lost = await rows(
             tenant.admin,
-            f"select stage from marts.fct_lead_stage_interval where lead_id = '{leads['five']}' and status = 'lost'",
+            f"select stage from published.fct_lead_stage_interval where lead_id = '{leads['five']}' and status = 'lost'",
         )
         assert [row["stage"] for row in lost] == ["sale"], "lost keeps what was reached"
-        (published,) = await rows(tenant.admin, "select * from ops.publication")
+        (published,) = await rows(tenant.admin, "select * from ops.publication where domain = 'leads'")
         assert published["source_max_recorded_at"] <= published["as_of"] <= datetime.now(UTC)
 
     @pytest.mark.parametrize("seed", [1])
@@ -92,7 +92,7 @@ class TestBuild:
         anew = {mart: await _content(tenant, mart) for mart in MARTS}
         assert followed == anew
         assert any(
-            row["platform"] == "late" for row in await rows(tenant.admin, "select platform from marts.fct_lead_cycle")
+            row["platform"] == "late" for row in await rows(tenant.admin, "select platform from published.fct_lead_cycle")
         )
         assert len(anew["fct_lead_stage_interval"]) > len(anew["fct_lead_cycle"]) > 20
 
@@ -123,7 +123,7 @@ async def _something_happens(tenant: Tenant, chance: random.Random, round_no: in
 
 
 async def _content(tenant: Tenant, mart: str) -> list[str]:
-    return sorted(str(tuple(row)) for row in await rows(tenant.admin, f"select * from marts.{mart}"))
+    return sorted(str(tuple(row)) for row in await rows(tenant.admin, f"select * from published.{mart}"))
 
 
 class TestStageMap:

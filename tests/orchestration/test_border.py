@@ -15,7 +15,7 @@ from tests.conftest import NOW, Tenant
 from tests.pipeline import rows
 
 DAY = date(2026, 2, 1)
-SPEND = "select account_id, spend_on, sum(spend) as spend from marts.fct_ad_spend_daily group by account_id, spend_on"
+SPEND = "select account_id, spend_on, sum(spend) as spend from published.fct_ad_spend_daily group by 1, 2"
 
 
 def meta_row(day: date, **fault: Any) -> dict[str, Any]:

@@ -1,0 +1,155 @@
+"""Publication: what `marts` holds becomes what readers see in `published`, all at once.
+
+dbt builds and tests in `marts`, over minutes and relation by relation; readers never see half of that. When domains are
+built and their checks are green, one transaction brings their relations in `published` to what `marts` holds. Rows move
+and tables stay, so that readers neither wait nor see anything but the state before it or after it.
+"""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+
+from crm import ids
+from orchestration import relations, tables, warehouse
+from orchestration.relations import SHOWN, Relation
+from orchestration.tables import Rows, View
+
+BEGUN = """
+insert into ops.domain_build (domain, state, started_at) values (%s, 'building', clock_timestamp())
+on conflict (domain) do update
+  set state = 'building', started_at = excluded.started_at, finished_at = null, tx_id = null, as_of = null,
+      failed = excluded.failed
+"""
+ENDED = """
+update ops.domain_build b
+   set state = %s, failed = %s, finished_at = clock_timestamp(), tx_id = h.tx_id, as_of = h.pinned_at
+  from ops.horizon h where b.domain = %s
+"""
+GREEN = """
+select b.domain, b.tx_id::text, b.as_of from ops.domain_build b
+ where b.state = 'green'
+   and not exists (select from ops.publication_log p where p.domain = b.domain and p.published_at > b.finished_at)
+"""
+AT_HAND = "select h.tx_id::text, h.pinned_at from ops.horizon h"
+LOG = """
+insert into ops.publication_log (publication_id, domain, tx_id, as_of, published_at, seconds, rows_gone, rows_come)
+values (%s, %s, %s::xid8, %s, clock_timestamp(), %s, %s, %s)
+"""
+STATE = """
+insert into ops.publication (tenant_id, domain, publication_id, as_of, source_max_recorded_at, published_at)
+select t.tenant_id, %(domain)s, %(id)s, %(as_of)s, latest.recorded_at, clock_timestamp()
+  from crm.tenant t left join ({latest}) as latest using (tenant_id)
+on conflict (tenant_id, domain) do update
+  set publication_id = excluded.publication_id, as_of = excluded.as_of, published_at = excluded.published_at,
+      source_max_recorded_at = excluded.source_max_recorded_at
+"""
+TELLING = """
+select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'source_max_recorded_at'
+ where c.relnamespace = %s::regnamespace and c.relkind = 'r' and c.relname = any(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What the publication of one domain did; its relations hold everything that had ended by `as_of` (UTC)."""
+
+    domain: str
+    as_of: datetime
+    rows: Rows
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What one publication came to. `problems`: why a domain keeps its last good publication, by domain."""
+
+    id: UUID
+    moved: Sequence[Moved]
+    problems: Mapping[str, str]
+
+
+def begin(domains: Collection[str]) -> None:
+    """Say that domains are being built: what `marts` holds of them is not fit to publish, also if the build dies."""
+    with warehouse.connect() as connection:
+        for domain in sorted(domains):
+            connection.execute(BEGUN, (domain,))
+
+
+def end(domains: Collection[str], *, failed: Sequence[str] = ()) -> None:
+    """Say how a whole build of domains ended; `failed`: the names of models and tests that did not succeed."""
+    with warehouse.connect() as connection:
+        for domain in sorted(domains):
+            connection.execute(ENDED, ("failed" if failed else "green", list(failed), domain))
+
+
+def publish() -> Publication:
+    """Publish every domain that is built, green and not published yet, in one transaction.
+
+    A domain that cannot be published keeps its last good publication; the others go on. The caller holds off builds
+    (`warehouse.one_writer`).
+    """
+    with warehouse.connect() as connection, connection.transaction():
+        green = {domain: (tx_id, as_of) for domain, tx_id, as_of in connection.execute(GREEN)}
+        wanted = {name: green[name] for name in relations.domains() if name in green}
+        return _publish(connection, wanted, relations.all_relations())
+
+
+def publish_at_hand(names: Collection[str], *, anew: bool = False) -> Publication:
+    """Publish some relations of `marts` as they are, whatever the state of their domains: for people at their own desk
+    and for tests, which build parts."""
+    chosen = [relation for relation in relations.all_relations() if relation.name in names]
+    with warehouse.connect() as connection, connection.transaction():
+        tx_id, as_of = connection.execute(AT_HAND).fetchall()[0]
+        wanted = {relation.domain: (tx_id, as_of) for relation in chosen}
+        return _publish(connection, wanted, chosen, anew=anew)
+
+
+def _publish(
+    connection: psycopg.Connection,
+    wanted: Mapping[str, tuple[str, datetime]],
+    chosen: Sequence[Relation],
+    *,
+    anew: bool = False,
+) -> Publication:
+    publication, moved, problems = ids.new(), [], {}
+    for domain, (tx_id, as_of) in wanted.items():
+        members = [relation for relation in chosen if relation.domain == domain]
+        try:
+            with connection.transaction():
+                began = time.monotonic()
+                rows = _bring(connection, members, anew=anew)
+                _state(connection, publication, domain, as_of, members)
+                seconds = time.monotonic() - began
+                connection.execute(LOG, (publication, domain, tx_id, as_of, seconds, rows.gone, rows.come))
+        except psycopg.Error as error:
+            problems[domain] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        else:
+            moved.append(Moved(domain, as_of, rows, seconds))
+    return Publication(publication, moved, problems)
+
+
+def _bring(connection: psycopg.Connection, members: Sequence[Relation], *, anew: bool) -> Rows:
+    rows = Rows()
+    dropped: list[View] = []
+    for relation in members:
+        moved, gone = tables.bring(connection, relation, anew=anew)
+        rows, dropped = rows + moved, dropped + gone
+    tables.restore(connection, dropped)
+    return rows
+
+
+def _state(
+    connection: psycopg.Connection, publication: UUID, domain: str, as_of: datetime, members: Sequence[Relation]
+) -> None:
+    named = [relation.name for relation in members if not relation.is_view and not relation.is_shared]
+    telling = [name for (name,) in connection.execute(TELLING, (SHOWN, named))]
+    parts = [
+        f"select tenant_id, max(source_max_recorded_at) as recorded_at from {SHOWN}.{name} group by tenant_id"
+        for name in telling
+    ] or ["select null::uuid as tenant_id, null::timestamptz as recorded_at"]
+    latest = f"select tenant_id, max(recorded_at) as recorded_at from ({' union all '.join(parts)}) as each group by 1"
+    connection.execute(STATE.replace("{latest}", latest), {"domain": domain, "id": publication, "as_of": as_of})

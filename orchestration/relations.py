@@ -1,0 +1,74 @@
+"""What is published: the relations of the workshop, as the dbt project tells of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from kpis import project
+
+WORKSHOP = "marts"
+"""The schema in which dbt builds and tests what will be published."""
+SHOWN = "published"
+"""The schema that readers see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table or view of the workshop."""
+
+    name: str
+    node: str
+    """dbt's id of it."""
+    domain: str
+    """What is built, tested and published together: the tag of its folder."""
+    is_view: bool
+    is_shared: bool
+    """The same for all tenants."""
+    entity: tuple[str, ...]
+    """Of a table that follows events: the columns whose rows are derived together; of any other table empty."""
+
+
+@cache
+def all_relations() -> tuple[Relation, ...]:
+    """Return the relations, each after those it is made of."""
+    nodes = json.loads((project.target() / "manifest.json").read_text())["nodes"]
+    ours = {name: node for name, node in nodes.items() if _is_shown(node)}
+    ordered: dict[str, Relation] = {}
+
+    def place(name: str) -> None:
+        for parent in nodes.get(name, {}).get("depends_on", {}).get("nodes", ()):
+            place(parent)
+        if name in ours:
+            ordered.setdefault(name, _relation(ours[name]))
+
+    for name in sorted(ours):
+        place(name)
+    return tuple(ordered.values())
+
+
+def domains() -> tuple[str, ...]:
+    """Return every domain, each after those whose relations it reads."""
+    return tuple(dict.fromkeys(relation.domain for relation in all_relations()))
+
+
+def _is_shown(node: Mapping[str, Any]) -> bool:
+    return (
+        node["resource_type"] in ("model", "seed")
+        and node["schema"] == WORKSHOP
+        and node["config"]["materialized"] in ("table", "view", "incremental", "seed")
+    )
+
+
+def _relation(node: Mapping[str, Any]) -> Relation:
+    config = node["config"]
+    key = config.get("unique_key") or ()
+    return Relation(
+        name=node["alias"],
+        node=node["unique_id"],
+        domain=node["tags"][0],
+        is_view=config["materialized"] == "view",
+        is_shared=bool(config["meta"].get("shared")),
+        entity=((key,) if isinstance(key, str) else tuple(key)) if config["materialized"] == "incremental" else (),
+    )
