@@ -5,7 +5,7 @@ A change never rewrites the past: `value(tx, WHICH, at=...)` answers with what w
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -46,7 +46,8 @@ class Setting(Generic[T]):
     """One thing a tenant may set. `kind` is what pydantic checks it by, `labels` its name in Turkish and English.
 
     `secret`: its values are kept out of the audit log. `column`: the column of `crm.tenant` that holds it now too; such
-    a setting changes at once or not at all.
+    a setting changes at once or not at all. `told`: what the event of a change says of the new value (codes and numbers
+    only), where numbers are to be read by it.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Setting(Generic[T]):
     labels: dict[str, str]
     secret: bool = False
     column: str | None = None
+    told: Callable[[T], Any] | None = None
 
     def shown(self, value: T) -> Any:
         """Return a value as JSON has it."""
@@ -66,10 +68,11 @@ REGISTRY: dict[str, Setting[Any]] = {}
 
 
 def declare(
-    key: str, kind: Any, default: T, *, tr: str, en: str, secret: bool = False, column: str | None = None
-) -> Setting[T]:
+    key: str, kind: Any, default: T, *, tr: str, en: str, secret: bool = False, column: str | None = None,
+    told: Callable[[T], Any] | None = None,
+) -> Setting[T]:  # fmt: skip
     """Declare a setting (`noun.what_is_set`); `kind` is any type that pydantic knows, with its bounds."""
-    setting = Setting(key, TypeAdapter[T](kind), default, {"tr": tr, "en": en}, secret, column)
+    setting = Setting(key, TypeAdapter[T](kind), default, {"tr": tr, "en": en}, secret, column, told)
     REGISTRY[key] = setting
     return setting
 
@@ -216,7 +219,7 @@ async def change(
     if setting.column is not None:
         await _keep_base(tx, setting, wanted, is_first=stands.version == 0, now=now)
     await _insert(tx, key, stored, begins, set_by=tx.actor.user_id, now=now)
-    told = {"key": key, "valid_from": begins}
+    told = {"key": key, "valid_from": begins, **({"value": setting.told(wanted)} if setting.told else {})}
     await events.record(tx, "tenant", tx.actor.tenant_id, "settings.changed", told, at=now)
     seen = {} if setting.secret else vault.scrub_all({"old": stands.value, "new": setting.shown(wanted)})
     await audit.of_person(tx, "settings.change", "tenant", tx.actor.tenant_id, {**told, **seen}, at=now)

@@ -71,6 +71,7 @@ PAUSES: tenant_settings.Setting[PauseReasons] = tenant_settings.declare(
     ),
     tr="Temsilcilerin mola nedenleri",
     en="Why agents take no calls",
+    told=lambda catalogue: [each.model_dump(include={"code", "kind", "is_planned"}) for each in catalogue.reasons],
 )
 MISSED_AT_MOST: tenant_settings.Setting[int] = tenant_settings.declare(
     "agent.missed_at_most",

@@ -179,15 +179,16 @@ update crm.callback
        first_attempt_at = coalesce(first_attempt_at, $5::timestamptz), last_attempt_at = $5::timestamptz,
        updated_at = $5::timestamptz
  where tenant_id = $1::uuid and id = $2::uuid
-returning (select attempt_no from attempt)
+returning callback.*, (select attempt_no from attempt) as attempt_no
 """
 
 
 async def _attempted(
     tx: Tx, row: Mapping[str, Any], call_id: UUID, agent_user_id: UUID | None, *, now: datetime
 ) -> None:  # fmt: skip
-    attempt_no = await tx.fetchval(ATTEMPT, tx.actor.tenant_id, row["id"], call_id, agent_user_id, now)
-    await rows.tell(tx, row, "attempted", now=now, call_id=call_id, attempt_no=attempt_no)
+    attempted = await tx.fetchrow(ATTEMPT, tx.actor.tenant_id, row["id"], call_id, agent_user_id, now)
+    assert attempted is not None, "it is locked"
+    await rows.tell(tx, attempted, "attempted", now=now, call_id=call_id, attempt_no=attempted["attempt_no"])
 
 
 ENDED = """
@@ -220,7 +221,8 @@ async def settle(tx: Tx, *, now: datetime) -> int:
             tx.actor.tenant_id, row["id"], outcome, uncounted,
         )  # fmt: skip
         if row["status"] != Status.attempted or row["call_id"] != row["attempt_call_id"]:
-            await rows.tell(tx, row, "attempt_ended", now=now, call_id=row["attempt_call_id"], outcome=outcome)
+            stands = {**row, "attempts": row["attempts"] - uncounted}
+            await rows.tell(tx, stands, "attempt_ended", now=now, call_id=row["attempt_call_id"], outcome=outcome)
             continue
         after = rules.after_call(
             outcome, was_reached=row["connected_at"] is not None, attempts=row["attempts"] - uncounted, retries=retries,

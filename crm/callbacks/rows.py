@@ -84,6 +84,7 @@ update crm.callback
        ended_at = case when $6::boolean then $7::timestamptz end,
        reached_at = coalesce($8::timestamptz, reached_at), updated_at = $7::timestamptz
  where tenant_id = $1::uuid and id = $2::uuid
+returning *
 """
 
 
@@ -94,22 +95,30 @@ async def move(
     """Bring a locked callback to where it stands next, and tell it (`happened`: when the status is no word for it)."""
     assert to.status in FOLLOWS[Status(row["status"])], f"{row['status']} is never followed by {to.status}"
     is_over = to.status not in OPEN
-    await tx.execute(
+    moved = await tx.fetchrow(
         MOVE, tx.actor.tenant_id, row["id"], to.status.value, to.reason, to.due_at, is_over, now, reached_at
     )
+    assert moved is not None, "it is locked"
     told = {"reason": to.reason, "due_at": to.due_at or (None if is_over else row["due_at"])}
     if reached_at is not None:
         told |= {"reached_at": reached_at, "was_kept": reached_at <= row["promised_until"]}
-    await tell(tx, row, happened or to.status.value, now=now, **told, **detail)
+    await tell(tx, moved, happened or to.status.value, now=now, **told, **detail)
+
+
+STANDS = ("status", "requested_at", "promised_from", "promised_until", "first_attempt_at", "reached_at", "ended_at",
+          "attempts", "source_call_id")  # fmt: skip
+"""What every event of a callback says of how it stands, so that the latest one says all."""
 
 
 async def tell(tx: Tx, row: Mapping[str, Any], happened: str, *, now: datetime, **detail: Any) -> None:
-    """Write the event of a callback, the audit row when a person did it, and what people see of it."""
+    """Write the event of a callback (its row, as it stands now), the audit row when a person did it, and what people
+    see of it."""
     told = {
         "contact_id": row["contact_id"], "lead_id": row["lead_id"], "kind": row["kind"], "queue": row["queue"],
         "agent_user_id": row["agent_user_id"], **detail,
     }  # fmt: skip
-    await events.record(tx, "callback", row["id"], f"callback.{happened}", told, at=now)
+    stands = {name: row[name] for name in STANDS}
+    await events.record(tx, "callback", row["id"], f"callback.{happened}", {**stands, **told}, at=now)
     await audit.of_person(tx, f"callback.{happened}", "callback", row["id"], told, at=now)
     if happened in SHOWN:
         seen = {"callback_id": row["id"], "kind": row["kind"], **detail}

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from crm import events, ids
 from crm.db import Tx
 from crm.dialling import budgets
@@ -21,6 +23,7 @@ insert into crm.dial_attempt (tenant_id, id, campaign_id, entry_id, lead_id, con
                               resolved_at)
 values ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6::uuid, $7::uuid, $8::int, $9::text, $10::uuid,
         $11::timestamptz, $12::int, $13::int, $14::float8, $15::text, $16::text, $17::timestamptz)
+returning *
 """
 DIALLING = """
 update crm.dial_entry
@@ -40,11 +43,11 @@ async def begin(
     tx: Tx, design: Design, entry: Mapping[str, Any], call_id: UUID, *, agent: UUID | None = None, now: datetime
 ) -> UUID:  # fmt: skip
     """Note that a lead is dialled; return the attempt's id. Only the end of the call brings the lead back."""
-    attempt_id = await _insert(tx, design, entry, call_id, agent, None, None, now)
+    attempt = await _insert(tx, design, entry, call_id, agent, None, None, now)
     await tx.execute(DIALLING, tx.actor.tenant_id, entry["id"], call_id, now, agent)
     await budgets.add(tx, entry["campaign_id"], now, attempts=1)
-    await tell(tx, attempt_id, "dialled", entry, call_id, agent=agent, now=now)
-    return attempt_id
+    await tell(tx, attempt, "dialled", timezone=design.timezone, now=now)
+    return UUID(str(attempt["id"]))
 
 
 async def block(
@@ -55,30 +58,39 @@ async def block(
     `call_id`: the call that was kept as denied, where there is one.
     """
     state, reason, until = stop
-    attempt_id = await _insert(tx, design, entry, call_id, None, Result.blocked_by_policy, reason, now)
+    attempt = await _insert(tx, design, entry, call_id, None, Result.blocked_by_policy, reason, now)
     await tx.execute(STOPPED, tx.actor.tenant_id, entry["id"], state.value, reason, until, now)
     await budgets.add(tx, entry["campaign_id"], now, blocked=1)
-    await tell(tx, attempt_id, "blocked", entry, call_id, reason=reason, now=now)
-    return attempt_id
+    await tell(tx, attempt, "blocked", timezone=design.timezone, now=now)
+    return UUID(str(attempt["id"]))
 
 
 async def _insert(
     tx: Tx, design: Design, entry: Mapping[str, Any], call_id: UUID | None, agent: UUID | None,
     result: Result | None, reason: str | None, now: datetime,
-) -> UUID:  # fmt: skip
-    attempt_id, local = ids.new(), now.astimezone(zone_of(entry))
-    await tx.execute(
-        INSERT, tx.actor.tenant_id, attempt_id, entry["campaign_id"], entry["id"], entry["lead_id"],
+) -> asyncpg.Record:  # fmt: skip
+    local = now.astimezone(zone_of(entry))
+    row = await tx.fetchrow(
+        INSERT, tx.actor.tenant_id, ids.new(), entry["campaign_id"], entry["id"], entry["lead_id"],
         entry["contact_id"], call_id, entry["attempts"] + 1, design.mode.value, agent, now, local.hour,
         local.weekday(), entry["answer_p"], result and result.value, reason, now if result else None,
     )  # fmt: skip
-    return attempt_id
+    assert row is not None, "what is inserted returns its row"
+    return row
 
 
-async def tell(
-    tx: Tx, attempt_id: UUID, happened: str, entry: Mapping[str, Any], call_id: UUID | None, *, now: datetime,
-    **detail: Any,
-) -> None:  # fmt: skip
-    """Write the event of an attempt."""
-    told = {"campaign_id": entry["campaign_id"], "lead_id": entry["lead_id"], "call_id": call_id, **detail}
-    await events.record(tx, "dial_attempt", attempt_id, f"dial_attempt.{happened}", told, at=now)
+TOLD = (
+    "campaign_id", "entry_id", "lead_id", "contact_id", "call_id", "agent_user_id", "attempt_no", "mode", "dialed_at",
+    "answered_at", "connected_at", "ended_at", "connect_delay_s", "ring_s", "result", "reason", "is_abandoned",
+    "resolved_at",
+)  # fmt: skip
+"""What every event of an attempt says of it, so that the latest one says all."""
+
+
+async def tell(tx: Tx, attempt: Mapping[str, Any], happened: str, *, now: datetime, **detail: Any) -> None:
+    """Write the event of an attempt (its whole row, as it stands now), with what is known beside it.
+
+    `timezone`: the campaign's, in which its days are counted, told when the attempt is made.
+    """
+    told = {**{name: attempt[name] for name in TOLD}, **detail}
+    await events.record(tx, "dial_attempt", attempt["id"], f"dial_attempt.{happened}", told, at=now)

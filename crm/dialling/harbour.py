@@ -20,7 +20,7 @@ update crm.dial_attempt a set is_abandoned = true
  where a.tenant_id = $1::uuid and a.campaign_id = $2::uuid and a.call_id in (select unnest($3::uuid[]))
    and not a.is_abandoned and a.resolved_at is null
    and k.tenant_id = $1::uuid and k.id = a.call_id and k.connected_at is null and k.ended_at is null
-returning a.id, a.campaign_id, a.lead_id, a.call_id
+returning a.*
 """
 
 
@@ -38,7 +38,7 @@ async def take_in(tx: Tx, campaign_id: UUID, call_ids: Iterable[UUID], holder: U
     for row in rows:
         args = {"leg": str(row["call_id"]), "context": CONTEXT, "exten": design.safe_harbour}
         await exchange.ask(tx, Kind.redirect, args, call_id=row["call_id"], now=now)
-        await attempts.tell(tx, row["id"], "abandoned", row, row["call_id"], now=now)
+        await attempts.tell(tx, row, "abandoned", now=now)
     if not rows:
         tx.unchanged()
     return [row["call_id"] for row in rows]

@@ -94,12 +94,18 @@ def ending_of(call: Mapping[str, Any]) -> Ending:
 
 async def _connect(tx: Tx, row: asyncpg.Record) -> None:
     delay = connect_delay(row)
-    await tx.execute(
+    attempt = await tx.fetchrow(
         "update crm.dial_attempt set answered_at = $3::timestamptz, connected_at = $4::timestamptz,"
-        " connect_delay_s = $5::float8 where tenant_id = $1::uuid and id = $2::uuid",
+        " connect_delay_s = $5::float8 where tenant_id = $1::uuid and id = $2::uuid returning *",
         tx.actor.tenant_id, row["id"], row["answered_at"], row["connected_at"], delay,
     )  # fmt: skip
-    await attempts.tell(tx, row["id"], "connected", row, row["call_id"], delay_s=delay, now=row["connected_at"])
+    assert attempt is not None, "it is locked"
+    await attempts.tell(tx, attempt, "connected", **_heard(row), now=row["connected_at"])
+
+
+def _heard(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an attempt's call adds to its event: what machine detection said, and whose telephone rang first."""
+    return {"verdict": row["verdict"], "agent_first": row["direction"] == Direction.agent_first}
 
 
 async def _end(tx: Tx, row: asyncpg.Record, learned: Learned, *, now: datetime) -> None:
@@ -111,10 +117,10 @@ async def _end(tx: Tx, row: asyncpg.Record, learned: Learned, *, now: datetime) 
     ending = ending_of(row)
     delay, result = connect_delay(row), rules.RESULT_OF[ending]
     abandoned = row["is_abandoned"] or rules.was_abandoned(ending, delay, agent_first=agent_first)
-    await tx.execute(
+    attempt = await tx.fetchrow(
         "update crm.dial_attempt set result = $3::text, reason = $4::text, answered_at = $5::timestamptz,"
         " ended_at = $6::timestamptz, ring_s = $7::float8, is_abandoned = $8::boolean, resolved_at = $9::timestamptz"
-        " where tenant_id = $1::uuid and id = $2::uuid",
+        " where tenant_id = $1::uuid and id = $2::uuid returning *",
         tx.actor.tenant_id, row["id"], result and result.value, ending.value, row["answered_at"], row["ended_at"],
         row["ring_s"], abandoned, now,
     )  # fmt: skip
@@ -125,8 +131,8 @@ async def _end(tx: Tx, row: asyncpg.Record, learned: Learned, *, now: datetime) 
     )  # fmt: skip
     if entry is not None and campaign is not None:
         await _again(tx, row, entry, designs.of_row(campaign), ending, learned, now=now)
-    told = {"result": result, "ending": ending.value, "is_abandoned": abandoned}
-    await attempts.tell(tx, row["id"], "ended", row, row["call_id"], **told, now=row["ended_at"])
+    assert attempt is not None, "it is locked"
+    await attempts.tell(tx, attempt, "ended", ending=ending.value, **_heard(row), now=row["ended_at"])
 
 
 async def _locked(tx: Tx, row: asyncpg.Record) -> tuple[asyncpg.Record | None, asyncpg.Record | None]:
@@ -146,9 +152,9 @@ async def _locked(tx: Tx, row: asyncpg.Record) -> tuple[asyncpg.Record | None, a
 async def _refused(tx: Tx, row: asyncpg.Record, entry: asyncpg.Record | None, *, now: datetime) -> None:
     """Note that nobody was called after all: the person, or the hour, forbade it at the very last."""
     reason = (row["failure"] or "").removeprefix(CONSENT)
-    await tx.execute(
+    attempt = await tx.fetchrow(
         "update crm.dial_attempt set result = 'blocked_by_policy', reason = $3::text, ended_at = $4::timestamptz,"
-        " resolved_at = $5::timestamptz where tenant_id = $1::uuid and id = $2::uuid",
+        " resolved_at = $5::timestamptz where tenant_id = $1::uuid and id = $2::uuid returning *",
         tx.actor.tenant_id, row["id"], reason, row["ended_at"], now,
     )  # fmt: skip
     await budgets.add(tx, row["campaign_id"], row["dialed_at"], attempts=-1, blocked=1)
@@ -156,7 +162,8 @@ async def _refused(tx: Tx, row: asyncpg.Record, entry: asyncpg.Record | None, *,
         stop = hopper.stop_of(Answer(Reason(reason)), now=now) or (State.listed, reason, now + LATER)
         tried = max(0, entry["attempts"] - 1)
         await _put(tx, entry, *stop, counts=_counts(entry), last=Result.blocked_by_policy, attempts=tried, now=now)
-    await attempts.tell(tx, row["id"], "blocked", row, row["call_id"], reason=reason, now=now)
+    assert attempt is not None, "it is locked"
+    await attempts.tell(tx, attempt, "blocked", **_heard(row), now=now)
 
 
 async def _again(
@@ -217,8 +224,7 @@ PARTY: Mapping[str, Result] = MappingProxyType(
 """Who, or what, answered, by the catalogue's word for an agent's disposition; some dispositions say nothing of it."""
 
 DISPOSED = """
-select a.id, a.campaign_id, a.entry_id, a.lead_id, a.call_id, a.dialed_at, a.is_abandoned, k.disposition_party,
-       k.direction
+select a.id, a.campaign_id, a.dialed_at, a.is_abandoned, k.disposition_party, k.direction, k.verdict
   from crm.dial_attempt a
   join crm.call k on k.tenant_id = $1::uuid and k.id = a.call_id
  where a.tenant_id = $1::uuid and a.result = 'live_unknown' and k.disposition_party is not null
@@ -240,15 +246,16 @@ async def confirm(tx: Tx, call_ids: Iterable[UUID] | None, *, now: datetime) -> 
     for row in rows:
         result = PARTY[row["disposition_party"]]
         is_machine = result is Result.voicemail
-        await tx.execute(
+        attempt = await tx.fetchrow(
             "update crm.dial_attempt set result = $3::text, is_abandoned = is_abandoned and not $4::boolean"
-            " where tenant_id = $1::uuid and id = $2::uuid",
+            " where tenant_id = $1::uuid and id = $2::uuid returning *",
             tx.actor.tenant_id, row["id"], result.value, is_machine,
         )  # fmt: skip
         if is_machine and row["direction"] != Direction.agent_first:
             gone = {"answered": -1, "abandoned": -int(row["is_abandoned"])}
             await budgets.add(tx, row["campaign_id"], row["dialed_at"], **gone)
-        await attempts.tell(tx, row["id"], "confirmed", row, row["call_id"], result=result.value, now=now)
+        assert attempt is not None, "it is locked"
+        await attempts.tell(tx, attempt, "confirmed", **_heard(row), now=now)
     if not rows:
         tx.unchanged()
     return len(rows)

@@ -69,7 +69,7 @@ async def create(
         raise NameTaken(fields={"name": "in use"})
     dated = {"timezone": timezone, "region": region, "lead_user_id": lead_user_id}
     await _remember(tx, team_id, dated, begins=now, by_whom=tx.actor.user_id)
-    await note(tx, "team", team_id, "team.created", now)
+    await note(tx, "team", team_id, "team.created", now, timezone=timezone)
     return team_id
 
 
@@ -110,7 +110,7 @@ async def update(
         await _remember_first(tx, team_id, before)
         await _remember(tx, team_id, after, begins=now, by_whom=tx.actor.user_id)
     told = {field: after[field] for field in altered if field == "lead_user_id"}
-    await note(tx, "team", team_id, "team.updated", now, changed=altered, **told)
+    await note(tx, "team", team_id, "team.updated", now, changed=altered, timezone=after["timezone"], **told)
 
 
 async def _locked(tx: Tx, team_id: UUID) -> asyncpg.Record:
