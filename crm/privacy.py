@@ -139,6 +139,7 @@ HARMLESS: dict[str, str] = {
     "crm.calling_hours": "country windows",
     "crm.calendar_day": "kind hours labels source",
     "crm.calendar_week": "timezone hours",
+    "crm.bi_login": "name login grade",
     "crm.bulk_chunk": "verdicts",
     "crm.bulk_run": "action wanted status",
     "crm.call": "direction purpose status outcome failure verdict queue caller_id machine_message disposition"

@@ -13,6 +13,8 @@ from crm.derive import derive
 
 APP_ROLE = "santral_app"
 PIPELINE_ROLE = "santral_pipeline"
+BI_ROLES = ("bi_reader", "bi_finance", "analyst_pseudo")
+"""What a BI tool's login may belong to: figures; those and money; those and single steps of pseudonymous people."""
 
 
 class NotConfigured(errors.CrmError):
@@ -67,6 +69,8 @@ class Settings(BaseSettings):
     """How a customer is dialled: the dial string, with the digits in the place of `{number}`."""
     ami_records: Path | None = None
     """The exchange's own records (`Master.csv` of cdr_csv, in UTC), to learn how calls ended that nobody heard end."""
+    ami_queue_log: Path | None = None
+    """The exchange's log of its queues (`queue_log`), to learn who spoke with callers while nobody listened."""
     recording_spool: Path | None = None
     """The folder into which the exchange writes recordings, shared with this machine; empty: none are fetched."""
     otlp_endpoint: str = ""

@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from crm import errors
-from crm.settings import APP_ROLE, PIPELINE_ROLE, Settings, settings
+from crm.settings import APP_ROLE, BI_ROLES, PIPELINE_ROLE, Settings, settings
 
 LOCK = 7_241_969
 """Advisory lock of whoever prepares this server."""
@@ -104,6 +104,9 @@ async def _create_if_missing(connection: asyncpg.Connection, name: str) -> None:
 
 
 async def _create_roles(connection: asyncpg.Connection, config: Settings) -> None:
+    for role in BI_ROLES:  # nobody signs in as these: each consumer's login is a member of one
+        if not await connection.fetchval("select 1 from pg_roles where rolname = $1", role):
+            await connection.execute(f"create role {role} nologin nobypassrls")
     for role in (APP_ROLE, PIPELINE_ROLE):
         if not await connection.fetchval("select 1 from pg_roles where rolname = $1", role):
             await connection.execute(f"create role {role} login nobypassrls")

@@ -74,7 +74,10 @@ PERMISSIONS = {
     "recording.play": "listen to the recordings of the calls one sees, with a reason, audited",
     "recording.hold": "keep recordings from being deleted, by order of law, and release them",
     "call.supervise": "listen to the calls of one's team, whisper to its agents, barge in",
+    "quarantine.view": "see what the gates hold back from the numbers, and why",
+    "quarantine.release": "let what a gate holds back into the numbers, with a reason",
     "kpi.view": "ask for KPIs",
+    "bi.manage": "give BI tools logins that read the numbers, and take them away",
     "dashboard.view": "see the operational dashboard",
     "audit.read": "read the audit log",
     "realtime.listen": "follow events as they happen",
@@ -143,10 +146,12 @@ ROLES: dict[Role, frozenset[str]] = {
             "lead.view.own", "lead.view.team", "lead.view.all", "contact.view", "user.view", "team.view", "import.view",
             "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
             "audit.read", "recording.play", "review.view", "settings.view", "view.manage", "consent.audit", "dnc.view",
-            "experiment.view", "process.view", "callback.view", "queue.view", "dialling.view",
+            "experiment.view", "process.view", "callback.view", "queue.view", "dialling.view", "quarantine.view",
         }
     ),
-    Role.analyst: frozenset({"kpi.view", "dashboard.view", "campaign.view", "team.view", "experiment.view"}),
+    Role.analyst: frozenset(
+        {"kpi.view", "dashboard.view", "campaign.view", "team.view", "experiment.view", "quarantine.view"}
+    ),
 }  # fmt: skip
 """An auditor looks at everything and changes nothing; an analyst sees numbers and no person."""
 
