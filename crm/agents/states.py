@@ -246,7 +246,7 @@ async def _tell(tx: Tx, held: Held, new: Standing, *, since: datetime, now: date
     detail = {
         "team_id": held.team_id, "session_id": held.session_id, "from": old.state.value, "to": new.state.value,
         "reason": new.reason, "call_id": new.call_id, "since": since, "until": new.until,
-        "pending": new.pending and new.pending.to.value,
+        "pending": new.pending and new.pending.to.value, "from_call_id": old.call_id, "from_since": held.since,
     }  # fmt: skip
     await events.record(tx, "agent", held.user_id, "agent.state_changed", detail, at=since)
     is_paused = rules.is_paused_there(new.state)

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from crm import events
-from crm.calls import aftermath, keeping, legs, rows, steps, story
+from crm.calls import aftermath, keeping, legs, rows, steps, story, telling
 from crm.calls.facts import Fact
 from crm.calls.known import Direction, Known
 from crm.calls.legs import Leg, Party
@@ -122,8 +122,12 @@ async def _retell(
     await aftermath.keep_legs(tx, [(each.row, each.legs) for each in tellings], people, before)
     news = [Told(each.row["id"], each.news(), {**each.row, **columns}) for each, columns in stories]
     await events.record_dated(
-        tx, [each for told_of, one in zip(tellings, news, strict=True) for each in _events(one, told_of.row)]
-    )
+        tx,
+        [
+            each for its, one in zip(tellings, news, strict=True)
+            for each in _events(one, its.row, its.legs_told(one.row, people, before[one.call_id]))
+        ],
+    )  # fmt: skip
     afters = [
         aftermath.After(one.row, each.story, one.steps, each.legs, before[one.call_id], people)
         for each, one in zip(tellings, news, strict=True)
@@ -141,13 +145,14 @@ class _Telling:
     story: Story
     steps: tuple[Step, ...]
     legs: tuple[Leg, ...]
+    known: Known
 
     @classmethod
     def of(cls, row: asyncpg.Record, facts: set[Fact]) -> "_Telling":
         name, direction = row["external_id"] or str(row["id"]), Direction(row["direction"])
         known = Known(name, direction, facts)
         told = story.tell(name, direction, facts)
-        return cls(row, told, steps.of(name, direction, facts, told), legs.of(known))
+        return cls(row, told, steps.of(name, direction, facts, told), legs.of(known), known)
 
     @property
     def interfaces(self) -> set[str]:
@@ -160,6 +165,17 @@ class _Telling:
         queue = next((stay.queue for stay in reversed(self.story.visits) if stay.queue), None)
         agent = aftermath.owner(self.row, self.legs, people, before, self.story)
         return rows.changed(self.row, self.story, self.steps, agent_user_id=agent, queue=queue)
+
+    def legs_told(self, row: Mapping[str, Any], people: Mapping[str, UUID], before: aftermath.Before) -> dict[str, Any]:
+        """Return what events tell of the legs of a call that is over and of which something is new; else nothing."""
+        has_come_further = any(before.stages.get(leg.leg_id) is not leg.stage for leg in self.legs)
+        if row["ended_at"] is None or not (has_come_further or self._differs(row)):
+            return {}
+        agents = {leg.leg_id: who for leg in self.legs if (who := aftermath.agent_of(self.row, leg, people, before))}
+        return {"legs": telling.legs(self.known, self.legs, agents, row["ended_at"])}
+
+    def _differs(self, row: Mapping[str, Any]) -> bool:
+        return any(self.row[name] != row[name] for name in rows.TOLD)
 
     def news(self) -> tuple[Step, ...]:
         """Return the steps that were not told before; one of which only the time is known better is no news."""
@@ -176,17 +192,25 @@ def _status(step: Step) -> str:
     return step.status.value
 
 
-def _events(told: Told, before: Mapping[str, Any]) -> Iterable[tuple[str, UUID, str, Mapping[str, Any], datetime]]:
+def _events(
+    told: Told, before: Mapping[str, Any], legs_told: Mapping[str, Any]
+) -> Iterable[tuple[str, UUID, str, Mapping[str, Any], datetime]]:
     """Yield the event of each new step; what is taken up again after a hold has a name of its own.
 
-    Of a call that was told to have ended, and turns out to have ended otherwise, that is told too.
+    Of a call that was told to have ended, and turns out to have ended otherwise, that is told too; so is what else
+    becomes better known of it.
     """
-    if before["ended_at"] is not None and before["outcome"] != told.row["outcome"]:
-        payload = rows.payload(told.row, was=before["outcome"])
-        yield "call", told.call_id, "call.corrected", payload, told.row["ended_at"] or before["ended_at"]
+    if before["ended_at"] is not None:
+        at = told.row["ended_at"] or before["ended_at"]
+        if before["outcome"] != told.row["outcome"]:
+            payload = rows.payload(told.row, was=before["outcome"], **legs_told)
+            yield "call", told.call_id, "call.corrected", payload, at
+        elif legs_told:
+            yield "call", told.call_id, "call.amended", rows.payload(told.row, **legs_told), at
     new, was_held = {(step.status.value, step.at.isoformat()) for step in told.steps}, False
     for step in sorted(told.row["steps"], key=lambda step: str(step["at"])):
         if (step["status"], step["at"]) in new:
             name = "resumed" if was_held and step["status"] == Status.connected else step["status"]
-            yield "call", told.call_id, f"call.{name}", rows.payload(told.row), datetime.fromisoformat(step["at"])
+            payload = rows.payload(told.row, **(legs_told if name == Status.ended else {}))
+            yield "call", told.call_id, f"call.{name}", payload, datetime.fromisoformat(step["at"])
         was_held = step["status"] == Status.held

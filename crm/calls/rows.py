@@ -14,9 +14,10 @@ from crm.db import Tx, to_json
 
 TOLD = (
     "lead_id", "contact_id", "agent_user_id", "campaign_id", "callback_id", "queue", "direction", "purpose", "outcome",
-    "cause", "verdict",
+    "failure", "cause", "verdict", "requested_at", "started_at", "answered_at", "connected_at", "ended_at", "ring_s",
+    "talk_s", "held_s",
 )  # fmt: skip
-"""What events of a call hold of it."""
+"""What every event of a call holds of it; those from its end on hold its legs as well (`crm.calls.telling`)."""
 
 FAILURES = {
     Outcome.machine: "customer.machine",

@@ -71,6 +71,15 @@ def shared(some: Iterable[Span], others: Sequence[Span]) -> list[Span]:
     return [span for span in both if span[0] < span[1]]
 
 
+def without(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """Return the time of the first that lies in none of the others."""
+    left = union(some)
+    for start, end in others:
+        cut = [((one[0], min(one[1], start)), (max(one[0], end), one[1])) for one in left]
+        left = [part for parts in cut for part in parts if part[0] < part[1]]
+    return left
+
+
 def length(spans: Iterable[Span]) -> float:
     """Return how many seconds they last together."""
     return sum((end - start).total_seconds() for start, end in spans)
