@@ -92,7 +92,7 @@ async def bridge(stop: asyncio.Event) -> None:
 
 async def work(connection: Connection, tenant_id: UUID, config: Settings, over: asyncio.Event) -> None:
     """Carry calls, run the campaigns that dial by themselves, and fetch recordings, until it is over."""
-    line = Bridge(connection, tenant_id, wiring=Wiring(config.ami_trunk, config.ami_records))
+    line = Bridge(connection, tenant_id, wiring=Wiring(config.ami_trunk, config.ami_records, config.ami_queue_log))
     campaigns = Campaigns(tenant_id, clock=Clock(clock.utc_now))
     line.listeners.append(campaigns.hear)
     async with asyncio.TaskGroup() as parts:

@@ -31,6 +31,7 @@ def loopback(config: Settings, place: Path) -> dict[str, str]:
         "SANTRAL_AMI_TENANT": DEMO_TENANT,
         "SANTRAL_RECORDING_SPOOL": str(place / "exchange" / "recordings"),
         "SANTRAL_AMI_RECORDS": str(place / "exchange" / "Master.csv"),
+        "SANTRAL_AMI_QUEUE_LOG": str(place / "exchange" / "queue_log"),
     }
 
 

@@ -54,12 +54,14 @@ def _name_of(fact: Fact) -> str:
 class Wiring:
     """How customers are dialled: the dial string, `{number}` in the place of the digits.
 
-    `records`: where the exchange writes its own records (CDR, `Master.csv`), None where we cannot read them.
+    `records`, `queue_log`: where the exchange writes its own records (CDR, `Master.csv`), and what happens in its
+    queues; None where we cannot read them.
     `settles`: for how long after a change a call may have a channel that the exchange does not show yet.
     """
 
     trunk: str = words.TRUNK
     records: Path | None = None
+    queue_log: Path | None = None
     settles: timedelta = timedelta(seconds=5)
 
 

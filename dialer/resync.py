@@ -27,7 +27,7 @@ from crm.calls.facts import (
     Vanished,
 )
 from crm.calls.steps import LIVE
-from dialer import records
+from dialer import queue_log, records
 from dialer.ami.connection import Refused
 from dialer.ami.messages import Message
 from dialer.ami.translate import translate
@@ -75,11 +75,25 @@ async def resync(bridge: "Bridge") -> bool:
         if row["is_settled"]:
             log.info("call_vanished", call_id=str(row["id"]))
     gone = [_name(row) for row in missing if row["is_settled"]]
-    await bridge.tell([Vanished(call_id=name, at=asked_at) for name in gone])
-    if bridge.wiring.records is not None and gone:
-        await bridge.tell(await asyncio.to_thread(records.of, bridge.wiring.records, set(gone)))
+    if gone:
+        # Together, or an end would be told that turns out to have been another at once.
+        vanished = [Vanished(call_id=name, at=asked_at) for name in gone]
+        await bridge.tell([*vanished, *await _written(bridge, gone)])
     await _hang_up_orphans(bridge, channels)
     return all(row["is_settled"] for row in missing)
+
+
+async def _written(bridge: "Bridge", names: Sequence[str]) -> list[Fact]:
+    """Return what the exchange wrote down of calls that ended unheard, where we can read it."""
+    found: list[Fact] = []
+    if (log_file := bridge.wiring.queue_log) is not None:
+        ids = {name: keeping.call_id_of(bridge.actor.tenant_id, name) for name in names}
+        facts = await db.run(bridge.actor, lambda tx: keeping.read(tx, ids.values()))
+        known = {name: facts[call_id] for name, call_id in ids.items()}
+        found += await asyncio.to_thread(queue_log.of, log_file, known)
+    if (file := bridge.wiring.records) is not None:
+        found += await asyncio.to_thread(records.of, file, set(names))
+    return found
 
 
 WAITING = """

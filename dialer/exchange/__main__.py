@@ -1,8 +1,8 @@
 """`python -m dialer.exchange`: a loopback exchange for the demo and for rehearsals. Nobody is ever called.
 
 It listens where `SANTRAL_AMI_HOST` and `SANTRAL_AMI_PORT` say, knows the one user of `SANTRAL_AMI_USERNAME` and
-`SANTRAL_AMI_SECRET`, leaves recordings in `SANTRAL_RECORDING_SPOOL` and its own records in `SANTRAL_AMI_RECORDS`. Until
-SIGTERM or Ctrl-C.
+`SANTRAL_AMI_SECRET`, leaves recordings in `SANTRAL_RECORDING_SPOOL` and its own records in `SANTRAL_AMI_RECORDS` and
+`SANTRAL_AMI_QUEUE_LOG`. Until SIGTERM or Ctrl-C.
 """
 
 import argparse
@@ -22,7 +22,8 @@ async def serve(host: str, calls_per_minute: float) -> None:
         loop.add_signal_handler(sign, stop.set)
     async with Exchange(
         username=config.ami_username, secret=config.ami_secret, host=host, port=config.ami_port,
-        recordings=config.recording_spool, records=config.ami_records, traffic=Traffic(calls_per_minute),
+        recordings=config.recording_spool, records=config.ami_records, queue_log=config.ami_queue_log,
+        traffic=Traffic(calls_per_minute),
     ):  # fmt: skip
         await stop.wait()
 

@@ -13,6 +13,7 @@ from dialer.exchange.dialplan import Dialplan
 from dialer.exchange.lies import Liar, Lies
 from dialer.exchange.people import Party, People, crowd
 from dialer.exchange.queue_actions import QueueActions
+from dialer.exchange.queue_log import QueueLog
 from dialer.exchange.queues import Queue
 from dialer.exchange.recording import Recorder
 from dialer.exchange.records import Records
@@ -30,14 +31,14 @@ class Exchange:
     """A loopback exchange. `async with Exchange(...)` listens; `port` 0 takes any free one.
 
     `queues`: names with weights; None: whoever names a queue gets one. `recordings`: where files of recorded calls go.
-    `records`: the file of its own records (CDR).
+    `records`: the file of its own records (CDR); `queue_log`: of what happened in its queues.
     """
 
     def __init__(
         self, *, username: str, secret: SecretStr, people: People = crowd, speed: float = 1.0,
         host: str = "127.0.0.1", port: int = 0, queues: Mapping[str, int] | None = None,
         recordings: Path | None = None, records: Path | None = None, traffic: Traffic | None = None,
-        lies: Lies | None = None,
+        lies: Lies | None = None, queue_log: Path | None = None,
     ) -> None:  # fmt: skip
         self.username = username
         self.secret = secret
@@ -48,11 +49,13 @@ class Exchange:
         self.queues = queues
         self.recordings = recordings
         self.records = records
+        self.queue_log = queue_log
         self.traffic = traffic
         self.liar = Liar(lies) if lies else None
         self._clients: dict[asyncio.StreamWriter, bool] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._log: QueueLog | None = None
 
     async def __aenter__(self) -> "Exchange":
         """Listen."""
@@ -60,6 +63,7 @@ class Exchange:
         self.board.queues |= {name: Queue(name, weight) for name, weight in (self.queues or {}).items()}
         if self.records is not None:
             Records(self.board, self.records)
+        self._log = QueueLog(self.board, self.queue_log) if self.queue_log else None
         is_closed = self.queues is not None
         Dialplan(self.board, Recorder(self.board, self.recordings), is_closed=is_closed)
         self._known = CallActions(self.board).known | QueueActions(self.board, is_closed=is_closed).known
@@ -115,6 +119,8 @@ class Exchange:
 
     def tell(self, headers: Sequence[Header]) -> None:
         """Tell an event to everybody who has logged in."""
+        if self._log is not None:
+            self._log.write(headers)
         if self.liar is None:
             return self._write(headers)
         for wait_s, told in self.liar.of(headers):

@@ -213,13 +213,13 @@ LIMITS = Limits(connect=2, answer=2, probe_every=1, retry_first=0.05, retry_most
 
 @asynccontextmanager
 async def bridged(
-    tenant: Tenant, exchange: Exchange, *, records: Path | None = None
+    tenant: Tenant, exchange: Exchange, *, records: Path | None = None, queue_log: Path | None = None
 ) -> AsyncIterator[tuple[Bridge, "asyncio.Task[None]"]]:
     """Have a bridge at work while the block runs."""
     bridge = Bridge(
         Connection(address_of(exchange), limits=LIMITS),
         tenant.id,
-        wiring=Wiring(records=records, settles=timedelta(seconds=0.5)),
+        wiring=Wiring(records=records, queue_log=queue_log, settles=timedelta(seconds=0.5)),
     )
     stop = asyncio.Event()
     work = asyncio.create_task(bridge.run(stop))
@@ -233,7 +233,12 @@ async def bridged(
 
 @asynccontextmanager
 async def at_work(
-    tenant: Tenant, *, speed: float = SPEED, recordings: Path | None = None, records: Path | None = None
+    tenant: Tenant,
+    *,
+    speed: float = SPEED,
+    recordings: Path | None = None,
+    records: Path | None = None,
+    queue_log: Path | None = None,
 ) -> AsyncIterator[Floor]:
     """Open the floor: the exchange, the bridge, the firm's agent signed on at `PJSIP/agent-1`.
 
@@ -249,8 +254,9 @@ async def at_work(
             people=lambda who: people.get(who, PATIENT),
             speed=speed,
             recordings=recordings,
+            queue_log=queue_log,
         ) as exchange,
-        bridged(tenant, exchange, records=records) as (bridge, work),
+        bridged(tenant, exchange, records=records, queue_log=queue_log) as (bridge, work),
     ):
         if records is not None:
             exchange.board.when_gone.append(lambda channel: write_record(records, exchange, channel))

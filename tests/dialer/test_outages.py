@@ -96,6 +96,30 @@ class TestRecords:
             assert (row["answered_at"] is not None) == (outcome == "answered")
 
 
+class TestQueueLog:
+    """Callers who were served, or gave up, while nobody listened."""
+
+    @pytest.mark.parametrize(("is_served", "outcome"), [(True, "answered"), (False, "abandoned")])
+    async def test_tells_what_became_of_a_caller(self, tenant: Tenant, tmp_path, is_served, outcome):
+        async with at_work(tenant, queue_log=tmp_path / "queue_log") as floor:
+            await floor.serve("sales")
+            floor.people["PJSIP/agent-1"] = Party(rings_s=10 if is_served else 10_000, stays_s=10_000)
+            floor.people[CUSTOMER] = Party(patience_s=40, stays_s=60)
+            call_id = floor.arrives(NUMBER, "sales")
+            await floor.until_status(call_id, "queued", "agent_ringing")
+
+            async with floor.out_of_reach():
+                async with asyncio.timeout(20):
+                    while floor.exchange.board.channels:
+                        await asyncio.sleep(0.1)
+            row = await floor.until(call_id, lambda row: row["ended_at"])
+
+            [stay] = await floor.rows("select * from crm.queue_visit where call_id = $1::uuid", call_id)
+            assert (row["outcome"], stay["outcome"]) == (outcome, outcome)
+            assert (stay["agent_user_id"] == tenant.sales_agent.user_id) is is_served
+            assert ((stay["talk_s"] or 0) > 1) is is_served
+
+
 class TestExchangeKilled:
     @pytest.mark.parametrize("phase", ["agent_ringing", "ringing", "connected"])
     async def test_its_calls_are_gone_and_its_agents_free(self, floor: Floor, phase):

@@ -1,12 +1,14 @@
-"""The records of a real Asterisk with our `cdr.conf`, read as the bridge reads them after an outage."""
+"""The records of a real Asterisk with our `cdr.conf` and its log of queues, read as after an outage."""
 
 import asyncio
 
 import pytest
 
+from crm.calls import visits
 from crm.calls.facts import Dialled
 from crm.calls.story import Direction
-from dialer import records
+from crm.calls.visits import VisitEnd
+from dialer import queue_log, records
 from dialer.exchange.people import Answer, Party
 from tests.dialer.asterisk.lab import Lab
 from tests.dialer.asterisk.stage import play
@@ -26,3 +28,17 @@ async def test_tell_how_a_call_ended(lab: Lab, name: str, customer: Party, diall
 
     assert dialled in [fact.dialled for fact in found]
     assert all(0 <= fact.billable_s <= fact.duration_s < 30 for fact in found)
+
+
+async def test_tell_who_spoke_with_a_caller(lab: Lab):
+    scene = Scene("served", "log-served", Direction.customer_first, Party(rings_s=0.5, stays_s=3),
+                  (Party(rings_s=0.2, stays_s=60),))  # fmt: skip
+
+    await play(lab, scene)
+    await asyncio.sleep(1)
+    facts = queue_log.of(lab.folder / "log" / "queue_log", {scene.call_id: set()})
+
+    [stay] = visits.of(sorted(facts, key=lambda fact: fact.at))
+    assert (stay.end, stay.queue) == (VisitEnd.connected, "sales")
+    assert str(stay.interface).startswith("PJSIP/")
+    assert stay.talk_s is not None
