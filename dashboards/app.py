@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from dashboards import session, words
-from dashboards.views import floor, funnel, health, signin
+from dashboards import boards, session, words
+from dashboards.views import board, floor, funnel, health, signin
 from dashboards.words import say
 
 HERE = Path(__file__).parent
@@ -15,11 +16,21 @@ STYLE = """
 <style>
 .stMainBlockContainer {padding-top: 3.2rem; max-width: 1320px}
 [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums}
-.st-key-tiles .stHorizontalBlock {display: grid; grid-template-columns: repeat(auto-fit, minmax(142px, 1fr))}
-.st-key-tiles .stColumn {width: auto; min-width: 0}
+[class*="st-key-tiles"] > .stHorizontalBlock {display: grid;
+  grid-template-columns: repeat(auto-fit, minmax(168px, 1fr))}
+[class*="st-key-tiles"] .stColumn {width: auto; min-width: 0}
+[class*="st-key-tile-"] {position: relative}
+[class*="st-key-tile-"] [data-testid="stMetricLabel"] {padding-right: 1.1rem}
+[class*="st-key-tile-"] [data-testid="stMetricValue"] {font-size: 1.75rem; line-height: 1.35}
+[class*="-provisional"] [data-testid="stMetricValue"], [class*="-absent"] [data-testid="stMetricValue"] {opacity: .62}
+[class*="st-key-open-"] {position: absolute; top: .45rem; right: .4rem; width: auto !important}
+[class*="st-key-open-"] button {min-height: 0; padding: .15rem; opacity: .7}
+[class*="st-key-open-"] button:hover, [class*="st-key-open-"] button:focus-visible {opacity: 1}
+[class*="st-key-open-"] button [data-testid="stMarkdownContainer"] {position: absolute; width: 1px; height: 1px;
+  overflow: hidden; clip-path: inset(50%)}
 @media (max-width: 1100px) {
-  .st-key-pair .stHorizontalBlock, .st-key-explore .stHorizontalBlock {flex-direction: column}
-  .st-key-pair .stColumn, .st-key-explore .stColumn {width: 100%}
+  [class*="st-key-pair"] > .stHorizontalBlock, .st-key-explore .stHorizontalBlock {flex-direction: column}
+  [class*="st-key-pair"] > .stHorizontalBlock > .stColumn, .st-key-explore .stColumn {width: 100%}
 }
 </style>"""
 
@@ -29,13 +40,7 @@ def main() -> None:
     st.set_page_config(page_title="Santral", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.html(STYLE)
     st.logo(str(HERE / "logo.svg"), size="large")
-    pages = [
-        st.Page(funnel.show, title=say("funnel"), icon=":material/filter_alt:", url_path="funnel", default=True),
-        st.Page(health.show, title=say("health"), icon=":material/monitor_heart:", url_path="health"),
-    ]
-    if not session.is_open() or session.may("queue.view"):
-        pages.insert(1, st.Page(floor.show, title=say("floor"), icon=":material/headset_mic:", url_path="floor"))
-    page = st.navigation(pages, position="sidebar" if session.is_open() else "hidden")
+    page = st.navigation(_pages(), position="sidebar" if session.is_open() else "hidden")
     if not session.is_open():
         signin.show()
         return
@@ -47,6 +52,33 @@ def main() -> None:
         leave = {"on_click": session.sign_out, "args": (words.language(),)}
         st.button(say("sign_out"), icon=":material/logout:", width="stretch", **leave)
     show(page.run)
+
+
+def _pages() -> dict[str, list[Any]]:
+    """Return the pages by what they are about; in the sidebar stand those that the person may see."""
+
+    def at(show: Callable[[], None], key: str, icon: str, permission: str, *, path: str | None = None) -> Any:
+        is_open = not session.is_open() or session.may(permission) or session.may(f"{permission}.team")
+        return st.Page(
+            show, title=say(key), icon=f":material/{icon}:", url_path=path or key, default=key == "company",
+            visibility="visible" if is_open else "hidden",
+        )  # fmt: skip
+
+    return {
+        say("nav.firm"): [at(board.page(boards.COMPANY), "company", "monitoring", "kpi.view")],
+        say("nav.sales"): [
+            at(funnel.show, "funnel", "filter_alt", "kpi.view"),
+            at(board.page(boards.CAMPAIGNS), "campaigns", "campaign", "kpi.view"),
+            at(board.page(boards.RESPONSE), "sla", "timer", "kpi.view"),
+        ],
+        say("nav.calls"): [
+            at(floor.show, "floor", "headset_mic", "queue.view"),
+            at(board.page(boards.QUEUES), "service", "support_agent", "kpi.view", path="queues"),
+            at(board.page(boards.AGENTS), "people", "groups", "kpi.view", path="agents"),
+            at(board.page(boards.COMPLIANCE), "compliance", "gavel", "kpi.view"),
+        ],
+        say("nav.system"): [at(health.show, "health", "monitor_heart", "dashboard.view")],
+    }
 
 
 def show(run: Callable[[], None]) -> None:

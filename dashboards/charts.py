@@ -25,50 +25,59 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def _ink() -> str:
+def ink() -> str:
+    """Return the colour of texts."""
     return "#E6EBEF" if is_dark() else "#1D2730"
 
 
-def _faint() -> str:
+def faint() -> str:
+    """Return the colour of axes."""
     return "#93A1AC" if is_dark() else "#6B7780"
 
 
-def _grey() -> str:
+def grey() -> str:
+    """Return the colour of what is provisional."""
     return "#57646E" if is_dark() else "#B8C0C6"
 
 
-def _blue() -> str:
+def blue() -> str:
+    """Return the theme's blue."""
     return SKY if is_dark() else BLUE
 
 
-def _chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+def chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    """Return an empty chart of rows."""
     return alt.Chart(alt.Data(values=list(rows)))
 
 
-def _names(rows: Rows, key: str, *, size: int, room: int) -> alt.Y:
+def names(rows: Rows, key: str, *, size: int, room: int) -> alt.Y:
     """Return the vertical axis of a bar chart: names in the order of the rows, no lines."""
     axis = alt.Axis(
-        labelFontSize=size, labelColor=_ink(), labelPadding=10, labelLimit=room, ticks=False, domain=False, grid=False
+        labelFontSize=size, labelColor=ink(), labelPadding=10, labelLimit=room, ticks=False, domain=False, grid=False
     )
     scale = alt.Scale(paddingInner=0.3, paddingOuter=0.12)
     return alt.Y(f"{key}:N", sort=[row[key] for row in rows], title=None, axis=axis, scale=scale)
 
 
-def _legend(orient: str) -> alt.Legend:
+def legend(orient: str) -> alt.Legend:
+    """Return a legend without a title."""
     return alt.Legend(
-        title=None, orient=orient, direction="horizontal", symbolType="circle", labelFontSize=13, labelColor=_ink()
+        title=None, orient=orient, direction="horizontal", symbolType="circle", labelFontSize=13, labelColor=ink()
     )
 
 
-def _scale_axis(**more: Any) -> alt.Axis:
-    return alt.Axis(labelColor=_faint(), labelFontSize=12, domain=False, ticks=False, gridOpacity=0.35, **more)
+def scale_axis(**more: Any) -> alt.Axis:
+    """Return a quiet axis of values."""
+    return alt.Axis(labelColor=faint(), labelFontSize=12, domain=False, ticks=False, gridOpacity=0.35, **more)
 
 
-def _tips(**titles: str) -> list[alt.Tooltip]:
+def tips(**titles: str) -> list[alt.Tooltip]:
+    """Return what is said on hover: fields with their titles."""
     return [alt.Tooltip(f"{key}:N", title=title) for key, title in titles.items()]
 
 
-def _bare(chart: alt.LayerChart, height: int) -> alt.LayerChart:
+def bare(chart: alt.LayerChart, height: int) -> alt.LayerChart:
+    """Return a chart of a height, without a frame."""
     return chart.properties(height=height).configure_view(strokeWidth=0)
 
 
@@ -89,23 +98,23 @@ def funnel(rows: Rows) -> alt.LayerChart:
     before, count = (alt.X(f"{key}:Q", scale=scale, axis=None) for key in ("before", "count"))
     shades = alt.Scale(domain=list(STAGES), range=list(BLUES_IN_THE_DARK if is_dark() else BLUES))
     pick = alt.selection_point(name="stage", fields=["stage"], on="click", clear="dblclick")
-    base = _chart(data).encode(y=_names(data, "label", size=14, room=160))
-    ghost = base.mark_bar(cornerRadius=5, color=_faint(), opacity=0.14).encode(x=before)
+    base = chart(data).encode(y=names(data, "label", size=14, room=160))
+    ghost = base.mark_bar(cornerRadius=5, color=faint(), opacity=0.14).encode(x=before)
     bars = base.mark_bar(cornerRadius=5, cursor="pointer").encode(
         x=count,
         color=alt.Color("stage:N", scale=shades, legend=None),
         opacity=alt.condition(pick, alt.value(1.0), alt.value(0.4)),
-        tooltip=_tips(label=" ", text=say("leads"), step=" "),
+        tooltip=tips(label=" ", text=say("leads"), step=" "),
     )
-    numbers = base.mark_text(align="left", dx=10, fontSize=16, fontWeight=600, color=_ink())
-    steps = base.mark_text(align="right", dx=-6, fontSize=14, color=_faint())
+    numbers = base.mark_text(align="left", dx=10, fontSize=16, fontWeight=600, color=ink())
+    steps = base.mark_text(align="right", dx=-6, fontSize=14, color=faint())
     marks = (
         ghost,
         bars.add_params(pick),
         numbers.encode(x=before, text="text:N"),
         steps.encode(x=alt.XValue("width"), text="step:N"),
     )
-    return _bare(alt.layer(*marks), 56 * len(STAGES))
+    return bare(alt.layer(*marks), 56 * len(STAGES))
 
 
 def conversion(rows: Rows) -> alt.LayerChart:
@@ -120,24 +129,24 @@ def conversion(rows: Rows) -> alt.LayerChart:
         for row in sorted(rows, key=lambda row: -(row["conversion_rate"] or 0))
     ]
     top = max((row["rate"] for row in data), default=0) or 0.01
-    states = alt.Scale(domain=[say("mature"), say("provisional")], range=[GREEN, _grey()])
+    states = alt.Scale(domain=[say("mature"), say("provisional")], range=[GREEN, grey()])
     rate = alt.X("rate:Q", scale=alt.Scale(domain=[0, top * 1.3]), axis=None)
-    base = _chart(data).encode(y=_names(data, "name", size=13, room=200), x=rate)
+    base = chart(data).encode(y=names(data, "name", size=13, room=200), x=rate)
     bars = base.mark_bar(cornerRadius=4).encode(
-        color=alt.Color("state:N", scale=states, legend=_legend("bottom")),
-        tooltip=_tips(name=" ", text=say("conversion"), state=" "),
+        color=alt.Color("state:N", scale=states, legend=legend("bottom")),
+        tooltip=tips(name=" ", text=say("conversion"), state=" "),
     )
-    texts = base.mark_text(align="left", dx=8, fontSize=14, fontWeight=600, color=_ink()).encode(text="text:N")
-    return _bare(alt.layer(bars, texts), max(180, 44 * len(data)))
+    texts = base.mark_text(align="left", dx=8, fontSize=14, fontWeight=600, color=ink()).encode(text="text:N")
+    return bare(alt.layer(bars, texts), max(180, 44 * len(data)))
 
 
-def _days(rows: Rows) -> alt.X:
-    """Return the horizontal axis of business days, each tenth or so named."""
+def periods(rows: Rows, grain: str = "day") -> alt.X:
+    """Return the horizontal axis of business days or longer periods, each tenth or so named."""
     days = sorted({row["metric_time"] for row in rows})
     named = [day for place, day in enumerate(days) if place % max(1, math.ceil(len(days) / 10)) == 0]
-    texts = " : ".join(f"datum.value === '{day}' ? '{words.day_of(day)}'" for day in named) or "false ? ''"
+    texts = " : ".join(f"datum.value === '{day}' ? '{words.period_of(day, grain)}'" for day in named) or "false ? ''"
     axis = alt.Axis(
-        values=named, labelExpr=f"{texts} : ''", labelAngle=0, labelColor=_faint(), labelFontSize=12, ticks=False,
+        values=named, labelExpr=f"{texts} : ''", labelAngle=0, labelColor=faint(), labelFontSize=12, ticks=False,
         domain=False, grid=False,
     )  # fmt: skip
     return alt.X("day:O", title=None, sort=days, scale=alt.Scale(domain=days), axis=axis)
@@ -161,16 +170,16 @@ def speed(rows: Rows) -> alt.Chart:
     named = [name for _, name in lines]
     hour, minute, point = ("sa", "dk", ",") if words.language() == "tr" else ("h", "min", ".")
     said = f"datum.value >= 60 ? datum.value / 60 + ' {hour}' : replace('' + datum.value, '.', '{point}') + ' {minute}'"
-    axis = _scale_axis(values=MINUTES, labelExpr=said, minExtent=52)
+    axis = scale_axis(values=MINUTES, labelExpr=said, minExtent=52)
     return (
-        _chart(data)
+        chart(data)
         .mark_line(point=alt.OverlayMarkDef(size=36), strokeWidth=2.4, interpolate="monotone")
         .encode(
-            x=_days(rows),
+            x=periods(rows),
             y=alt.Y("minutes:Q", title=None, scale=alt.Scale(type="log"), axis=axis),
-            color=alt.Color("name:N", scale=alt.Scale(domain=named, range=[_blue(), ORANGE]), legend=_legend("top")),
+            color=alt.Color("name:N", scale=alt.Scale(domain=named, range=[blue(), ORANGE]), legend=legend("top")),
             strokeDash=alt.StrokeDash("name:N", scale=alt.Scale(domain=named, range=[[1, 0], [6, 3]]), legend=None),
-            tooltip=_tips(said=" ", name=" ", text=say("speed.title")),
+            tooltip=tips(said=" ", name=" ", text=say("speed.title")),
         )
         .properties(height=250)
         .configure_view(strokeWidth=0)
@@ -191,14 +200,14 @@ def share_within(rows: Rows) -> alt.Chart:
         if row[key] is not None
     ]
     percent = "'%' + round(datum.value * 100)" if words.language() == "tr" else "round(datum.value * 100) + '%'"
-    axis = _scale_axis(labelExpr=percent, tickCount=4, minExtent=52)
+    axis = scale_axis(labelExpr=percent, tickCount=4, minExtent=52)
     return (
-        _chart(data)
+        chart(data)
         .mark_bar(cornerRadiusTopLeft=3, cornerRadiusTopRight=3, color=GREEN)
         .encode(
-            x=_days(rows),
+            x=periods(rows),
             y=alt.Y("share:Q", title=None, axis=axis),
-            tooltip=_tips(said=" ", text=say("share_axis")),
+            tooltip=tips(said=" ", text=say("share_axis")),
         )
         .properties(height=130)
         .configure_view(strokeWidth=0)
@@ -216,15 +225,15 @@ def durations(rows: Rows) -> alt.LayerChart:
         for row in sorted(rows, key=lambda row: -row["p95_ms"])[:14]
     ]
     scale = alt.Scale(type="symlog", constant=5, nice=True)
-    axis = _scale_axis(values=[0, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000])
-    base = _chart(data).encode(y=_names(data, "name", size=12, room=320), tooltip=_tips(name=" ", text="p50 / p95"))
+    axis = scale_axis(values=[0, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000])
+    base = chart(data).encode(y=names(data, "name", size=12, room=320), tooltip=tips(name=" ", text="p50 / p95"))
     p50, p95 = (alt.X(f"{key}:Q", scale=scale, title=None, axis=axis) for key in ("p50_ms", "p95_ms"))
-    colours = alt.Scale(domain=[say("p50"), say("p95")], range=[_blue(), ORANGE])
+    colours = alt.Scale(domain=[say("p50"), say("p95")], range=[blue(), ORANGE])
     dots = [
         base.transform_calculate(which=f"'{name}'")
         .mark_circle(size=110, opacity=1)
-        .encode(x=x, color=alt.Color("which:N", scale=colours, legend=_legend("top")))
+        .encode(x=x, color=alt.Color("which:N", scale=colours, legend=legend("top")))
         for x, name in ((p50, say("p50")), (p95, say("p95")))
     ]
-    line = base.mark_rule(strokeWidth=3, color=_grey(), opacity=0.8).encode(x=p50, x2="p95_ms:Q")
-    return _bare(alt.layer(line, *dots), max(140, 32 * len(data) + 50))
+    line = base.mark_rule(strokeWidth=3, color=grey(), opacity=0.8).encode(x=p50, x2="p95_ms:Q")
+    return bare(alt.layer(line, *dots), max(140, 32 * len(data) + 50))

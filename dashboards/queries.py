@@ -88,13 +88,46 @@ def campaigns() -> dict[str, str]:
     return _campaigns(session.me()["id"], session.token()) if session.may("campaign.view") else {}
 
 
+@st.cache_data(ttl=300, show_spinner=False)
+def _teams(who: str, _token: str) -> dict[str, str]:
+    return {row["id"]: row["name"] for row in session.send("GET", "/teams", _token, "en")["items"]}
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def _people(who: str, _token: str) -> dict[str, str]:
+    return {row["user_id"]: row["name"] for row in session.send("GET", "/dashboard/agents", _token, "en")["items"]}
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def _queues(who: str, _token: str, language: str) -> dict[str, str]:
+    lines = session.send("GET", "/queue/board", _token, language)["queues"]
+    return {line["code"]: line["labels"].get(language) or line["code"] for line in lines}
+
+
+def names_of(dim: str) -> dict[str, str]:
+    """Return what people call the values of a dimension, by the id or code that figures carry; nothing for who may not
+    see them."""
+    who, token = session.me()["id"], session.token()
+    if dim == "campaign":
+        return campaigns()
+    if dim == "team" and session.may("team.view"):
+        return _teams(who, token)
+    if dim == "agent" and session.may("dashboard.view"):
+        return _people(who, token)
+    if dim == "queue" and session.may("queue.view"):
+        return _queues(who, token, words.language())
+    return {}
+
+
 def label(dim: str, value: str | None) -> str:
     """Return what people call a value of a dimension: a campaign's name for its platform's id."""
-    if value is None or value == "unknown":
+    if value is None or value in ("unknown", "none"):
         return words.say("no_campaign" if dim == "campaign" else "unknown")
-    if dim == "campaign":
-        return campaigns().get(value, value)
-    return words.name_of("", value) if dim == "platform" else value
+    if dim in ("platform", "source"):
+        return words.name_of("", value)
+    if dim == "reason":
+        return words.name_of("reason", value)
+    return names_of(dim).get(value, value)
 
 
 @st.cache_data(ttl=300, show_spinner=False)
@@ -112,25 +145,61 @@ def _leads(who: str, _token: str, language: str, wanted: tuple[tuple[str, Any], 
     return session.send("GET", "/leads", _token, language, params=list(wanted))
 
 
-def leads(scope: Scope, *, standing_in: Sequence[str], cursor: str | None, language: str) -> dict[str, Any]:
-    """Return a page of the leads received in a scope, the newest first; `standing_in`: only these statuses."""
+def leads(scope: Scope, *, filters: Sequence[str], cursor: str | None, language: str) -> dict[str, Any]:
+    """Return a page of the leads received in a scope, the newest first, that pass the API's filters too."""
     wanted: list[tuple[str, Any]] = [("limit", 25), ("filter", "is_test:is:false")]
     wanted += [("filter", f"received_at:gte:{_midnight(scope.first)}")]
     wanted += [("filter", f"received_at:lt:{_midnight(scope.last + timedelta(days=1))}")]
-    wanted += [("filter", _among(dim, values)) for dim, values in scope.chosen.items() if values]
-    wanted += [("filter", _among("status", standing_in))] if standing_in else []
+    wanted += [("filter", among(dim, values)) for dim, values in scope.chosen.items() if values]
+    wanted += [("filter", text) for text in filters]
     wanted += [("cursor", cursor)] if cursor else []
     return _leads(session.me()["id"], session.token(), language, tuple(wanted))
 
 
-def _among(field: str, values: Sequence[str]) -> str:
-    """Return a filter on any of the values, each in quotes as it may hold a comma."""
+def among(field: str, values: Sequence[str]) -> str:
+    """Return the API's filter on any of the values, each in quotes as it may hold a comma."""
     quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
     return f"{field}:in:" + ",".join(f'"{value}"' for value in quoted)
 
 
 def _midnight(day: date) -> str:
     return datetime.combine(day, time(), ZONE).astimezone(UTC).isoformat()
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def _calls(who: str, _token: str, wanted: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return session.send("GET", "/cdr", _token, "en", params=list(wanted))
+
+
+def calls(scope: Scope, *, filters: Sequence[str], cursor: str | None) -> dict[str, Any]:
+    """Return a page of the calls begun in a scope, the latest first, that pass the API's filters too."""
+    wanted: list[tuple[str, Any]] = [("limit", 25)]
+    wanted += [("filter", f"requested_at:gte:{_midnight(scope.first)}")]
+    wanted += [("filter", f"requested_at:lt:{_midnight(scope.last + timedelta(days=1))}")]
+    wanted += [("filter", among(dim, values)) for dim, values in scope.chosen.items() if values]
+    wanted += [("filter", text) for text in filters]
+    wanted += [("cursor", cursor)] if cursor else []
+    return _calls(session.me()["id"], session.token(), tuple(wanted))
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def _call(who: str, _token: str, call_id: str) -> dict[str, Any]:
+    return session.send("GET", f"/cdr/{call_id}", _token, "en")
+
+
+def call(call_id: str) -> dict[str, Any]:
+    """Return a call with its legs and its stays in queues."""
+    return _call(session.me()["id"], session.token(), call_id)
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def _lead(who: str, _token: str, language: str, lead_id: str) -> dict[str, Any]:
+    return session.send("GET", f"/leads/{lead_id}", _token, language)
+
+
+def lead(lead_id: str) -> dict[str, Any]:
+    """Return one lead."""
+    return _lead(session.me()["id"], session.token(), words.language(), lead_id)
 
 
 @st.cache_data(ttl=5, show_spinner=False)

@@ -1,12 +1,16 @@
 """Who is signed in, and asking the API on their behalf. Tokens live in this visit's session state, nowhere else."""
 
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import streamlit as st
 
 API = "SANTRAL_API_URL"
+AT_ONCE = 4
+"""Questions of one page that are under way at the same time."""
 
 
 class Refused(Exception):
@@ -38,9 +42,30 @@ def send(method: str, path: str, token: str | None, language: str, **more: Any) 
     :raises Refused: when it answers no.
     :raises Silent: when it does not answer.
     """
+    return _send(_client(url()), method, path, token, language, **more)
+
+
+def send_all(questions: Sequence[Any], path: str, token: str, language: str) -> list[Any]:
+    """Post several questions at once; return the answers in their order, a refusal in place of what was refused.
+
+    :raises Silent: when the API does not answer.
+    """
+    client = _client(url())
+
+    def post(question: Any) -> Any:
+        try:
+            return _send(client, "POST", path, token, language, json=question)
+        except Refused as refusal:
+            return refusal
+
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        return list(pool.map(post, questions))
+
+
+def _send(client: httpx.Client, method: str, path: str, token: str | None, language: str, **more: Any) -> Any:
     headers = {"Accept-Language": language} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        answer = _client(url()).request(method, path, headers=headers, **more)
+        answer = client.request(method, path, headers=headers, **more)
     except httpx.HTTPError as error:
         raise Silent from error
     if answer.is_success:

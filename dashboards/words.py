@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent
 
+from dashboards.board_words import BOARDS
 from dashboards.floor_words import FLOOR
 
 NOTHING = "–"
@@ -187,6 +188,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "meta": ("Meta", "Meta"),
     "google": ("Google", "Google"),
     **FLOOR,
+    **BOARDS,
 }
 
 LANGUAGES = {"Türkçe": "tr", "English": "en"}
@@ -241,6 +243,16 @@ def share(value: float | None, digits: int = 1) -> str:
     return format_percent(value, ("%" + shape) if language() == "tr" else (shape + "%"), locale=_locale())
 
 
+def money(value: float | None, currency: str | None) -> str:
+    """Return an amount of money; whole units from a hundred on."""
+    if value is None:
+        return NOTHING
+    digits = "" if abs(value) >= 100 else ".00"
+    if currency is None:
+        return number(value, 0 if abs(value) >= 100 else 2)
+    return format_currency(value, currency, f"#,##0{digits} ¤", locale=_locale(), currency_digits=False)
+
+
 def span(seconds: float | None) -> str:
     """Return a duration in the unit people would use."""
     if seconds is None:
@@ -272,3 +284,10 @@ def instant(text: str | None, *, shape: str = "d MMM HH:mm") -> str:
 def day_of(text: str) -> str:
     """Return a business day of the API (ISO 8601)."""
     return format_date(date.fromisoformat(text[:10]), "d MMM", locale=_locale())
+
+
+def period_of(text: str, grain: str) -> str:
+    """Return what people call a period that begins on a business day of the API."""
+    if grain in ("month", "quarter"):
+        return format_date(date.fromisoformat(text[:10]), "MMM y", locale=_locale())
+    return day_of(text)

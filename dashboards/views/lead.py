@@ -1,5 +1,6 @@
 """From a figure to the leads behind it, and from a lead to everything that happened to it."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -11,6 +12,8 @@ from dashboards.queries import Scope
 from dashboards.words import name_of, say
 
 VIEW = ("lead.view.own", "lead.view.team", "lead.view.all")
+FIELDS = {name: name for name in ("platform", "source", "campaign", "form", "team")} | {"agent": "owner"}
+"""Dimensions of figures and the filters of the list of leads that mean them."""
 ICONS = {
     "lead.created": ("＋", "#009E73"),
     "lead.assigned": ("→", "#7F7F7F"),
@@ -43,32 +46,36 @@ def explore(scope: Scope, *, stage: str | None) -> None:
         st.info(say("list.forbidden"), icon=":material/lock:")
         return
     st.caption(say("list.stage", stage=say(f"stage.{stage}")) if stage else say("list.all"))
+    standing = queries.among("status", _standing_in(stage)) if stage else None
+    of_scope(scope, (standing,) if standing else ())
+
+
+def of_scope(scope: Scope, filters: Sequence[str]) -> None:
+    """Show the leads received in a scope that pass the API's filters, and the timeline of one."""
     with st.container(key="explore"):
         left, right = st.columns([8, 5], gap="medium")
     with left:
-        chosen = _list(scope, stage)
+        chosen = _list(scope, tuple(filters))
     with right:
         if chosen:
-            _timeline(chosen)
+            show_timeline(chosen)
         else:
             st.info(say("list.pick"), icon=":material/touch_app:")
 
 
-def _standing_in(stage: str | None) -> list[str]:
-    if stage is None:
-        return []
+def _standing_in(stage: str) -> list[str]:
     return [row["code"] for row in queries.statuses(words.language()) if row["stage"] == stage]
 
 
-def _list(scope: Scope, stage: str | None) -> dict[str, Any] | None:
-    place = (scope.key, stage)
+def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:
+    place = (scope.key, filters)
     trail: list[str] = st.session_state.setdefault("trail", [])
     if st.session_state.get("trail_of") != place:
         st.session_state["trail_of"], trail = place, []
         st.session_state["trail"] = trail
     page = queries.leads(
         _listable(scope),
-        standing_in=_standing_in(stage),
+        filters=filters,
         cursor=trail[-1] if trail else None,
         language=words.language(),
     )
@@ -92,8 +99,12 @@ def _list(scope: Scope, stage: str | None) -> dict[str, Any] | None:
 
 
 def _listable(scope: Scope) -> Scope:
-    """Leave out the marts' word for no value, which no lead carries."""
-    known = {dim: [value for value in values if value != "unknown"] for dim, values in scope.chosen.items()}
+    """Keep what the list of leads can be narrowed by, without the marts' word for no value, which no lead carries."""
+    known = {
+        FIELDS[dim]: [value for value in values if value != "unknown"]
+        for dim, values in scope.chosen.items()
+        if dim in FIELDS
+    }
     return Scope(scope.first, scope.last, {dim: values for dim, values in known.items() if values})
 
 
@@ -112,7 +123,8 @@ def _columns() -> dict[str, Any]:
     return {key: st.column_config.TextColumn(say(key), width=width) for key, width in widths.items()}
 
 
-def _timeline(item: dict[str, Any]) -> None:
+def show_timeline(item: dict[str, Any]) -> None:
+    """Show who a lead is, masked, and what happened to it, the newest first."""
     contact = item["contact"]
     st.markdown(f"#### {escape(contact['name'] or words.NOTHING)}")
     masked = "  ·  ".join(part for part in (contact["phone_masked"], contact["email_masked"]) if part)

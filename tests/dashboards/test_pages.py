@@ -67,7 +67,7 @@ class TestFunnel:
         funnel, (rates,) = api.funnel(), api.kpis("conversion_rate")
         (speed,) = api.kpis("speed_to_lead_s")
 
-        await visit.open(screens.url)
+        await visit.open(f"{screens.url}/funnel")
         await visit.sign_in(LOGIN["admin"], demo.password())
 
         assert await visit.tile("Lead") == turkish(funnel["lead"])
@@ -112,7 +112,7 @@ class TestFunnel:
         api = await asyncio.to_thread(Api, screens.api_url, LOGIN["analyst"])
         of_meta = api.funnel(filters=[{"dim": "platform", "values": ["meta"]}])
 
-        await visit.open(f"{screens.url}/?lang=English&platform=Meta")
+        await visit.open(f"{screens.url}/funnel?lang=English&platform=Meta")
         await visit.sign_in(LOGIN["analyst"], demo.password())
 
         assert await visit.tile("Leads") == f"{of_meta['lead']:,}"
@@ -128,7 +128,7 @@ class TestStates:
     async def test_says_plainly_what_is_missing(
         self, database: str, people: Market, screens: Screens, visit: Visit
     ) -> None:
-        await visit.open(screens.url)
+        await visit.open(f"{screens.url}/funnel")
         await visit.sign_in(LOGIN["admin"], "not the password")
         await visit.page.get_by_test_id("stAlert").wait_for(timeout=40_000)
         await visit.sign_in(LOGIN["admin"], demo.password())

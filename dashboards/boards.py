@@ -1,0 +1,111 @@
+"""The pages of figures: which KPIs stand where. A KPI that nothing publishes yet says so in its place."""
+
+from dashboards.layout import Board, Pair, Ranking, Table, Tiles, Trend
+
+COMPANY = Board(
+    "company",
+    ("platform", "campaign", "team"),
+    (
+        Tiles("company.sales", ("funnel_reached.lead", "funnel_reached.sale", "conversion_rate",
+                                "revenue_per_lead", "cpl", "roas")),
+        Tiles("company.response", ("speed_to_lead_s", "speed_to_lead_s_share_5m", "response_sla_compliance",
+                                   "overdue_followups", "contact_rate_lead")),
+        Tiles("company.calls", ("offered", "service_level", "abandonment_rate", "aht_s", "occupancy")),
+        Pair(
+            Trend("company.speed", ("speed_to_lead_s", "speed_to_lead_s_p90")),
+            Trend("company.level", ("service_level",), limit=0.8),
+        ),
+        Table("company.teams", ("conversion_rate", "speed_to_lead_s", "speed_to_lead_s_share_5m",
+                                "response_sla_compliance"), by="team"),
+    ),
+)  # fmt: skip
+
+CAMPAIGNS = Board(
+    "campaigns",
+    ("platform", "campaign"),
+    (
+        Tiles("campaigns.money", ("spend", "cpl", "cpl_unique", "cpql", "cpa", "roas")),
+        Tiles("campaigns.truth", ("roas_platform", "platform_lead_gap", "duplicate_rate", "revenue_per_lead")),
+        Pair(
+            Trend("campaigns.cost", ("cpl", "cpql"),),
+            Ranking("campaigns.return", "roas", by="platform"),
+        ),
+        Table("campaigns.each", ("spend", "cpl", "cpql", "cpa", "roas", "platform_lead_gap", "conversion_rate",
+                                 "speed_to_lead_s"), by="campaign"),
+    ),
+)  # fmt: skip
+
+RESPONSE = Board(
+    "sla",
+    ("platform", "team"),
+    (
+        Tiles("sla.kept", ("response_sla_compliance", "overdue_followups", "first_response_s", "first_response_s_biz",
+                           "agent_response_s", "time_to_contact_s")),
+        Tiles("sla.flow", ("ingestion_lag_s", "speed_to_lead_s", "speed_to_lead_s_share_5m", "reassignment_rate",
+                           "duplicate_rate")),
+        Pair(
+            Trend("sla.over_time", ("response_sla_compliance",)),
+            Trend("company.speed", ("speed_to_lead_s", "speed_to_lead_s_p90")),
+        ),
+        Table("sla.teams", ("response_sla_compliance", "first_response_s", "speed_to_lead_s",
+                            "speed_to_lead_s_share_5m", "reassignment_rate"), by="team"),
+    ),
+)  # fmt: skip
+
+AGENTS = Board(
+    "people",
+    ("team", "agent"),
+    (
+        Tiles("people.work", ("handled", "aht_s", "acw_s", "hold_s", "occupancy", "contacts_per_hour")),
+        Tiles("people.time", ("utilisation", "shrinkage", "schedule_adherence", "schedule_conformance",
+                              "revenue_per_agent")),
+        Pair(
+            Trend("people.busy", ("occupancy",)),
+            Trend("people.handling", ("aht_s",)),
+        ),
+        Table("people.each", ("handled", "aht_s", "acw_s", "hold_s", "occupancy", "contacts_per_hour", "transfer_rate"),
+              by="agent"),
+    ),
+)  # fmt: skip
+
+QUEUES = Board(
+    "service",
+    ("queue",),
+    (
+        Tiles("service.level", ("offered", "answered", "service_level", "asa_s", "abandonment_rate", "short_abandons")),
+        Tiles("service.care", ("service_level_strict", "wait_p90", "avg_abandon_wait_s", "callback_share",
+                               "callback_kept_rate", "transfer_rate")),
+        Pair(
+            Trend("service.over_time", ("service_level",), limit=0.8),
+            Trend("service.volume", ("offered", "answered"), is_bars=True),
+        ),
+        Table("service.each", ("offered", "answered", "service_level", "asa_s", "wait_p90", "abandonment_rate",
+                               "callback_share", "offered_ooh"), by="queue"),
+    ),
+)  # fmt: skip
+
+COMPLIANCE = Board(
+    "compliance",
+    ("campaign",),
+    (
+        Tiles("compliance.drop", ("drop_rate_us", "drop_rate_uk", "dial_block_rate", "compliance_incidents",
+                                  "consent_coverage")),
+        Tiles("compliance.reach", ("connect_rate", "contact_rate_attempt", "rpc_rate", "wrong_number_rate",
+                                   "attempts_per_contact", "list_penetration")),
+        Pair(
+            Trend("compliance.over_time", ("drop_rate_us",), limit=0.03),
+            Ranking("compliance.blocks", "dial_block_rate", by="reason"),
+        ),
+        Table("compliance.each", ("drop_rate_us", "drop_rate_uk", "connect_rate", "contact_rate_attempt",
+                                  "dial_block_rate"), by="campaign"),
+    ),
+)  # fmt: skip
+
+PLATFORM = Board(
+    "platform_health",
+    (),
+    (
+        Tiles("platform_health.now", ("api_p95_ms", "error_rate_5xx", "event_lag_s", "mart_freshness_s", "uptime",
+                                      "dialer_throughput")),
+    ),
+)  # fmt: skip

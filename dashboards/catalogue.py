@@ -1,0 +1,107 @@
+"""The catalogue of KPIs as the API publishes it: what each is called, how it is worked out, when it is final."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from dashboards import session, words
+from dashboards.words import say
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """One metric: its words in the visit's language and what is needed to ask for it."""
+
+    name: str
+    label: str
+    description: str
+    formula: str
+    edge_cases: tuple[str, ...]
+    owner: str
+    unit: str
+    currency: str | None
+    maturity_days: int
+    dimensions: frozenset[str]
+    has_source: bool
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def _catalogue(who: str, _token: str, language: str) -> dict[str, Kpi]:
+    items = session.send("GET", "/kpis", _token, language)["items"]
+    return {item["name"]: _kpi(item, language) for item in items}
+
+
+def catalogue() -> dict[str, Kpi]:
+    """Return every metric that can be asked for, by its key."""
+    return _catalogue(session.me()["id"], session.token(), words.language())
+
+
+def _kpi(item: dict[str, Any], language: str) -> Kpi:
+    return Kpi(
+        name=item["name"],
+        label=_said(item, "label", language),
+        description=_said(item, "description", language),
+        formula=item["formula"],
+        edge_cases=tuple(item.get("edge_cases") or ()),
+        owner=item["owner"],
+        unit=item["unit"],
+        currency=item.get("currency"),
+        maturity_days=item["maturity_days"],
+        dimensions=frozenset(item["dimensions"]),
+        has_source=item.get("has_source", True),
+    )
+
+
+def _said(item: dict[str, Any], key: str, language: str) -> str:
+    """Return a text of the catalogue in a language, or in the one it has."""
+    texts = item.get(f"{key}s") or {}
+    return str(texts.get(language) or item.get(f"{key}_{language}") or item[key])
+
+
+def kpi(name: str) -> Kpi | None:
+    """Return a metric; `funnel_reached.sale` names one of its stages."""
+    return catalogue().get(name.partition(".")[0])
+
+
+def label(name: str) -> str:
+    """Return what people call a metric; one the catalogue does not know keeps its key, in words."""
+    known, stage = kpi(name), name.partition(".")[2]
+    if stage:
+        return say(f"reached.{stage}")
+    return known.label if known else name.removesuffix("_s").replace("_", " ").capitalize()
+
+
+def definition(name: str) -> str:
+    """Return the definition of a metric as it is told on hover (Markdown)."""
+    known = kpi(name)
+    if known is None:
+        return say("kpi.unknown", metric=name)
+    parts = [known.description, f"**{say('kpi.formula')}:** `{known.formula}`"]
+    if known.edge_cases:
+        parts.append(f"**{say('kpi.edge_cases')}:**\n" + "\n".join(f"- {case}" for case in known.edge_cases))
+    if known.maturity_days:
+        parts.append(say("kpi.final_after", days=words.number(known.maturity_days)))
+    parts.append(f"**{say('kpi.owner')}:** {known.owner} · `{known.name}`")
+    return "\n\n".join(parts)
+
+
+def written(name: str, value: float | None) -> str:
+    """Return a metric's value as people write it, in its unit."""
+    known = kpi(name)
+    if value is None or known is None:
+        return words.NOTHING
+    match known.unit:
+        case "share":
+            return words.share(value)
+        case "seconds":
+            return words.span(value)
+        case "days":
+            return f"{words.number(value, 1)} {say('unit.days')}"
+        case "money" | "money_per_day":
+            return words.money(value, known.currency)
+        case "ms" | "milliseconds":
+            return f"{words.number(value, 0 if value >= 10 else 1)} ms"
+        case "per_hour" | "ratio" | "score" | "per_contact":
+            return words.number(value, 2 if value < 10 else 1)
+    return words.number(value, 0 if float(value).is_integer() or value >= 100 else 1)

@@ -1,0 +1,188 @@
+"""All figures of a page in few questions: asked at once, kept for as long as a publication stands.
+
+A metric that is not in the catalogue yet, has no source yet, or cannot be narrowed by what is chosen, is left out of
+the question, and the page says why; one that the API refuses does not take its neighbours with it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import streamlit as st
+
+from dashboards import catalogue, session, words
+from dashboards.queries import Rows, Scope
+
+MOST = 20
+"""Metrics that one question may name."""
+KEPT = 900
+"""Seconds an answer is kept at most; another publication has another key."""
+PROBED = 10
+"""Seconds between two looks at which publication stands."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Metrics wanted together: by which dimensions, in which grain, of the scope or of the period before it."""
+
+    names: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    grain: str | None = None
+    is_before: bool = False
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics' keys; a name may say one stage of its metric (`funnel_reached.sale`)."""
+        return tuple(dict.fromkeys(name.partition(".")[0] for name in self.names))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Rows of an ask, and why metrics are missing from them: `unknown`, `no_source`, `refused` or a dimension."""
+
+    rows: Rows = field(default_factory=list)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def why_missing(self, name: str) -> str | None:
+        """Return why a metric is not among the rows, if it is not."""
+        return self.missing.get(name.partition(".")[0])
+
+    def value(self, name: str) -> Any:
+        """Return a metric of an ask without dimensions."""
+        return next((row[name] for row in self.series(name)), None)
+
+    def is_mature(self, name: str) -> bool:
+        """Tell whether a metric of an ask without dimensions is final."""
+        return all(row.get("is_mature", True) is not False for row in self.series(name))
+
+    def why_null(self, name: str) -> str:
+        """Return why a metric that is among the rows has no value: too few made it, or there was nothing to count."""
+        return "suppressed" if any(row.get("is_suppressed") for row in self.series(name)) else "nothing"
+
+    def series(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows that hold a metric, under its name."""
+        metric, _, stage = name.partition(".")
+        return [{**row, name: row[metric]} for row in self.rows if metric in row and stage in ("", row.get("stage"))]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The replies of a page; `as_of` None: nothing is published yet."""
+
+    replies: Mapping[Ask, Reply]
+    as_of: str | None
+    definition: str | None
+
+    def __getitem__(self, ask: Ask) -> Reply:
+        return self.replies.get(ask, Reply())
+
+
+@st.cache_data(ttl=PROBED, show_spinner=False)
+def _publication(who: str, _token: str) -> str | None:
+    body = {"metrics": ["funnel_reached"], "from": "2000-01-01", "to": "2000-01-02"}
+    as_of: str | None = session.send("POST", "/kpis/query", _token, "en", json=body)["as_of"]
+    return as_of
+
+
+def publication() -> str | None:
+    """Return up to when the published figures hold everything; None before the first publication."""
+    return _publication(session.me()["id"], session.token())
+
+
+def ask(scope: Scope, asks: Iterable[Ask]) -> Figures:
+    """Answer all asks of a page about a scope."""
+    known = catalogue.catalogue()
+    wanted = tuple(dict.fromkeys(asks))
+    missing = {one: {name: why for name in one.metrics if (why := _why_not(known, name, one, scope))} for one in wanted}
+    parts = [(one, group) for one in wanted for group in _groups(known, one, missing[one])]
+    bodies = [_body(scope.before() if one.is_before else scope, one, group) for one, group in parts]
+    answers = _answers(session.me()["id"], publication(), tuple(bodies), session.token(), words.language())
+    rows: dict[Ask, Rows] = {one: [] for one in wanted}
+    for (one, group), answer in zip(parts, answers, strict=True):
+        rows[one] += answer["rows"]
+        missing[one] |= {name: why for name in group if (why := _why_null(answer, name))}
+    told = next((answer for answer in answers if answer["as_of"]), {"as_of": None, "definition": None})
+    return Figures({one: Reply(rows[one], missing[one]) for one in wanted}, told["as_of"], told["definition"])
+
+
+def _why_not(known: Mapping[str, catalogue.Kpi], name: str, one: Ask, scope: Scope) -> str | None:
+    """Return why a metric cannot be asked for, or None."""
+    if name not in known:
+        return "unknown"
+    if not known[name].has_source:
+        return "no_source"
+    needed = (*one.by, *(dim for dim, values in scope.chosen.items() if values))
+    return next((dim for dim in needed if dim not in known[name].dimensions), None)
+
+
+def _why_null(answer: Mapping[str, Any], name: str) -> str | None:
+    """Return why a metric that was asked for has no value at all, or None."""
+    if name not in answer["metrics"]:
+        return "refused"
+    if name in answer.get("unpublished", ()):
+        return "unknown"
+    return "no_source" if name in answer.get("without_source", ()) else None
+
+
+def _groups(known: Mapping[str, catalogue.Kpi], one: Ask, missing: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Return the metrics of an ask as questions: those that become final together, so that a row says so of all."""
+    together: dict[int, list[str]] = {}
+    for name in one.metrics:
+        if name not in missing:
+            together.setdefault(known[name].maturity_days, []).append(name)
+    return [tuple(names[at : at + MOST]) for names in together.values() for at in range(0, len(names), MOST)]
+
+
+def _body(scope: Scope, one: Ask, group: tuple[str, ...]) -> tuple[Any, ...]:
+    return group, one.by, one.grain, scope.key
+
+
+def _question(body: tuple[Any, ...]) -> dict[str, Any]:
+    metrics, by, grain, (first, last, chosen) = body
+    return {
+        "metrics": list(metrics),
+        "by": list(by),
+        "grain": grain,
+        "from": first.isoformat(),
+        "to": _after(last).isoformat(),
+        "filters": [{"dim": dim, "values": list(values)} for dim, values in chosen if values],
+    }
+
+
+def _after(day: date) -> date:
+    return day + timedelta(days=1)
+
+
+@st.cache_data(ttl=KEPT, show_spinner=False, max_entries=400)
+def _answers(
+    who: str, published: str | None, bodies: tuple[Any, ...], _token: str, language: str
+) -> list[dict[str, Any]]:
+    found = session.send_all([_question(body) for body in bodies], "/kpis/query", _token, language)
+    return [_mended(body, answer, _token, language) for body, answer in zip(bodies, found, strict=True)]
+
+
+def _mended(body: tuple[Any, ...], answer: Any, token: str, language: str) -> dict[str, Any]:
+    """Return an answer; of a refused question what its halves come to, down to the one metric that is at fault."""
+    if not isinstance(answer, session.Refused):
+        return dict(answer)
+    if answer.status in (401, 403):
+        raise answer
+    metrics, *rest = body
+    if len(metrics) == 1:
+        return {"rows": [], "metrics": [], "as_of": None, "definition": None}
+    half = len(metrics) // 2
+    halves = [(metrics[:half], *rest), (metrics[half:], *rest)]
+    found = session.send_all([_question(one) for one in halves], "/kpis/query", token, language)
+    first, second = (_mended(one, part, token, language) for one, part in zip(halves, found, strict=True))
+    return {
+        "rows": first["rows"] + second["rows"],
+        "metrics": [*first["metrics"], *second["metrics"]],
+        "as_of": first["as_of"] or second["as_of"],
+        "definition": first["definition"] or second["definition"],
+    }
+
+
+def known(names: Sequence[str]) -> tuple[str, ...]:
+    """Return those of some metrics that are in the catalogue."""
+    return tuple(name for name in names if name in catalogue.catalogue())

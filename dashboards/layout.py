@@ -1,0 +1,86 @@
+"""What a page of figures is made of: data, so that a page reads as its table of contents."""
+
+from dataclasses import dataclass
+
+from dashboards.figures import Ask
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Head-line figures, each with its trend and its change against the period before."""
+
+    title: str
+    names: tuple[str, ...]
+
+    def asks(self, grain: str) -> tuple[Ask, ...]:
+        """Return what the part needs to know."""
+        return (Ask(self.names), Ask(self.names, is_before=True), Ask(self.names, grain=grain))
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Metrics of one unit over time; `limit` is drawn across (a target, or what must not be passed)."""
+
+    title: str
+    names: tuple[str, ...]
+    limit: float | None = None
+    is_bars: bool = False
+
+    def asks(self, grain: str) -> tuple[Ask, ...]:
+        """Return what the part needs to know."""
+        return (Ask(self.names, grain=grain),)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One metric by a dimension, as bars; `limit` is drawn across."""
+
+    title: str
+    metric: str
+    by: str
+    limit: float | None = None
+
+    def asks(self, grain: str) -> tuple[Ask, ...]:
+        """Return what the part needs to know."""
+        return (Ask((self.metric,), by=(self.by,)),)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Metrics by a dimension, a row for each of its values, which opens what is behind it."""
+
+    title: str
+    names: tuple[str, ...]
+    by: str
+
+    def asks(self, grain: str) -> tuple[Ask, ...]:
+        """Return what the part needs to know."""
+        return (Ask(self.names, by=(self.by,)),)
+
+
+Part = Tiles | Trend | Ranking | Table
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two parts side by side where there is room."""
+
+    left: Trend | Ranking
+    right: Trend | Ranking
+
+    def asks(self, grain: str) -> tuple[Ask, ...]:
+        """Return what both need to know."""
+        return (*self.left.asks(grain), *self.right.asks(grain))
+
+
+@dataclass(frozen=True)
+class Board:
+    """A page: its key (address and words), what its filter bar offers, and its parts from top to bottom."""
+
+    key: str
+    dims: tuple[str, ...]
+    parts: tuple[Part | Pair, ...]
+
+    def asks(self, grain: str) -> tuple[Ask, ...]:
+        """Return everything the page needs to know."""
+        return tuple(ask for part in self.parts for ask in part.asks(grain))

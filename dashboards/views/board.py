@@ -1,0 +1,101 @@
+"""A page of figures, drawn from its table of contents."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboards import catalogue, downloads, figures, filters, plots, queries, words
+from dashboards.figures import Figures
+from dashboards.layout import Board, Pair, Part, Ranking, Table, Tiles, Trend
+from dashboards.queries import Scope
+from dashboards.views import table, tile
+from dashboards.words import say
+
+LOOKS = 20
+"""Seconds between two looks for another publication."""
+Extra = Callable[[Scope], None]
+
+
+def page(board: Board, *extras: Extra) -> Callable[[], None]:
+    """Return what shows a board, and below its figures some parts of its own."""
+
+    def show() -> None:
+        _show(board, extras)
+
+    show.__name__ = board.key  # Streamlit knows pages by it
+    return show
+
+
+def _show(board: Board, extras: tuple[Extra, ...]) -> None:
+    with st.container(key="head", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(say(board.key), anchor=False)
+        place = st.empty()
+    caption = st.empty()
+    scope, grain = filters.choose(board.dims)
+    if scope is None:
+        return
+    found = figures.ask(scope, board.asks(grain))
+    if found.as_of is None and figures.publication() is None:
+        st.info(say("not_published"), icon=":material/hourglass_top:")
+        return
+    with place:
+        downloads.offer(board, found, scope, grain)
+    caption.caption(_up_to(scope))
+    for part in board.parts:
+        _part(part, found, scope, grain)
+    for extra in extras:
+        extra(scope)
+    _watch(figures.publication())
+
+
+def _up_to(scope: Scope) -> str:
+    at = words.instant(figures.publication(), shape="d MMMM y HH:mm")
+    first, last = words.day_of(scope.first.isoformat()), words.day_of(scope.last.isoformat())
+    return f"{say('up_to', at=at, first=first, last=last)}. {say('next_look')}"
+
+
+def _part(part: Part | Pair, found: Figures, scope: Scope, grain: str) -> None:
+    match part:
+        case Tiles():
+            tile.show_all(part, found, scope, grain)
+        case Pair(left, right):
+            with st.container(key=f"pair-{left.title.replace('.', '-')}"):
+                places = st.columns(2, gap="small")
+            for place, each in zip(places, (left, right), strict=True):
+                with place, st.container(border=True, height="stretch"):
+                    _chart(each, found, grain)
+        case Trend() | Ranking():
+            with st.container(border=True):
+                _chart(part, found, grain)
+        case Table():
+            with st.container(border=True):
+                table.show(part, found, scope, grain)
+
+
+def _chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
+    reply = found[part.asks(grain)[0]]
+    names = part.names if isinstance(part, Trend) else (part.metric,)
+    st.subheader(say(part.title), anchor=False, help="\n\n---\n\n".join(catalogue.definition(name) for name in names))
+    series = {name: rows for name in names if (rows := reply.series(name))}
+    if not any(row[name] is not None for name, rows in series.items() for row in rows):
+        why = next(iter(reply.missing.values()), "nothing")
+        st.caption(f":material/hourglass_empty: {tile.reason(why)}")
+    elif isinstance(part, Trend):
+        chart = plots.over_time(series, grain, limit=part.limit, are_bars=part.is_bars)
+        st.altair_chart(chart, theme=None, alt=plots.said(series))
+    else:
+        rows = [{**row, "name": queries.label(part.by, row[part.by])} for row in reply.series(part.metric)]
+        chart = plots.ranking(part.metric, rows, limit=part.limit)
+        st.altair_chart(chart, theme=None, alt=plots.said_ranking(part.metric, rows))
+
+
+@st.fragment(run_every=LOOKS)
+def _watch(shown: str | None) -> None:
+    """Show the page anew once another publication stands."""
+    from dashboards import session
+
+    try:
+        if session.is_open() and figures.publication() != shown:
+            st.rerun()
+    except (session.Refused, session.Silent):
+        return  # the next full run says what is wrong, or renews the session

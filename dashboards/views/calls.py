@@ -1,0 +1,97 @@
+"""The calls behind a figure, and of one of them all that happened, down to the timeline of its lead."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import queries, session, words
+from dashboards.queries import Scope
+from dashboards.views import lead
+from dashboards.words import name_of, say
+
+FIELDS = ("queue", "agent")
+"""Dimensions of figures that the list of calls can be narrowed by."""
+
+
+def of_scope(scope: Scope, filters: Sequence[str]) -> None:
+    """Show the calls begun in a scope that pass the API's filters, and what happened in one."""
+    with st.container(key="explore"):
+        left, right = st.columns([8, 5], gap="medium")
+    with left:
+        chosen = _list(scope, tuple(filters))
+    with right:
+        if chosen:
+            _call(chosen)
+        else:
+            st.info(say("calls.pick"), icon=":material/touch_app:")
+
+
+def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:
+    known = {dim: values for dim, values in scope.chosen.items() if dim in FIELDS}
+    place = (scope.key, filters)
+    if st.session_state.get("calls of") != place:
+        st.session_state["calls of"], st.session_state["calls trail"] = place, []
+    trail: list[str] = st.session_state["calls trail"]
+    narrowed = Scope(scope.first, scope.last, known)
+    page = queries.calls(narrowed, filters=filters, cursor=trail[-1] if trail else None)
+    if not page["items"]:
+        st.info(say("calls.empty"), icon=":material/search_off:")
+        return None
+    event = st.dataframe(
+        pd.DataFrame([_row(item) for item in page["items"]]), hide_index=True, on_select="rerun",
+        selection_mode="single-row", width="stretch", height=500, key=f"calls {hash((place, len(trail)))}",
+        column_config={key: st.column_config.TextColumn(say(f"call.{key}")) for key in HEADS},
+    )  # fmt: skip
+    with st.container(horizontal=True):
+        if trail and st.button(say("back"), icon=":material/first_page:", key="calls back"):
+            trail.clear()
+            st.rerun(scope="fragment")
+        if page["next_cursor"] and st.button(say("calls.more"), icon=":material/chevron_right:", key="calls more"):
+            trail.append(page["next_cursor"])
+            st.rerun(scope="fragment")
+    rows = event["selection"]["rows"]
+    return page["items"][rows[0]] if rows else None
+
+
+HEADS = ("at", "direction", "outcome", "queue", "agent", "talk")
+
+
+def _row(item: dict[str, Any]) -> dict[str, str]:
+    return {
+        "at": words.instant(item["requested_at"]),
+        "direction": name_of("direction", item["direction"]),
+        "outcome": name_of("call", item["outcome"]),
+        "queue": queries.label("queue", item["queue"]) if item["queue"] else words.NOTHING,
+        "agent": item["agent_name"] or words.NOTHING,
+        "talk": words.clock(item["talk_s"]),
+    }
+
+
+def _call(item: dict[str, Any]) -> None:
+    call = queries.call(item["id"])
+    st.markdown(f"#### {words.instant(call['requested_at'], shape='d MMMM y HH:mm:ss')}")
+    st.caption(f"{name_of('direction', call['direction'])} · {name_of('call', call['outcome'])}")
+    steps = "".join(
+        f"<li>{escape(words.instant(step['at'], shape='HH:mm:ss'))} · {escape(name_of('step', step['status']))}</li>"
+        for step in call["steps"]
+    )
+    visits = "".join(_visit(visit) for visit in call["visits"])
+    st.html(f'<ul class="steps">{steps}{visits}</ul>')
+    if call["lead_id"] and any(session.may(permission) for permission in lead.VIEW):
+        try:
+            lead.show_timeline(queries.lead(call["lead_id"]))
+        except session.Refused as refusal:
+            if refusal.status != 404:
+                raise
+            st.caption(say("calls.hidden_lead"))
+
+
+def _visit(visit: dict[str, Any]) -> str:
+    said = say(
+        "calls.visit", queue=queries.label("queue", visit["queue"]), wait=words.span(visit["wait_s"]),
+        outcome=name_of("visit", visit["outcome"]),
+    )  # fmt: skip
+    return f"<li>{escape(said)}</li>"

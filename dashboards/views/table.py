@@ -1,0 +1,75 @@
+"""Metrics by a dimension: a row for each value, which opens what is behind it."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import catalogue, queries, words
+from dashboards.figures import Figures
+from dashboards.layout import Table
+from dashboards.queries import Scope
+from dashboards.views import behind, tile
+from dashboards.words import say
+
+MOST_ROWS = 15
+
+
+def rows_of(part: Table, found: Figures) -> dict[str | None, dict[str, Any]]:
+    """Return the metrics of each value of the dimension, from however many answers they came in."""
+    together: dict[str | None, dict[str, Any]] = {}
+    for row in found[part.asks("day")[0]].rows:
+        into = together.setdefault(row[part.by], {"immature": set()})
+        for name in part.names:
+            if name in row:
+                into[name] = row[name]
+                if row.get("is_mature") is False:
+                    into["immature"].add(name)
+    return together
+
+
+def show(part: Table, found: Figures, scope: Scope, grain: str) -> None:
+    """Show the table; a picked row opens the list behind it."""
+    st.subheader(say(part.title), anchor=False, help=say("row_help"))
+    rows = rows_of(part, found)
+    reply = found[part.asks(grain)[0]]
+    shown = [name for name in part.names if name not in reply.missing]
+    if not rows or not shown:
+        why = next(iter(reply.missing.values()), "nothing")
+        st.caption(f":material/hourglass_empty: {tile.reason(why)}")
+        return
+    order = sorted(rows, key=lambda value: -(rows[value].get(shown[0]) or 0))
+    data = pd.DataFrame([_texts(part, value, rows[value], shown) for value in order])
+    event = st.dataframe(
+        data, hide_index=True, width="stretch", height=35 * (min(len(order), MOST_ROWS) + 1) + 2, on_select="rerun",
+        selection_mode="single-row", key=f"table-{part.title}", column_config=_columns(part, shown),
+    )  # fmt: skip
+    if any(row["immature"] for row in rows.values()):
+        st.caption(f"◌ {say('provisional')}")
+    _open(part, shown, scope, [order[place] for place in event["selection"]["rows"]])
+
+
+def _texts(part: Table, value: str | None, row: dict[str, Any], shown: list[str]) -> dict[str, str]:
+    texts = {name: catalogue.written(name, row.get(name)) for name in shown}
+    marked = {name: f"◌ {text}" if name in row["immature"] and text != words.NOTHING else text
+              for name, text in texts.items()}  # fmt: skip
+    return {"name": queries.label(part.by, value), **marked}
+
+
+def _columns(part: Table, shown: list[str]) -> dict[str, Any]:
+    column = st.column_config.TextColumn
+    heads = {name: column(catalogue.label(name), help=catalogue.definition(name), alignment="right") for name in shown}
+    return {"name": column(say(part.by), pinned=True, width="medium"), **heads}
+
+
+def _open(part: Table, shown: list[str], scope: Scope, picked: list[str | None]) -> None:
+    """Open the list behind a row that was picked just now; closed, it stays closed until another is picked."""
+    key = f"opened-{part.title}"
+    if not picked:
+        st.session_state.pop(key, None)
+        return
+    name = next((name for name in shown if behind.of(name)), None)
+    if name is None or st.session_state.get(key) == picked:
+        return
+    st.session_state[key] = picked
+    behind.open_for(name, scope, narrowed={part.by: picked[0]} if picked[0] is not None else None)

@@ -1,0 +1,112 @@
+"""One head-line figure: value, change, trend, definition on hover, and the way to what is behind it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboards import catalogue, words
+from dashboards.figures import Figures
+from dashboards.layout import Tiles
+from dashboards.queries import Scope
+from dashboards.views import behind
+from dashboards.words import say
+
+LESS_IS_BETTER = frozenset(
+    {
+        "abandonment_rate", "abandonment_rate_gross", "acw_s", "agent_response_s", "aht_s", "api_p95_ms", "asa_s",
+        "attempts_per_contact", "avg_abandon_wait_s", "compliance_incidents", "cpa", "cpl", "cpl_unique", "cpql",
+        "dial_block_rate", "dial_fail_rate", "drop_rate_uk", "drop_rate_us", "duplicate_rate", "error_rate_5xx",
+        "event_lag_s", "first_response_s", "first_response_s_biz", "hold_s", "ingestion_lag_s", "mart_freshness_s",
+        "overdue_followups", "platform_lead_gap", "reassignment_rate", "short_abandons", "shrinkage",
+        "speed_to_lead_s", "speed_to_lead_s_p90", "time_to_contact_s", "transfer_rate", "wait_p50", "wait_p90",
+        "wrong_number_rate",
+    }
+)  # fmt: skip
+NEITHER = frozenset({"spend", "offered", "handled", "occupancy", "callback_share", "utilisation"})
+"""Metrics whose change is neither good nor bad by itself."""
+COMPARABLE = 3
+"""A figure that was less than a quarter of this one's had barely begun to be counted, and says nothing about change."""
+
+
+def show_all(part: Tiles, figures: Figures, scope: Scope, grain: str) -> None:
+    """Show the figures of a part side by side, as many as there is room for."""
+    st.subheader(say(part.title), anchor=False)
+    now, before, trend = (figures[one] for one in part.asks(grain))
+    with st.container(key=f"tiles-{part.title.replace('.', '-')}"):
+        for name, place in zip(part.names, st.columns(len(part.names), gap="small"), strict=True):
+            with place:
+                why = now.why_missing(name)
+                value = None if why else now.value(name)
+                if value is None:
+                    _absent(name, why or now.why_null(name))
+                    continue
+                change = _change(name, value, before.value(name))
+                show(name, value, change, [row[name] for row in trend.series(name)], now.is_mature(name), scope)
+
+
+def show(
+    name: str, value: float, change: str | None, trend: Sequence[float | None], is_final: bool, scope: Scope
+) -> None:
+    """Show one figure; one that is not final is grey, and says when it will be."""
+    with st.container(key=f"tile-{name.replace('.', '-')}{'' if is_final else '-provisional'}", height="stretch"):
+        st.metric(
+            catalogue.label(name), catalogue.written(name, value),
+            change if is_final else (f"{change} · {say('provisional')}" if change else say("provisional")),
+            delta_color=_colour(name) if is_final else "off",
+            delta_arrow="auto" if change else "off", border=True, height="stretch",
+            chart_data=_drawn(trend), chart_type="area", help=catalogue.definition(name),
+        )  # fmt: skip
+        if behind.of(name):
+            said = say("open_behind", name=catalogue.label(name))
+            if st.button(
+                said,
+                key=f"open-{name.replace('.', '-')}",
+                icon=":material/arrow_outward:",
+                type="tertiary",
+                help=say("behind"),
+            ):
+                behind.open_for(name, scope)
+
+
+def _absent(name: str, why: str) -> None:
+    """Show the place of a figure that is not there, and why."""
+    text = reason(why)
+    with st.container(key=f"tile-{name.replace('.', '-')}-absent", height="stretch"):
+        st.metric(
+            catalogue.label(name), words.NOTHING, text, delta_color="off", delta_arrow="off", border=True,
+            height="stretch", help=catalogue.definition(name),
+        )  # fmt: skip
+
+
+def reason(why: str) -> str:
+    """Return in words why a figure is missing."""
+    known = why in ("unknown", "no_source", "refused", "nothing", "suppressed")
+    return say(f"missing.{why}") if known else say("missing.dimension", dim=say(why).lower())
+
+
+def _colour(name: str) -> Any:
+    if name in NEITHER:
+        return "off"
+    return "inverse" if name in LESS_IS_BETTER else "normal"
+
+
+def _drawn(trend: Sequence[float | None]) -> list[float] | None:
+    values = [value for value in trend if value is not None]
+    return values if len(values) > 2 else None
+
+
+def _change(name: str, now: float | None, then: float | None) -> str | None:
+    """Return the change against the period before: shares in points, all else in per cent."""
+    known = catalogue.kpi(name)
+    if now is None or then is None:
+        return None
+    if known is not None and known.unit == "share":
+        points = (now - then) * 100
+        return f"{'-' if points < 0 else '+'}{words.number(abs(points), 1)} {say('points')}"
+    if not then:
+        return None
+    change = now / then - 1
+    if abs(change) > COMPARABLE:
+        return None
+    return f"{'-' if change < 0 else '+'}{words.share(abs(change), 0)}"
