@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from crm import ids
-from orchestration import relations, tables, warehouse
+from orchestration import bi_views, relations, tables, warehouse
 from orchestration.relations import SHOWN, Relation
 from orchestration.tables import Rows, View
 
@@ -129,7 +129,18 @@ def _publish(
             problems[domain] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
         else:
             moved.append(Moved(domain, as_of, rows, seconds))
+    if moved:
+        problems |= _bring_bi_views(connection)
     return Publication(publication, moved, problems)
+
+
+def _bring_bi_views(connection: psycopg.Connection) -> dict[str, str]:
+    try:
+        with connection.transaction():
+            bi_views.bring(connection)
+    except psycopg.Error as error:
+        return {bi_views.SCHEMA: f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+    return {}
 
 
 def _bring(connection: psycopg.Connection, members: Sequence[Relation], *, anew: bool) -> Rows:
