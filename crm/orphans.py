@@ -1,17 +1,29 @@
-"""Objects that no row knows, left by whoever died between putting a file away and committing its row."""
+"""Objects whose rows are deleted, and objects that no row ever knew: whoever put them away died before the commit."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
-from crm import db, objects
+from crm import clock, db, objects, vault
 from crm.actor import Actor
 
 log = structlog.get_logger("crm.orphans")
 
 GRACE = timedelta(hours=1)
 """An object younger than this may belong to a row that is about to be committed."""
+
+
+async def destroy(actor: Actor, deleted_key: str, row_id: UUID, name: str) -> None:
+    """Destroy a deleted row's object and the key that sealed it; again changes nothing, nor does one not deleted.
+
+    `deleted_key`: the statement that returns the key's id of the row ($2::uuid) of the tenant ($1::uuid), if deleted.
+    """
+    async with db.transaction(actor) as tx:
+        key_id = await tx.fetchval(deleted_key, actor.tenant_id, row_id)
+    if key_id is not None:
+        await vault.destroy(actor.tenant_id, [key_id], now=clock.utc_now())
+        await objects.delete([name])
 
 
 async def sweep(tenant_id: UUID, folder: str, known: str, *, now: datetime) -> int:

@@ -3,10 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from crm import clock, db, jobs, objects, orphans, tenancy, vault
+from crm import jobs, orphans, tenancy
 from crm.actor import Actor
 from crm.files.operations import object_key
 
+DELETED_KEY = (
+    "select key_id from crm.attachment where tenant_id = $1::uuid and id = $2::uuid and deleted_at is not null"
+)
 KNOWN = """
 select w.id from unnest($2::uuid[]) as w(id)
  where exists (select from crm.attachment f
@@ -17,15 +20,7 @@ select w.id from unnest($2::uuid[]) as w(id)
 @jobs.task("attachment.destroy")
 async def destroy(actor: Actor, attachment_id: UUID) -> None:
     """Destroy the object and the key of a deleted attachment; again changes nothing."""
-    async with db.transaction(actor) as tx:
-        key_id = await tx.fetchval(
-            "select key_id from crm.attachment where tenant_id = $1::uuid and id = $2::uuid and deleted_at is not null",
-            actor.tenant_id, attachment_id,
-        )  # fmt: skip
-    if key_id is None:
-        return
-    await vault.destroy(actor.tenant_id, [key_id], now=clock.utc_now())
-    await objects.delete([object_key(actor.tenant_id, attachment_id)])
+    await orphans.destroy(actor, DELETED_KEY, attachment_id, object_key(actor.tenant_id, attachment_id))
 
 
 @jobs.periodic("attachment.sweep", "37 * * * *")

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from crm import clock, db, jobs, objects, orphans, tenancy, vault
+from crm import db, jobs, orphans, tenancy
 from crm.actor import Actor
 from crm.recordings import operations
 from crm.recordings.storing import object_key
@@ -11,6 +11,7 @@ from crm.recordings.storing import object_key
 LINKS = timedelta(days=1)
 """How long a link that was good is remembered."""
 
+DELETED_KEY = "select key_id from crm.recording where tenant_id = $1::uuid and id = $2::uuid and deleted_at is not null"
 KNOWN = """
 select w.id from unnest($2::uuid[]) as w(id)
  where exists (select from crm.recording r
@@ -21,15 +22,7 @@ select w.id from unnest($2::uuid[]) as w(id)
 @jobs.task("recording.destroy")
 async def destroy(actor: Actor, recording_id: UUID) -> None:
     """Destroy the object and the key of a deleted recording; again changes nothing."""
-    async with db.transaction(actor) as tx:
-        key_id = await tx.fetchval(
-            "select key_id from crm.recording where tenant_id = $1::uuid and id = $2::uuid and deleted_at is not null",
-            actor.tenant_id, recording_id,
-        )  # fmt: skip
-    if key_id is None:
-        return
-    await vault.destroy(actor.tenant_id, [key_id], now=clock.utc_now())
-    await objects.delete([object_key(actor.tenant_id, recording_id)])
+    await orphans.destroy(actor, DELETED_KEY, recording_id, object_key(actor.tenant_id, recording_id))
 
 
 @jobs.periodic("recording.expire", "47 * * * *")
