@@ -1,4 +1,2 @@
-"""What raw data must look like at the border. Great Expectations is imported only when there is something to judge."""
-
-AD_REPORTS = "ad_reports.1"
-"""Name and version of the suites for advertising reports; a new version judges every report anew."""
+"""What data from outside must look like at the border. Great Expectations is imported only when there is something to
+judge; what the rules are (`expectations.rules`) can be read without it."""

@@ -1,54 +1,75 @@
-"""Judging frames by a suite: which sets keep to it, and for those that do not, why, in words."""
+"""Judging frames by a suite: which sets keep to it, and for those that do not, which rules they break, in words."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import great_expectations as gx
 import pandas as pd
 
-Reasons = dict[Any, list[str]]
-"""What is wrong with each set that is not good: key → sentences."""
+from expectations.rules import Rule, Severity, Suite
+from expectations.suites import expectations
 
 
-def judge(frame: pd.DataFrame, suite: Sequence[type[Any]], *, key: str) -> Reasons:
-    """Return why the sets named in column `key` break the suite; sets that keep to it are not in the answer.
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A rule that a set breaks, and what is told of it."""
+
+    rule: Rule
+    says: str
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether the set is held."""
+        return self.rule.severity is Severity.critical
+
+
+Faults = dict[Any, list[Fault]]
+"""What is wrong with each set that is not good: key → faults, in the order of the rules."""
+
+
+def judge(frame: pd.DataFrame, suite: Suite, *, key: str) -> Faults:
+    """Return the rules that the sets named in column `key` break; sets that keep to all are not in the answer.
 
     The values at fault appear nowhere, neither here nor in Great Expectations' own results.
     """
     if frame.empty:
         return {}
-    expectations = [expectation() for expectation in suite]
-    reasons: Reasons = defaultdict(list)
-    for expectation, result in zip(expectations, _run(frame, expectations, key), strict=True):
+    found: Faults = defaultdict(list)
+    for rule, result in zip(suite.rules, _run(frame, suite, key), strict=True):
         if result.exception_info and result.exception_info.get("raised_exception"):
-            raise RuntimeError(f"{type(expectation).__name__} could not be checked: {result.exception_info}")
-        for found in [] if result.success else result.result["unexpected_index_list"]:
-            for which in dict.fromkeys(found[key] if isinstance(found[key], list) else [found[key]]):
-                if expectation.description not in reasons[which]:
-                    reasons[which].append(expectation.description)
-    return dict(reasons)
+            raise RuntimeError(f"{rule.id} could not be checked: {result.exception_info}")
+        for row in [] if result.success else result.result["unexpected_index_list"]:
+            for which in dict.fromkeys(row[key] if isinstance(row[key], list) else [row[key]]):
+                if not any(fault.rule is rule for fault in found[which]):
+                    found[which].append(Fault(rule, _words(rule, frame, key, which)))
+    return dict(found)
 
 
-def _run(frame: pd.DataFrame, expectations: Sequence[Any], key: str) -> list[Any]:
+def _words(rule: Rule, frame: pd.DataFrame, key: str, which: Any) -> str:
+    if rule.detail is None:
+        return rule.says
+    detail = frame.loc[frame[key] == which, rule.detail].iloc[0]
+    return f"{rule.says} ({detail})"
+
+
+def _run(frame: pd.DataFrame, suite: Suite, key: str) -> list[Any]:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     batch = (
         context.data_sources.add_pandas("frames")
         .add_dataframe_asset("frame")
         .add_batch_definition_whole_dataframe("all")
-    )
-    results = []
-    for expectation in expectations:
-        # One by one: results of a suite come back in an order of their own.
-        results.append(
-            batch.get_batch(batch_parameters={"dataframe": frame}).validate(
-                expectation,
-                result_format={
-                    "result_format": "COMPLETE",
-                    "unexpected_index_column_names": [key],
-                    "exclude_unexpected_values": True,
-                },
-            )
+    ).get_batch(batch_parameters={"dataframe": frame})
+    # One by one: results of a suite come back in an order of their own.
+    return [
+        batch.validate(
+            expectation,
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": [key],
+                "exclude_unexpected_values": True,
+            },
         )
-    return results
+        for expectation in expectations(suite.rules)
+    ]

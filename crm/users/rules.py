@@ -76,7 +76,8 @@ PERMISSIONS = {
     "call.supervise": "listen to the calls of one's team, whisper to its agents, barge in",
     "quarantine.view": "see what the gates hold back from the numbers, and why",
     "quarantine.release": "let what a gate holds back into the numbers, with a reason",
-    "kpi.view": "ask for KPIs",
+    "kpi.view": "ask for the KPIs of the whole firm",
+    "kpi.view.team": "ask for the operational KPIs of one's own team",
     "bi.manage": "give BI tools logins that read the numbers, and take them away",
     "dashboard.view": "see the operational dashboard",
     "audit.read": "read the audit log",
@@ -138,7 +139,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "agent.work",
             "quote.edit", "followup.edit", "attachment.create", "attachment.view", "consent.record", "consent.check",
             "dnc.add", "calendar.view", "sla.view", "absence.plan", "experiment.expose", "queue.view",
-            "process.work", "callback.view", "callback.work", "dialling.work",
+            "process.work", "callback.view", "callback.work", "dialling.work", "kpi.view.team",
         }
     ),
     Role.compliance_auditor: frozenset(

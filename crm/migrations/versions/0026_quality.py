@@ -34,6 +34,7 @@ QUARANTINE = """
     feed text not null,
     set_key text not null,
     label text not null,
+    day date,
     rules text[] not null,
     reasons text[] not null,
     weight int not null check (weight > 0),

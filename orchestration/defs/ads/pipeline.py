@@ -7,8 +7,8 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from crm import clock
-from orchestration import policy, transform, warehouse
-from orchestration.defs.ads import border
+from orchestration import border, policy, transform, warehouse
+from orchestration.defs.ads import border as reports
 
 REPORTS = dg.AssetKey(["raw", "ad_reports"])
 
@@ -20,27 +20,20 @@ REPORTS = dg.AssetKey(["raw", "ad_reports"])
     kinds={"postgres", "great_expectations"},
     freshness_policy=policy.FRESH_ADS,
     check_specs=[
-        dg.AssetCheckSpec(
-            "keeps_to_the_rules",
-            asset=REPORTS,
-            blocking=True,
-            description="Reports are complete, of their usual length, with spend, currency and campaign in order.",
+        border.check_spec(
+            REPORTS, "Reports are complete, without days missing before them, with spend, currency, campaign and ad."
         )
     ],
 )
 def ad_reports() -> dg.MaterializeResult:
     """Advertising reports that landed, each with the verdict of the gate: what is bad is held back, set by set."""
+    now = clock.utc_now()
     with warehouse.connect() as connection:
-        judged = border.judge_new(connection, now=clock.utc_now())
-        found = border.standing(connection)
-    check = dg.AssetCheckResult(
-        check_name="keeps_to_the_rules",
-        passed=not found.held,
-        severity=dg.AssetCheckSeverity.ERROR if found.is_broken else dg.AssetCheckSeverity.WARN,
-        description=found.sentence,
-        metadata={"reports": found.reports, "held back": len(found.held)},
+        judged = reports.judge_new(connection, now=now)
+        found = reports.standing(connection, now=now)
+    return dg.MaterializeResult(
+        metadata={"judged": judged, "reports": found.sets}, check_results=[found.checked(REPORTS)]
     )
-    return dg.MaterializeResult(metadata={"judged": judged, "reports": found.reports}, check_results=[check])
 
 
 @dbt_assets(

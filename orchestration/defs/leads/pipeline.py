@@ -1,4 +1,4 @@
-"""Lead marts: from events and operational tables to cycles, intervals and dimensions, every five minutes."""
+"""Lead marts: judged at the border, then from events to cycles, intervals and dimensions, every five minutes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,13 +6,38 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from orchestration import policy, transform
+from crm import clock
+from orchestration import border, policy, transform, warehouse
+from orchestration.defs.leads import border as forms
+
+LEADS = dg.AssetKey(["raw", "leads"])
+
+
+@dg.asset(
+    key=LEADS,
+    group_name="raw",
+    owners=[policy.OWNER],
+    kinds={"postgres", "great_expectations"},
+    freshness_policy=policy.FRESH_LEADS,
+    check_specs=[
+        border.check_spec(
+            LEADS, "Each form brings about as many leads as usual, with numbers, ad ids, questions and times in order."
+        )
+    ],
+)
+def leads() -> dg.MaterializeResult:
+    """What each form brought each day, judged against its past. Agents have these leads already; numbers wait."""
+    now = clock.utc_now()
+    with warehouse.connect() as connection:
+        judged = forms.judge_new(connection, now=now)
+        found = forms.standing(connection, now=now)
+    return dg.MaterializeResult(metadata={"judged": judged}, check_results=[found.checked(LEADS)])
 
 
 @dbt_assets(
     manifest=transform.manifest(),
     select="tag:leads",
-    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS),
+    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=[LEADS]),
     name="lead_marts",
 )
 def lead_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -22,7 +47,7 @@ def lead_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
 
 refresh_leads = dg.ScheduleDefinition(
     name="refresh_leads",
-    target=dg.AssetSelection.assets(lead_marts),
+    target=dg.AssetSelection.assets(leads, lead_marts),
     cron_schedule=policy.EVERY_FIVE_MINUTES,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Lead marts follow operations every five minutes.",

@@ -1,0 +1,156 @@
+"""Gates over days with faults put in: each is told in words, holds what it must, and lets back in what was mended."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from crm import db, ids, quarantine
+from orchestration import border, warehouse
+from orchestration.defs.leads import border as forms
+from tests.conftest import NOW, Tenant
+
+LEAD = """
+with person as (
+  insert into crm.contact (tenant_id, id, name, name_search, created_at, updated_at)
+  values (%(tenant)s, %(contact)s, '', '', %(at)s, %(at)s)
+), point as (
+  insert into crm.contact_point (tenant_id, id, contact_id, kind, key_id, sealed, blind_index, masked, created_at)
+  select %(tenant)s, gen_random_uuid(), %(contact)s, 'phone', gen_random_uuid(), '', uuid_send(%(contact)s), '', %(at)s
+   where %(has_phone)s
+)
+insert into crm.lead (tenant_id, id, contact_id, status, source, platform, form, ad, attributes, acquired_at,
+                      received_at, status_changed_at, created_at, updated_at)
+values (%(tenant)s, %(lead)s, %(contact)s, 'new', 'meta', 'meta', %(form)s, %(ad)s, %(attributes)s, %(acquired)s,
+        %(at)s, %(at)s, %(at)s, %(at)s)
+"""
+"""Leads as they are stored, without what the gate does not look at: hundreds of them in a moment."""
+
+TODAY = NOW.replace(hour=6)
+GOOD: dict[str, Any] = {"ad": "ad-1", "has_phone": True, "questions": ("hair", "when"), "ahead": timedelta(0)}
+
+
+def leads(owner: psycopg.Connection, tenant: Tenant, form: str, *, days_ago: int, count: int, **fault: Any) -> None:
+    """Store a form's leads of one day."""
+    trait = GOOD | fault
+    rows = []
+    for number in range(count):
+        at = TODAY - timedelta(days=days_ago) + timedelta(seconds=number)
+        rows.append(
+            {
+                "tenant": tenant.id, "contact": ids.new(), "lead": ids.new(), "at": at, "acquired": at + trait["ahead"],
+                "form": form, "ad": trait["ad"], "has_phone": trait["has_phone"],
+                "attributes": psycopg.types.json.Jsonb(dict.fromkeys(trait["questions"], "x")),
+            }
+        )  # fmt: skip
+    owner.cursor().executemany(LEAD, rows)
+
+
+@pytest.fixture
+def owner(database: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database.replace("+asyncpg", ""), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def past(owner: psycopg.Connection, tenant: Tenant) -> None:
+    """Two weeks of two forms, as good as they come."""
+    for day in range(1, 15):
+        for form in ("spring", "winter"):
+            leads(owner, tenant, form, days_ago=day, count=10)
+
+
+def look(now: datetime = NOW) -> border.Standing:
+    """Let the gate look, as Dagster does at every run."""
+    with warehouse.connect() as connection:
+        forms.judge_new(connection, now=now)
+        return forms.standing(connection, now=now)
+
+
+async def held(tenant: Tenant) -> dict[str, UUID]:
+    found = await db.run(tenant.admin, quarantine.standing)
+    return {hold.label: hold.id for hold in found if hold.status == "held"}
+
+
+class TestLeads:
+    async def test_a_usual_day_passes(self, owner: psycopg.Connection, tenant: Tenant, past: None) -> None:
+        leads(owner, tenant, "spring", days_ago=0, count=8)
+
+        found = look()
+
+        assert (found.held, found.warned, found.is_broken) == ([], [], False)
+        assert found.sentence == "all days of forms keep to the rules"
+
+    async def test_null_ad_ids_close_the_gate_until_they_are_mended(
+        self, owner: psycopg.Connection, tenant: Tenant, past: None
+    ) -> None:
+        leads(owner, tenant, "spring", days_ago=0, count=8, ad=None)
+        leads(owner, tenant, "winter", days_ago=0, count=10)
+
+        closed = look()
+        again = look()
+        owner.execute("update crm.lead set ad = 'ad-1' where ad is null")
+        opened = look()
+
+        assert (closed.is_broken, again.is_broken) == (True, True), "the gate holds at the next tick, too"
+        assert closed.sentence == (
+            "1 days of forms are held back: acme, meta/spring, 2026-03-03: far more leads than usual have no ad id; "
+            "more than a fifth is bad, so the gate is closed and readers keep the last good numbers"
+        )
+        assert (opened.held, opened.is_broken) == ([], False)
+
+    async def test_what_is_right_as_it_is_is_let_in_by_a_person(
+        self, owner: psycopg.Connection, tenant: Tenant, past: None
+    ) -> None:
+        leads(owner, tenant, "spring", days_ago=0, count=8, has_phone=False)
+        look()
+        ((label, hold_id),) = (await held(tenant)).items()
+
+        await db.run(tenant.admin, lambda tx: quarantine.release(tx, hold_id, because="e-mail_only_form", now=NOW))
+        let_in = look()
+        leads(owner, tenant, "spring", days_ago=0, count=9, has_phone=False, ad=None)
+        worse = look()
+
+        assert label == "acme, meta/spring, 2026-03-03"
+        assert let_in.held == []
+        assert [reasons for _, reasons in worse.held] == [
+            ["far more leads than usual have no telephone number", "far more leads than usual have no ad id"]
+        ], "it was let in for one rule, not for another"
+
+    async def test_tells_what_only_is_to_be_looked_at(
+        self, owner: psycopg.Connection, tenant: Tenant, past: None
+    ) -> None:
+        leads(owner, tenant, "spring", days_ago=0, count=8, questions=("hair", "which month"))
+
+        found = look(NOW + timedelta(days=1))
+
+        told = dict(found.warned)
+        assert (found.held, found.is_broken) == ([], False)
+        assert told["acme, meta/spring, 2026-03-03"] == [
+            "the form asks other questions than before (gone: when; new: which month)"
+        ]
+        assert told["acme, meta/winter, 2026-03-03"] == ["far fewer or far more leads than the form usually brings"], (
+            "a source that is dead brings no row that could be at fault"
+        )
+
+    async def test_a_clock_that_is_wrong_closes_the_gate(
+        self, owner: psycopg.Connection, tenant: Tenant, past: None
+    ) -> None:
+        leads(owner, tenant, "spring", days_ago=0, count=8, ahead=timedelta(hours=3))
+
+        found = look()
+
+        assert found.is_broken
+        assert "leads were sent after they arrived: a clock is wrong" in found.sentence
+
+    async def test_another_firm_sees_nothing_of_it(
+        self, owner: psycopg.Connection, tenant: Tenant, other_tenant: Tenant, past: None
+    ) -> None:
+        leads(owner, tenant, "spring", days_ago=0, count=8, ad=None)
+        look()
+
+        assert await held(tenant)
+        assert await held(other_tenant) == {}
