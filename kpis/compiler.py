@@ -4,39 +4,37 @@ Values of filters never travel through it: its `where` is a template of raw SQL,
 literal that we wrote ourselves, and leaves as a bind parameter.
 """
 
-import hashlib
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, cast
 
-from kpis import project
+from kpis import manifest
+from kpis.manifest import Json
 
 DAY = "{{ TimeDimension('metric_time', 'day') }}"
 PLACEHOLDER = re.compile(r"'__value_(\d+)__'")
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
-READ = "marts"
-"""The schema whose relations are read when a question names no other."""
+READ = "published"
+"""The schema whose relations are read when a question names no other: what readers see."""
 SCHEMA = '"__schema__"'
 """Stands in compiled SQL for the schema to read, so that one compilation serves every publication."""
+HIDDEN = ("is_test", "is_counted")
+"""Dimensions of what counts at all: filters of the metrics, not questions (R6)."""
 _one_at_a_time = threading.Lock()
 """MetricFlow numbers its nodes in a global counter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
-    """A metric as its definition says: names, words, and what its `meta` adds."""
+class Source:
+    """A part of a manifest (`kpis.manifest`) under the key by which what was made of it is kept."""
 
-    name: str
-    label: str
-    description: str
-    meta: Mapping[str, Any]
-    dimensions: Mapping[str, str]
-    """Short name of a dimension → MetricFlow's name of it."""
+    key: tuple[str, ...]
+    part: Json = field(compare=False, repr=False)
 
 
 class _Dialect:
@@ -50,43 +48,52 @@ class _Dialect:
         self.sql_plan_renderer = PostgresSQLSqlPlanRenderer()
 
 
-@cache
-def _manifest() -> Any:
-    from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
-
-    manifest = json.loads((project.target() / "semantic_manifest.json").read_text())
-    for one in (*manifest["semantic_models"], *manifest["project_configuration"]["time_spines"]):
-        # Without the names of database and schema the same SQL runs in any database and publication of ours.
-        relation = one["node_relation"]
-        relation |= {"database": None, "relation_name": f'{SCHEMA}."{relation["alias"]}"'}
-    return parse_manifest_from_dbt_generated_manifest(manifest_json_string=json.dumps(manifest))
-
-
-@cache
-def _engine() -> Any:
+@lru_cache(maxsize=128)
+def _engine(source: Source) -> Any:
     from metricflow.engine.metricflow_engine import MetricFlowEngine
+    from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
     from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
 
-    return MetricFlowEngine(
-        semantic_manifest_lookup=SemanticManifestLookup(_manifest()), sql_client=cast(Any, _Dialect())
-    )
+    parsed = parse_manifest_from_dbt_generated_manifest(manifest_json_string=json.dumps(_anywhere(source.part)))
+    return MetricFlowEngine(semantic_manifest_lookup=SemanticManifestLookup(parsed), sql_client=cast(Any, _Dialect()))
 
 
-@cache
-def definitions() -> Mapping[str, Definition]:
-    """Return every metric of the project, building blocks (`meta.internal`) included."""
-    with _one_at_a_time:
-        return {metric.name: _definition(metric) for metric in _manifest().metrics}
-
-
-def _definition(metric: Any) -> Definition:
-    meta = dict(metric.config.meta) if metric.config and metric.config.meta else {}
-    dimensions = {
-        element.name: element.dunder_name
-        for element in _engine().simple_dimensions_for_metrics([metric.name], without_any_property=())
-        if element.name not in ("metric_time", "received_on", "is_test")
+def _anywhere(part: Json) -> Json:
+    """Return a part without the names of database and schema: its SQL runs in any database and publication of ours."""
+    spines = part["project_configuration"]["time_spines"]
+    return {
+        **part,
+        "semantic_models": [_nowhere(one) for one in part["semantic_models"]],
+        "project_configuration": {**part["project_configuration"], "time_spines": [_nowhere(one) for one in spines]},
     }
-    return Definition(metric.name, metric.label or metric.name, metric.description or "", meta, dimensions)
+
+
+def _nowhere(one: Json) -> Json:
+    relation = one["node_relation"]
+    placed = {"database": None, "relation_name": f'{SCHEMA}."{relation["alias"]}"'}
+    return {**one, "node_relation": {**relation, **placed}}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Something that a metric can be cut by: MetricFlow's name of it, the model it stands in, and its expression."""
+
+    name: str
+    dunder: str
+    model: str
+    expr: str
+
+
+def cuts(source: Source, metric: str) -> list[Cut]:
+    """Return what a metric can be cut by, days left out; of two with one name the nearer."""
+    with _one_at_a_time:
+        found = _engine(source).simple_dimensions_for_metrics([metric], without_any_property=())
+    nearest: dict[str, Cut] = {}
+    for each in sorted(found, key=lambda one: (len(one.entity_links), one.dunder_name)):
+        if each.type.value != "time" and not each.name.startswith(HIDDEN):
+            model = each.semantic_model_reference.semantic_model_name if each.semantic_model_reference else ""
+            nearest.setdefault(each.name, Cut(each.name, each.dunder_name, model, each.expr or each.name))
+    return list(nearest.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +106,12 @@ class Condition:
 
 
 def compile_sql(
-    metrics: tuple[str, ...],
-    group_by: tuple[str, ...],
-    since: date | None,
-    until: date | None,
-    conditions: tuple[Condition, ...],
+    source: Source,
+    metrics: Sequence[str],
+    group_by: Sequence[str],
+    since: date | None = None,
+    until: date | None = None,
+    conditions: Sequence[Condition] = (),
     *,
     schema: str = READ,
 ) -> str:
@@ -112,7 +120,7 @@ def compile_sql(
     The columns are named as the metrics and group-bys; `$n` stands where condition n wants its value. The relations
     are those of `schema`.
     """
-    return _reading(schema, _compiled(metrics, group_by, since, until, conditions))
+    return _reading(schema, _compiled(source, tuple(metrics), tuple(group_by), since, until, tuple(conditions)))
 
 
 def _reading(schema: str, sql: str) -> str:
@@ -121,30 +129,32 @@ def _reading(schema: str, sql: str) -> str:
     return sql.replace(SCHEMA, f'"{schema}"')
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1024)
 def _compiled(
+    source: Source,
     metrics: tuple[str, ...],
     group_by: tuple[str, ...],
     since: date | None,
     until: date | None,
     conditions: tuple[Condition, ...],
 ) -> str:
+    # Not MetricFlow's own time constraint: it widens the range to whole weeks or months of the grain asked for.
+    wheres = [
+        *(f"{DAY} >= '{since.isoformat()}'" for since in (since,) if since),
+        *(f"{DAY} < '{until.isoformat()}'" for until in (until,) if until),
+        *(_template(condition) for condition in conditions),
+    ]
+    return _explained(source, metrics, group_by, wheres)
+
+
+def _explained(source: Source, metrics: Sequence[str], group_by: Sequence[str], wheres: Sequence[str]) -> str:
     from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
 
     request = MetricFlowQueryRequest.create(
-        metric_names=list(metrics),
-        group_by_names=list(group_by),
-        order_by_names=list(group_by),
-        # Not MetricFlow's own time constraint: it widens the range to whole weeks or months of the grain asked for.
-        where_constraints=[
-            *(f"{DAY} >= '{since.isoformat()}'" for since in (since,) if since),
-            *(f"{DAY} < '{until.isoformat()}'" for until in (until,) if until),
-            *(_template(condition) for condition in conditions),
-        ]
-        or None,
+        metric_names=list(metrics), group_by_names=list(group_by), where_constraints=list(wheres) or None
     )
     with _one_at_a_time:
-        sql: str = _engine().explain(request).sql_statement.sql
+        sql: str = _engine(source).explain(request).sql_statement.sql
     return PLACEHOLDER.sub(r"$\1", sql)
 
 
@@ -157,27 +167,12 @@ def compile_cycles_sql(metric: str, *, schema: str = READ) -> str:
 
 @lru_cache(maxsize=16)
 def _compiled_cycles(metric: str) -> str:
-    from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
-
-    request = MetricFlowQueryRequest.create(
-        metric_names=[metric, "latest_received"],
-        group_by_names=["lead", "lead_cycle"],
-        where_constraints=["{{ Entity('lead') }} = any('__value_1__'::uuid[])"],
-    )
-    with _one_at_a_time:
-        sql: str = _engine().explain(request).sql_statement.sql
-    return PLACEHOLDER.sub(r"$\1", sql)
+    part = manifest.together([manifest.part_of(metric), manifest.part_of("latest_received")])
+    source = Source(("cycles", metric), part)
+    wheres = ["{{ Entity('lead') }} = any('__value_1__'::uuid[])"]
+    return _explained(source, [metric, "latest_received"], ["lead", "lead_cycle"], wheres)
 
 
 def _template(condition: Condition) -> str:
-    entity, _, name = condition.dimension.rpartition("__")
-    column = f"{{{{ Dimension('{entity}__{name}') }}}}"
+    column = f"{{{{ Dimension('{condition.dimension}') }}}}"
     return condition.sql.format(column=column, value=f"'__value_{condition.position}__'")
-
-
-def definition_hash(metrics: Sequence[str]) -> str:
-    """Return a short hash of how these metrics are defined: it changes when a number may mean something else."""
-    manifest = _manifest()
-    wanted = [metric.json(sort_keys=True) for metric in manifest.metrics if metric.name in metrics]
-    models = [model.json(sort_keys=True) for model in manifest.semantic_models]
-    return hashlib.sha256("\n".join(sorted(wanted) + sorted(models)).encode()).hexdigest()[:16]

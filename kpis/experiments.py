@@ -12,7 +12,7 @@ from crm.experiments import counts, queries, readout
 from crm.experiments.counts import Counts, Cycle
 from crm.experiments.queries import Experiment
 from crm.experiments.readout import Readout
-from kpis import compiler, query
+from kpis import catalogue, compiler, query
 
 
 async def read_out(tx: Tx, experiment: Experiment, *, as_of: datetime) -> Readout:
@@ -45,7 +45,7 @@ async def _counts(tx: Tx, experiment: Experiment, *, as_of: datetime) -> tuple[l
 
 async def final_after(metric: str) -> timedelta:
     """Return how long after a cycle began a metric cannot change for it any more."""
-    known = await asyncio.to_thread(compiler.definitions)
+    known = await asyncio.to_thread(catalogue.definitions)
     return timedelta(days=known[metric].meta["final_days"])
 
 

@@ -1,62 +1,26 @@
 """Asking for metrics: a typed question in, rows under the KPI.md keys out, with what is needed to trust them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 
 import asyncpg
 
-from crm import errors
 from crm.db import Tx
-from kpis import compiler
-from kpis.compiler import Condition, Definition
+from kpis import access, answers, catalogue, definitions, publications, questions
+from kpis.access import Scope
+from kpis.answers import Rows, Statement
+from kpis.cache import Kept
+from kpis.catalogue import Definition
+from kpis.publications import NotPublished, Standing
+from kpis.questions import Filter, Grain, Operator, Order, Query, Unknown
 
-Grain = Literal["day", "week", "month", "quarter"]
-Operator = Literal["in", "not_in", "is_null", "not_null"]
+__all__ = ["Answer", "Filter", "Grain", "NotPublished", "Operator", "Order", "Query", "Unknown", "ask", "published_at"]
 
-OPERATORS: Mapping[str, str] = {
-    "in": "{column} = any({value}::text[])",
-    "not_in": "({column} is null or {column} <> all({value}::text[]))",
-    "is_null": "{column} is null",
-    "not_null": "{column} is not null",
-}
-"""What a filter may say. The SQL is ours; the values are bound, never written into it."""
-
-
-class Unknown(errors.Invalid):
-    """There is no such metric or dimension."""
-
-    code = "kpi.unknown"
-
-
-class NotPublished(errors.Unavailable):
-    """The marts are not built yet: run `santral pipeline run`."""
-
-    code = "kpi.not-published"
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """One condition on a dimension: `in` or `not_in` some values, or `is_null` / `not_null`."""
-
-    dim: str
-    op: Operator = "in"
-    values: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which metrics, by which dimensions, in which grain of time, of which business days `[since, until)` (R1)."""
-
-    metrics: Sequence[str]
-    by: Sequence[str] = ()
-    grain: Grain | None = None
-    since: date | None = None
-    until: date | None = None
-    filters: Sequence[Filter] = ()
+kept: Kept[Rows] = Kept(2_000)
+"""Rows by tenant, scope, question, definitions and publication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,171 +32,157 @@ class Answer:
     """Every metric in the rows: those asked for and those that belong with them."""
     definition: str
     """Hash of the definitions; it changes when a number may mean something else."""
+    definitions: Mapping[str, str]
+    """The hash of each; in a later question it asks for the same definition again."""
     as_of: datetime
     """The rows hold everything that had ended by then (UTC)."""
     freshness_s: float
     """Seconds between `as_of` and now."""
+    suppressed: int = 0
+    """Rows of which something is not told, because too few made it."""
+    is_cut: bool = False
+    """Whether there were more rows than the limit."""
+    without_source: tuple[str, ...] = ()
+    """Metrics whose source comes later: they are null."""
+    unpublished: tuple[str, ...] = ()
+    """Metrics whose marts have not been published yet: they are null."""
+    team: str | None = None
+    """The one team of which the answer tells, where the asker may see no other."""
 
 
-def catalogue() -> list[Definition]:
-    """Return the metrics one can ask for, by name."""
-    public = (item for item in compiler.definitions().values() if not item.meta.get("internal"))
-    return sorted(public, key=lambda item: item.name)
-
-
-async def load_catalogue() -> list[Definition]:
-    """Return the catalogue without holding up the event loop, which the first time takes seconds."""
-    return await asyncio.to_thread(catalogue)
-
-
-def described(item: Definition) -> dict[str, Any]:
-    """Return a metric as JSON knows it."""
-    return {
-        "name": item.name,
-        "label": item.label,
-        "description": item.description,
-        "unit": item.meta.get("unit", ""),
-        "formula": item.meta.get("formula", ""),
-        "owner": item.meta.get("owner", ""),
-        "maturity_days": item.meta.get("maturity_days", 0),
-        "dimensions": sorted(item.dimensions),
-    }
-
-
-def dimensions() -> frozenset[str]:
-    """Return the short names of all dimensions of all metrics."""
-    return frozenset(name for item in catalogue() for name in item.dimensions)
-
-
-async def ask(tx: Tx, query: Query, *, now: datetime) -> Answer:
-    """Answer a question from the published marts of the transaction's tenant.
+async def ask(tx: Tx, query: Query, *, now: datetime, fresh: bool = False) -> Answer:
+    """Answer a question from the published marts of the transaction's tenant, as far as its actor may know.
 
     Metrics that need other group-bys than their neighbours (the funnel is always by stage) come in rows of their own.
-    A row with a metric that looks ahead carries `is_mature`: false while one of its cycles is younger than the window.
+    A row with a metric that looks ahead carries `is_mature`: false while one of its cohorts is younger than the window.
+    `fresh`: ask the database even when the answer is at hand.
 
-    :raises Unknown: when a metric is unknown or does not have a dimension.
+    :raises Unknown: when a metric or a definition is unknown, or a metric does not have a dimension.
+    :raises BadFilter: when a filter does not fit its dimension.
+    :raises NotYours: when the actor's role may not see a metric.
     :raises NotPublished: when the pipeline has not run yet.
+    :raises NotRebuilt: when the numbers as of that instant are not at hand.
+    :raises Outlived: when an earlier definition reads what is no longer kept.
     """
-    await load_catalogue()
-    wanted = _with_companions(query)
-    groups = _groups(wanted, query)
-    try:
-        as_of = await _as_of(tx)
-        rows = [row for group in groups for row in await _rows(tx, group, query, as_of=as_of)]
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
-        raise NotPublished from error
-    names = tuple(item.name for item in wanted)
-    return Answer(rows, names, compiler.definition_hash(names), as_of, max((now - as_of).total_seconds(), 0.0))
+    questions.check(query)
+    scope = access.scope_of(tx.actor)
+    items = await _items(tx, query, scope)
+    statements = answers.statements(items, query, scope)
+    questions.check_order(query, answers.columns(statements, query))
+    state = await publications.standing_at(tx, query.as_of, now=now)
+    ready = [item for item in items if state.holds(item.domains)]
+    if not ready:
+        raise NotPublished
+    statements = answers.statements(ready, query, scope)
+    rows, state = await _rows(tx, statements, query, scope, state, fresh=fresh)
+    domains = {domain for item in ready for domain in item.domains}
+    missing = [item.name for item in items if item not in ready]
+    return _answer(items, answers.completed(rows, missing), state.as_of(domains), query, scope, missing, now=now)
 
 
-def _with_companions(query: Query) -> list[Definition]:
-    if not query.metrics:
-        raise Unknown(
-            f"name a metric: {', '.join(item.name for item in catalogue())}", fields={"metrics": "at least one"}
-        )
-    known = compiler.definitions()
+async def _items(tx: Tx, query: Query, scope: Scope) -> list[Definition]:
+    """Return the definitions of all metrics of a question, with those that belong with them."""
+    await catalogue.load()
     found: dict[str, Definition] = {}
-    for name in query.metrics:
-        if name not in known or known[name].meta.get("internal"):
-            choice = ", ".join(item.name for item in catalogue())
-            raise Unknown(f"there is no metric {name!r}; there are {choice}", fields={"metrics": f"unknown: {name}"})
-        for one in (name, *known[name].meta.get("with", ())):
-            found.setdefault(one, known[one])
+    for name in _known(query.metrics):
+        item = catalogue.definitions()[name]
+        if name in query.definitions:
+            item = await definitions.get(tx, name, query.definitions[name])
+        if not scope.allows(item.section):
+            raise access.NotYours(f"{name} is not for your role", fields={"metrics": f"not yours: {name}"})
+        found[name] = item
+        for one in item.meta.get("with", ()):
+            found.setdefault(one, catalogue.definitions()[one])
     return list(found.values())
 
 
+def _known(metrics: Sequence[str]) -> list[str]:
+    known = catalogue.definitions()
+    choice = ", ".join(item.name for item in catalogue.public())
+    if not metrics:
+        raise Unknown(f"name a metric: {choice}", fields={"metrics": "at least one"})
+    for name in metrics:
+        if name not in known or not known[name].is_public:
+            raise Unknown(f"there is no metric {name!r}; there are {choice}", fields={"metrics": f"unknown: {name}"})
+    return list(dict.fromkeys(metrics))
+
+
+async def _rows(
+    tx: Tx, statements: Sequence[Statement], query: Query, scope: Scope, state: Standing, *, fresh: bool
+) -> tuple[Rows, Standing]:
+    """Return the rows and the publication they are of: one publication, also while the next one is coming."""
+    while True:
+        domains = {domain for one in statements for item in one.items for domain in item.domains}
+        stamp = state.stamp(domains)
+        hashes = tuple(item.hash for one in statements for item in one.items)
+        key = (tx.actor.tenant_id, scope, query.key, hashes, stamp)
+        if not fresh and key in kept:
+            return await kept.get(key, _nothing), state
+        make = _Making(tx, statements, query, scope, state)
+        rows = await make() if fresh else await kept.get(key, make)
+        if query.as_of is not None or (now_standing := await publications.standing(tx)).stamp(domains) == stamp:
+            return rows, state
+        kept.forget(key)
+        state = now_standing
+
+
+async def _nothing() -> Rows:
+    raise AssertionError("unreachable: the key is there")
+
+
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Metrics that share their group-bys, so that one statement answers them."""
+class _Making:
+    """Asks the database."""
 
-    metrics: tuple[Definition, ...]
-    by: tuple[str, ...]
+    tx: Tx
+    statements: Sequence[Statement]
+    query: Query
+    scope: Scope
+    state: Standing
+
+    async def __call__(self) -> Rows:
+        # Days start at midnight of the session's zone when PostgreSQL makes an instant of a date.
+        await self.tx.execute("set local timezone to 'UTC'")
+        found = [(one, await self._records(one)) for one in self.statements]
+        return answers.rows_of(found, self.query, as_of=self.state.as_of)
+
+    async def _records(self, one: Statement) -> list[asyncpg.Record]:
+        sql = await asyncio.to_thread(one.sql, self.query, self.state.schema)
+        try:
+            return await self.tx.fetch(sql, *one.values)
+        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError) as error:
+            if self.query.definitions:
+                raise definitions.outlived(list(one.items), error) from error
+            raise NotPublished from error
 
 
-def _groups(wanted: Sequence[Definition], query: Query) -> list[_Group]:
-    together: dict[tuple[str, ...], list[Definition]] = {}
-    for item in wanted:
-        by = tuple(dict.fromkeys([*query.by, *item.meta.get("always_by", ())]))
-        for name in (*by, *(one.dim for one in query.filters)):
-            if name not in item.dimensions:
-                choice = ", ".join(sorted(item.dimensions))
-                raise Unknown(
-                    f"{item.name} has no dimension {name!r}; it has {choice}", fields={"by": f"unknown: {name}"}
-                )
-        together.setdefault(by, []).append(item)
-    return [_Group(tuple(items), by) for by, items in together.items()]
-
-
-async def _rows(tx: Tx, group: _Group, query: Query, *, as_of: datetime) -> list[dict[str, Any]]:
-    named = group.metrics[0].dimensions
-    columns = {named[name]: name for name in group.by}
-    if query.grain:
-        columns = {f"metric_time__{query.grain}": "metric_time", **columns}
-    youngest = {item.meta["youngest"] for item in group.metrics if item.meta.get("maturity_days")}
-    bound = [one for one in query.filters if "{value}" in OPERATORS[one.op]]
-    sql = await asyncio.to_thread(
-        compiler.compile_sql,
-        (*(item.name for item in group.metrics), *sorted(youngest)),
-        tuple(columns),
-        query.since,
-        query.until,
-        tuple(
-            Condition(named[one.dim], OPERATORS[one.op], bound.index(one) + 1 if one in bound else 0)
-            for one in query.filters
-        ),
+def _answer(
+    items: Sequence[Definition],
+    rows: Rows,
+    as_of: datetime,
+    query: Query,
+    scope: Scope,
+    missing: Collection[str],
+    *,
+    now: datetime,
+) -> Answer:
+    ordered = answers.ordered(rows.rows, query.order)
+    return Answer(
+        rows=ordered[: query.limit],
+        metrics=tuple(item.name for item in items),
+        definition=catalogue.hash_of(items),
+        definitions={item.name: item.hash for item in items},
+        as_of=as_of,
+        freshness_s=max((now - as_of).total_seconds(), 0.0),
+        suppressed=rows.suppressed,
+        is_cut=len(ordered) > query.limit,
+        without_source=tuple(item.name for item in items if not item.has_source),
+        unpublished=tuple(missing),
+        team=str(scope.team) if scope.team else None,
     )
-    found = await tx.fetch(sql, *(list(one.values) for one in bound))
-    rows = [_row(group, columns, record, as_of=as_of) for record in found]
-    return sorted(rows, key=lambda row: _order(group, row, list(columns.values())))
-
-
-def _row(group: _Group, columns: Mapping[str, str], record: asyncpg.Record, *, as_of: datetime) -> dict[str, Any]:
-    row: dict[str, Any] = {short: _plain(record[name]) for name, short in columns.items()}
-    row |= {item.name: _plain(record[item.name]) for item in group.metrics}
-    windows = [
-        (item.meta["maturity_days"], record[item.meta["youngest"]])
-        for item in group.metrics
-        if item.meta.get("maturity_days")
-    ]
-    if windows:
-        row["is_mature"] = all(_closed(days, seconds, as_of) for days, seconds in windows)
-    return row
-
-
-def _closed(days: int, youngest_s: Decimal | None, as_of: datetime) -> bool:
-    if youngest_s is None:
-        return False
-    return datetime.fromtimestamp(float(youngest_s), UTC) + timedelta(days=days) <= as_of
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it; the instant that starts a period is its day."""
-    if isinstance(value, datetime):
-        return value.date().isoformat()
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def _order(group: _Group, row: Mapping[str, Any], keys: Sequence[str]) -> tuple[Any, ...]:
-    """Sort by the keys in their order; values that have an order of their own (stages) in that, nothing last."""
-    orders: dict[str, list[str]] = {}
-    for item in group.metrics:
-        orders |= item.meta.get("order", {})
-    return tuple(
-        (row[key] is None, orders[key].index(row[key]) if key in orders and row[key] in orders[key] else str(row[key]))
-        for key in keys
-    )
-
-
-async def _as_of(tx: Tx) -> datetime:
-    # Days start at midnight of the session's zone when PostgreSQL makes an instant of a date.
-    await tx.execute("set local timezone to 'UTC'")
-    as_of: datetime | None = await tx.fetchval("select min(as_of) from ops.publication")
-    if as_of is None:
-        raise NotPublished
-    return as_of
 
 
 async def published_at(tx: Tx) -> datetime | None:
     """Return up to when the published marts hold everything (UTC); None: the pipeline has not run yet."""
-    as_of: datetime | None = await tx.fetchval("select min(as_of) from ops.publication")
-    return as_of
+    state = await publications.standing(tx)
+    return state.as_of(state.domains) if state.domains else None

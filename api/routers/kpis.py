@@ -1,37 +1,35 @@
 """Metrics: the catalogue, and answers from the published marts."""
 
+from typing import Annotated
+
+from fastapi import Path
+
+from api import questions
 from api.deps import CurrentActor, Now, Router, permission
 from api.schemas import Listing
-from api.schemas.kpis import KpiAnswer, KpiQuery, KpiRead
-from crm import db
-from kpis import query
-from kpis.query import Filter, Query
+from api.schemas.kpis import KpiAnswer, KpiDetail, KpiQuery, KpiRead
 
 router = Router("/kpis")
 
 
 @router.get("")
-@permission("kpi.view")
-async def list_kpis() -> Listing[KpiRead]:
-    """List the metrics one can ask for, with their definitions and dimensions."""
-    return Listing(items=[KpiRead.model_validate(query.described(item)) for item in await query.load_catalogue()])
+@permission("kpi.view", "kpi.view.team")
+async def list_kpis(actor: CurrentActor, now: Now) -> Listing[KpiRead]:
+    """List the metrics that the caller may ask for, with their definitions, dimensions and freshness."""
+    return Listing(items=[KpiRead.model_validate(item) for item in await questions.catalogue_of(actor, now=now)])
 
 
 @router.post("/query")
-@permission("kpi.view")
+@permission("kpi.view", "kpi.view.team")
 async def query_kpis(body: KpiQuery, actor: CurrentActor, now: Now) -> KpiAnswer:
-    """Answer metrics by dimensions and time, of the caller's tenant."""
-    wanted = Query(
-        metrics=body.metrics,
-        by=body.by,
-        grain=body.grain,
-        since=body.since,
-        until=body.until,
-        filters=[Filter(one.dim, one.op, one.values) for one in body.filters],
-    )
-    try:
-        answer = await db.run(actor, lambda tx: query.ask(tx, wanted, now=now))
-    except query.NotPublished:
-        # Before the first run of the pipeline there is no data, which is no fault of anybody's.
-        return KpiAnswer(rows=[], metrics=body.metrics, definition=None, as_of=None, freshness_s=None)
-    return KpiAnswer.model_validate(answer)
+    """Answer metrics by dimensions and time, as far as the caller may know."""
+    return await questions.answer(actor, body, now=now)
+
+
+@router.get("/{key}")
+@permission("kpi.view", "kpi.view.team")
+async def read_kpi(
+    key: Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,62}$")], actor: CurrentActor, now: Now
+) -> KpiDetail:
+    """Describe one metric, with the SQL it compiles to by day."""
+    return KpiDetail.model_validate(await questions.metric_of(actor, key, now=now))

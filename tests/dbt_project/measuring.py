@@ -5,13 +5,15 @@ from decimal import Decimal
 from typing import Any
 
 from crm import db
-from kpis import compiler
+from kpis import compiler, manifest
+from kpis.compiler import Source
 from tests.conftest import Tenant
 
 
 async def measure(tenant: Tenant, *metrics: str, by: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return metrics by MetricFlow's names of dimensions, from the schema that dbt builds in."""
-    sql = compiler.compile_sql(metrics, tuple(by), None, None, (), schema="marts")
+    source = Source(("measured", *metrics), manifest.together(manifest.part_of(each) for each in metrics))
+    sql = compiler.compile_sql(source, metrics, by, schema="marts")
     async with db.transaction(tenant.admin) as tx:
         await tx.execute("set local timezone to 'UTC'")
         found = await tx.fetch(sql)

@@ -15,7 +15,7 @@ from crm.experiments.rules import Design, Split, Variant
 from crm.leads import intake, statuses
 from crm.leads.intake import NewLead
 from crm.leads.rules import Status
-from kpis import compiler, project, query
+from kpis import catalogue, compiler, project, query
 from kpis import experiments as reading
 from kpis.query import Query
 from tests.conftest import Tenant
@@ -101,7 +101,7 @@ class TestReadOut:
 
 class TestKpis:
     def test_of_experiments_are_shares_of_cycles_with_the_windows_of_the_project(self, parsed: object) -> None:
-        known = compiler.definitions()
+        known = catalogue.definitions()
         variables = yaml.safe_load((project.FOLDER / "dbt_project.yml").read_text())["vars"]
 
         for name, window in rules.KPIS.items():
