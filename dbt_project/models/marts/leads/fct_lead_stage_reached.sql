@@ -17,6 +17,7 @@ select
   stages.stage,
   stages.rank,
   stages.rank <= cycles.max_rank as is_reached,
+  case when stages.rank < 5 then stages.rank < cycles.max_rank end as is_next_reached,
   cycles.source,
   cycles.platform,
   cycles.campaign,

@@ -1,0 +1,71 @@
+"""Lead response, funnel, conversion and money against numbers worked out by hand."""
+
+from typing import Any
+
+import pytest
+
+from crm import clock, db
+from kpis import query
+from kpis.query import Query
+from tests.conftest import Tenant
+from tests.dbt_project import golden_leads as golden
+from tests.pipeline import Build, rows
+
+LEADS = ("--select", "+path:models/marts/leads", "--indirect-selection", "cautious")
+
+
+async def ask(tenant: Tenant, *metrics: str, **how: Any) -> list[dict[str, Any]]:
+    answer = await db.run(tenant.analyst, lambda tx: query.ask(tx, Query(metrics, **how), now=clock.utc_now()))
+    return list(answer.rows)
+
+
+async def one(tenant: Tenant, *metrics: str, **how: Any) -> dict[str, Any]:
+    """Return the figures of several metrics that stand alone, in one row."""
+    found: dict[str, Any] = {}
+    for row in await ask(tenant, *metrics, **how):
+        found |= row
+    return found
+
+
+def near(expected: dict[str, float | None]) -> dict[str, Any]:
+    return {name: value if value is None else pytest.approx(value) for name, value in expected.items()}
+
+
+class TestWeekAtTheDesk:
+    async def test_has_the_golden_numbers(self, build: Build, tenant: Tenant, other_tenant: Tenant) -> None:
+        leads = await golden.play(tenant)
+        await golden.lead(other_tenant, acquired=golden.at(7), received=golden.at(8))
+        await build(*LEADS)
+
+        for expected in (golden.LAG, golden.RESPONSE, golden.AGENT, golden.CONTACT, golden.HANDS):
+            found = await one(tenant, *expected)
+            assert {name: found[name] for name in expected} == near(expected)
+        assert (await one(tenant, "duplicate_rate"))["duplicate_rate"] == pytest.approx(golden.DUPLICATES)
+        (a,) = await rows(
+            tenant.admin, f"select first_response_biz_s from published.fct_lead_cycle where lead_id = '{leads['a']}'"
+        )
+        assert a["first_response_biz_s"] == golden.BUSINESS_A
+
+        found = {row["stage"]: row["stage_conversion"] for row in await ask(tenant, "stage_conversion")}
+        assert found == near(golden.STAGES)
+        days = await ask(tenant, "stage_conversion_period", grain="day")
+        found = {row["metric_time"]: row["stage_conversion_period"] for row in days if row["stage"] == "lead"}
+        assert found == near(golden.ENTRIES)
+        found = {row["stage"]: row["stage_dwell_s"] for row in await ask(tenant, "stage_dwell_s")}
+        assert found == near(golden.DWELL)
+        velocity = await one(tenant, "conversion_velocity_days")
+        assert velocity["conversion_velocity_days"] == pytest.approx(golden.DAYS_TO_SALE)
+        found = {row["reason"]: row["loss_reason_share"] for row in await ask(tenant, "loss_reason_share")}
+        assert found == near(golden.LOSSES)
+        hands = await rows(
+            tenant.admin,
+            "select user_id, is_auto, is_queue, is_reassignment, agent_response_s from"
+            f" published.fct_lead_assignment_interval where lead_id in ('{leads['a']}', '{leads['c']}')"
+            f" order by lead_id = '{leads['c']}', interval_no",
+        )
+        agent, manager = tenant.sales_agent.user_id, tenant.sales_manager.user_id
+        assert [tuple(row) for row in hands] == [
+            (agent, True, False, False, None), (manager, False, False, True, 300),
+            (None, True, True, False, None), (agent, True, False, False, None),
+            (None, True, True, False, None), (agent, True, False, False, 120),
+        ], "the lead's clock ran on, the manager's began anew; a stop in the queue is nobody's hand"  # fmt: skip
