@@ -14,7 +14,7 @@ from cli import postgres
 from cli import tenant as tenants
 from crm import clock, db, errors, tenancy
 from crm.actor import Actor
-from kpis import query
+from kpis import catalogue, query
 from kpis.query import Answer, Filter, Query
 
 app = typer.Typer(no_args_is_help=True)
@@ -65,9 +65,9 @@ def show_catalogue(
 ) -> None:
     """List the metrics one can ask for, with their dimensions."""
     with postgres.ensure_database():
-        for item in query.catalogue():
+        for item in catalogue.public():
             if as_json:
-                print(json.dumps(query.described(item), ensure_ascii=False))
+                print(json.dumps(catalogue.described(item), ensure_ascii=False))
             else:
                 print(f"{item.name}: {item.label}. {item.description}\n    by {', '.join(sorted(item.dimensions))}")
 
@@ -82,7 +82,7 @@ def headline(tenant: str | None = None) -> list[tuple[str, str]]:
 
 async def _headline(tenant: str | None) -> list[tuple[str, str]]:
     answer = await _ask(Query(HEADLINE), tenant)
-    known = {item.name: item for item in query.catalogue()}
+    known = {item.name: item for item in catalogue.public()}
     lines: list[tuple[str, str]] = []
     for row in answer.rows:
         stage = f": {row['stage']}" if "stage" in row else ""
@@ -107,7 +107,7 @@ def in_words(value: float | None, unit: str) -> str:
 
 def _sorted_out(names: Sequence[str], by: Sequence[str]) -> tuple[list[str], list[str]]:
     """Tell metrics from dimensions, so that `--by platform form` and `--by platform,form` mean what they say."""
-    known = query.dimensions()
+    known = catalogue.dimensions()
     words = [word for text in names for word in text.split(",") if word]
     dims = [word for text in by for word in text.split(",") if word]
     return [word for word in words if word not in known], dims + [word for word in words if word in known]
@@ -137,7 +137,7 @@ async def _actor(slug: str | None) -> Actor:
 def _show(answer: Answer) -> None:
     columns = list(dict.fromkeys(name for row in answer.rows for name in row))
     table = Table(*columns, caption=f"as of {answer.as_of:%Y-%m-%d %H:%M:%S} UTC, definition {answer.definition}")
-    units = {item.name: str(item.meta.get("unit")) for item in query.catalogue()}
+    units = {item.name: str(item.meta.get("unit")) for item in catalogue.public()}
     for row in answer.rows:
         table.add_row(
             *(in_words(row.get(name), units[name]) if name in units else str(row.get(name, "")) for name in columns)

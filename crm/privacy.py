@@ -219,6 +219,7 @@ HARMLESS: dict[str, str] = {
     "ops.border_day": "feed part figures questions",
     "ops.domain_build": "domain state failed",
     "ops.horizon": "pinned_for",
+    "ops.kpi_definition": "metric hash part cuts",
     "ops.publication": "domain",
     "ops.publication_log": "domain",
     "ops.published_relation": "name domain",

@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 
 from crm import ids
+from kpis import definitions
 from orchestration import bi_views, relations, tables, warehouse
 from orchestration.relations import SHOWN, Relation
 from orchestration.tables import Rows, View
@@ -116,6 +117,8 @@ def _publish(
     anew: bool = False,
 ) -> Publication:
     publication, moved, problems = ids.new(), [], {}
+    if wanted:
+        connection.cursor().executemany(definitions.KEEP, list(definitions.rows()))
     for domain, (tx_id, as_of) in wanted.items():
         members = [relation for relation in chosen if relation.domain == domain]
         try:

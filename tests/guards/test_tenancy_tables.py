@@ -16,6 +16,7 @@ OF_NO_TENANT = {
     "ops.publication_log": "what each publication moved, by domain",
     "ops.domain_build": "how the latest build of each domain stands",
     "ops.published_relation": "what each published relation was copied from",
+    "ops.kpi_definition": "how metrics were ever defined: code, not data",
     "ops.as_of": "which schemas hold the marts as they were known at an instant",
     "public.santral_version": "which migration the database is at",
 }

@@ -84,12 +84,23 @@ create table ops.as_of (
 );
 comment on table ops.as_of is 'The marts as they were known at an instant, each in a schema of its own, until dropped.';
 
+create table ops.kpi_definition (
+  metric text not null,
+  hash text not null,
+  part text not null,
+  cuts text not null,
+  first_published_at timestamptz not null,
+  primary key (metric, hash)
+);
+comment on table ops.kpi_definition is
+  'Every definition under which a metric was ever published, so that it can be asked for again by its hash.';
+
 alter table ops.horizon add pinned_for text;
 comment on column ops.horizon.pinned_for is 'The run it was pinned for: all builds of one run read the same events.';
 """
 
-OF_NO_TENANT = ("publication_log", "domain_build", "published_relation", "as_of")
-SEEN_BY_ALL = ("as_of",)
+OF_NO_TENANT = ("publication_log", "domain_build", "published_relation", "as_of", "kpi_definition")
+SEEN_BY_ALL = ("as_of", "kpi_definition")
 
 # The pipeline may not create schemas; these make and drop nothing but schemas of numbers as of an instant.
 AS_OF = f"""
