@@ -147,7 +147,7 @@ IMPORTS = Suite(
              "içe aktarma dosyadan önce bitti: satırlar eksik", values=(True,)),
         Rule("imports.rejected", "rejected_share", Kind.between,
              "a large part of the file was rejected: see the import's report",
-             "dosyanın büyük bölümü reddedildi: içe aktarma raporuna bakın", high=0.2),
+             "dosyanın büyük bölümü reddedildi: içe aktarma raporuna bakın", high=0.5),
         Rule("imports.volume", "volume_ratio", Kind.between,
              "the file is far shorter or longer than its source's files usually are",
              "dosya kaynağın olağan dosyalarından çok daha kısa ya da uzun",

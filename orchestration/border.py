@@ -5,7 +5,7 @@ fifth of a day's news is held, the gate closes: marts are not built on it, and r
 until what is held is corrected (it is judged anew) or somebody lets it in (`crm.quarantine`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import psycopg
 from psycopg.rows import dict_row
+
+from orchestration import warehouse
 
 if TYPE_CHECKING:
     from expectations.gate import Fault
@@ -138,6 +140,30 @@ def standing(connection: psycopg.Connection, feed: str, *, noun: str, lately: da
         is_broken=any(weight > TOLERATED * of_the_day[day] for day, weight in weights.items()),
         noun=noun,
     )
+
+
+def look(
+    asset: dg.AssetKey,
+    judge_new: Callable[..., int],
+    standing_of: Callable[..., Standing],
+    *,
+    now: datetime,
+) -> dg.MaterializeResult:
+    """Judge what is new in a feed and return how it stands, as an asset does."""
+    with warehouse.connect() as connection:
+        judged = judge_new(connection, now=now)
+        found = standing_of(connection, now=now)
+    return dg.MaterializeResult(
+        metadata={"judged": judged, "held": preview(found.held), "to be looked at": preview(found.warned)},
+        check_results=[found.checked(asset)],
+    )
+
+
+def preview(sets: Sequence[tuple[str, Sequence[str]]]) -> dg.TableMetadataValue:
+    """Return sets and reasons as a small table: what they are called, never what they hold."""
+    rows = [dg.TableRecord({"set": name, "why": ", ".join(reasons)}) for name, reasons in sets[:TOLD]]
+    columns = [dg.TableColumn("set", "string"), dg.TableColumn("why", "string")]
+    return dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))
 
 
 def check_spec(asset: dg.AssetKey, description: str) -> dg.AssetCheckSpec:

@@ -64,7 +64,7 @@ FAULTS = [
         "far fewer or far more calls than usual: is the exchange connected?",
     ),
     ("raw/imports files", {"is_whole": False}, "the import ended before its file did: rows are missing"),
-    ("raw/imports files", {"rejected_share": 0.3}, "a large part of the file was rejected: see the import's report"),
+    ("raw/imports files", {"rejected_share": 0.6}, "a large part of the file was rejected: see the import's report"),
     (
         "raw/imports files",
         {"volume_ratio": 0.1},

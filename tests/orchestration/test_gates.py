@@ -10,7 +10,9 @@ import pytest
 
 from crm import db, ids, quarantine
 from orchestration import border, warehouse
+from orchestration.defs.imports import border as files
 from orchestration.defs.leads import border as forms
+from orchestration.defs.telephony import border as telephony
 from tests.conftest import NOW, Tenant
 
 LEAD = """
@@ -154,3 +156,99 @@ class TestLeads:
 
         assert await held(tenant)
         assert await held(other_tenant) == {}
+
+
+CALL = """
+insert into crm.call (tenant_id, id, direction, purpose, status, requested_at, ended_at, updated_at)
+values (%(tenant)s, %(id)s, 'inbound', 'inbound', 'ended', %(at)s, %(ended)s, %(at)s)
+"""
+FACT = """
+insert into crm.call_fact (tenant_id, call_id, digest, kind, body, at, heard_at)
+values (%(tenant)s, %(id)s, '', 'ended', '{}', %(told)s, %(at)s)
+"""
+IMPORT = """
+insert into crm.import_run (tenant_id, id, source, file_name, content_hash, mapping, status, read, created, unchanged,
+                            rejected, created_at, updated_at)
+values (%(tenant)s, %(id)s, 'archive', 'a.csv', '', '{}', %(status)s, %(read)s, %(created)s, %(unchanged)s,
+        %(rejected)s, %(at)s, %(at)s)
+"""
+
+
+def calls(
+    owner: psycopg.Connection,
+    tenant: Tenant,
+    *,
+    days_ago: int,
+    count: int,
+    ended: bool = True,
+    ahead: timedelta = timedelta(0),
+) -> None:
+    """Store calls of one day, each with a fact of the exchange."""
+    rows = []
+    for number in range(count):
+        at = NOW - timedelta(days=days_ago, hours=5) + timedelta(seconds=number)
+        ended_at = at + timedelta(minutes=3) if ended else None
+        rows.append({"tenant": tenant.id, "id": ids.new(), "at": at, "ended": ended_at, "told": at + ahead})
+    owner.cursor().executemany(CALL, rows)
+    owner.cursor().executemany(FACT, rows)
+
+
+def look_at(feed: Any, now: datetime = NOW) -> border.Standing:
+    with warehouse.connect() as connection:
+        feed.judge_new(connection, now=now)
+        return feed.standing(connection, now=now)  # type: ignore[no-any-return]
+
+
+class TestCalls:
+    async def test_lost_ends_a_wrong_clock_and_a_silent_exchange(
+        self, owner: psycopg.Connection, tenant: Tenant
+    ) -> None:
+        for day in range(2, 15):
+            calls(owner, tenant, days_ago=day, count=10)
+        silent = look_at(telephony)
+        calls(owner, tenant, days_ago=0, count=10, ended=False)
+        unended = look_at(telephony)
+        owner.execute("update crm.call set ended_at = requested_at + interval '2 minutes' where ended_at is null")
+        mended = look_at(telephony)
+        calls(owner, tenant, days_ago=0, count=5, ahead=timedelta(minutes=1))
+        skewed = look_at(telephony)
+
+        assert silent.warned == [
+            ("acme, inbound, 2026-03-02", ["far fewer or far more calls than usual: is the exchange connected?"])
+        ]
+        assert unended.held == [
+            ("acme, inbound, 2026-03-03", ["calls of hours ago have no end: the exchange's news was lost"])
+        ]
+        assert (unended.is_broken, mended.held, skewed.is_broken) == (True, [], True)
+        assert "a clock is wrong" in skewed.sentence
+
+
+class TestImports:
+    async def test_a_batch_cut_short_a_file_sent_twice_and_one_nobody_can_read(
+        self, owner: psycopg.Connection, tenant: Tenant
+    ) -> None:
+        def store(status: str = "done", read: int = 100, created: int = 100, unchanged: int = 0) -> UUID:
+            row = {"tenant": tenant.id, "id": ids.new(), "status": status, "read": read, "created": created}
+            row |= {"unchanged": unchanged, "rejected": read - created - unchanged, "at": NOW}
+            owner.execute(IMPORT, row)
+            return row["id"]  # type: ignore[no-any-return]
+
+        cut = store("failed", created=40, unchanged=60)
+        closed = look_at(files)
+        owner.execute("update crm.import_run set status = 'done', updated_at = %s", [NOW + timedelta(hours=1)])
+        resumed = look_at(files, NOW + timedelta(hours=2))
+        doubled = store(created=0, unchanged=100)
+        unreadable = store(created=10)
+        both = look_at(files, NOW + timedelta(hours=3))
+
+        assert closed.held == [
+            (f"acme, import {cut} from archive", ["the import ended before its file did: rows are missing"])
+        ]
+        assert (closed.is_broken, resumed.held, resumed.is_broken) == (True, [], False)
+        assert both.warned == [
+            (
+                f"acme, import {doubled} from archive",
+                ["nearly every row was known before: the file came twice; nothing was counted twice"],
+            )
+        ]
+        assert [name for name, _ in both.held] == [f"acme, import {unreadable} from archive"]

@@ -15,9 +15,10 @@ REPORTS = dg.AssetKey(["raw", "ad_reports"])
 
 @dg.asset(
     key=REPORTS,
-    group_name="raw",
+    group_name="ingestion",
     owners=[policy.OWNER],
     kinds={"postgres", "great_expectations"},
+    tags={"domain": "ads"},
     freshness_policy=policy.FRESH_ADS,
     check_specs=[
         border.check_spec(
@@ -27,13 +28,7 @@ REPORTS = dg.AssetKey(["raw", "ad_reports"])
 )
 def ad_reports() -> dg.MaterializeResult:
     """Advertising reports that landed, each with the verdict of the gate: what is bad is held back, set by set."""
-    now = clock.utc_now()
-    with warehouse.connect() as connection:
-        judged = reports.judge_new(connection, now=now)
-        found = reports.standing(connection, now=now)
-    return dg.MaterializeResult(
-        metadata={"judged": judged, "reports": found.sets}, check_results=[found.checked(REPORTS)]
-    )
+    return border.look(REPORTS, reports.judge_new, reports.standing, now=clock.utc_now())
 
 
 @dbt_assets(

@@ -7,7 +7,8 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from crm import clock
-from orchestration import border, policy, transform, warehouse
+from orchestration import border, policy, transform
+from orchestration.defs.imports.gate import IMPORTS, imports
 from orchestration.defs.leads import border as forms
 
 LEADS = dg.AssetKey(["raw", "leads"])
@@ -15,9 +16,10 @@ LEADS = dg.AssetKey(["raw", "leads"])
 
 @dg.asset(
     key=LEADS,
-    group_name="raw",
+    group_name="ingestion",
     owners=[policy.OWNER],
     kinds={"postgres", "great_expectations"},
+    tags={"domain": "leads"},
     freshness_policy=policy.FRESH_LEADS,
     check_specs=[
         border.check_spec(
@@ -27,17 +29,13 @@ LEADS = dg.AssetKey(["raw", "leads"])
 )
 def leads() -> dg.MaterializeResult:
     """What each form brought each day, judged against its past. Agents have these leads already; numbers wait."""
-    now = clock.utc_now()
-    with warehouse.connect() as connection:
-        judged = forms.judge_new(connection, now=now)
-        found = forms.standing(connection, now=now)
-    return dg.MaterializeResult(metadata={"judged": judged}, check_results=[found.checked(LEADS)])
+    return border.look(LEADS, forms.judge_new, forms.standing, now=clock.utc_now())
 
 
 @dbt_assets(
     manifest=transform.manifest(),
     select="tag:leads",
-    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=[LEADS]),
+    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=[LEADS, IMPORTS]),
     name="lead_marts",
 )
 def lead_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -47,7 +45,7 @@ def lead_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
 
 refresh_leads = dg.ScheduleDefinition(
     name="refresh_leads",
-    target=dg.AssetSelection.assets(leads, lead_marts),
+    target=dg.AssetSelection.assets(imports, leads, lead_marts),
     cron_schedule=policy.EVERY_FIVE_MINUTES,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Lead marts follow operations every five minutes.",

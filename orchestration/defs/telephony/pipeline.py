@@ -7,12 +7,14 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from orchestration import policy, transform
+from orchestration.defs.imports.gate import IMPORTS, imports
+from orchestration.defs.telephony.gate import CALLS, raw_calls
 
 
 @dbt_assets(
     manifest=transform.manifest(),
     select="tag:telephony",
-    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_TELEPHONY),
+    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_TELEPHONY, gates=[CALLS, IMPORTS]),
     name="telephony_marts",
 )
 def telephony_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -22,7 +24,7 @@ def telephony_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
 
 refresh_telephony = dg.ScheduleDefinition(
     name="refresh_telephony",
-    target=dg.AssetSelection.assets(telephony_marts),
+    target=dg.AssetSelection.assets(imports, raw_calls, telephony_marts),
     cron_schedule=policy.EVERY_FIVE_MINUTES,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Telephony marts follow operations every five minutes.",
