@@ -237,8 +237,8 @@ async def _tell_lead(tx: Tx, row: Mapping[str, Any], story: Story, *, now: datet
     at = min(max(story.started_at or now, row["requested_at"]), now)
     if row["lead_id"] is not None:
         activity_id = await leads.record_activity(
-            tx, row["lead_id"], Channel.call, way, outcome, is_human=row["purpose"] != "campaign", occurred_at=at,
-            now=now,
+            tx, row["lead_id"], Channel.call, way, outcome, is_human=row["purpose"] != "campaign",
+            by_user_id=row["agent_user_id"], occurred_at=at, now=now,
         )  # fmt: skip
     else:
         activity_id = await timeline.record(

@@ -87,13 +87,15 @@ async def record_activity(
     *,
     note: str | None = None,
     is_human: bool | None = None,
+    by_user_id: UUID | None = None,
     occurred_at: datetime | None = None,
     now: datetime,
 ) -> UUID:
     """Record a call, a message, a meeting or a note of a lead and return the activity's id.
 
     `is_human` tells whether a person of ours did it (default: whether the actor is one); the first outbound call or
-    message by a person is the lead's first attempt. `occurred_at` (UTC) defaults to now.
+    message by a person is the lead's first attempt. `by_user_id`: which one, where the actor is not the person
+    themselves. `occurred_at` (UTC) defaults to now.
 
     :raises LeadNotFound: when there is no such lead for the actor.
     :raises errors.Invalid: when it lies in the future, or a call or message has no direction.
@@ -120,6 +122,7 @@ async def record_activity(
     payload = {
         "contact_id": row["contact_id"], "activity_id": activity_id, "channel": channel.value,
         "direction": direction and direction.value, "outcome": outcome, "is_human": human, "kind": kind,
+        "by_user_id": by_user_id or tx.actor.user_id if human else None,
     }  # fmt: skip
     await events.record(tx, "lead", lead_id, "activity.recorded", payload, at=happened)
     await audit.of_person(tx, "activity.create", "lead", lead_id, {"activity_id": activity_id, "kind": kind}, at=now)

@@ -56,18 +56,31 @@ KEPT: dict[str, str] = {
 """The columns of a clock as it is kept, with their types."""
 
 _MAY_DIFFER = [name for name in KEPT if name not in ("id", "counted_until", "consumed_s")]
+STATED = [name for name in _MAY_DIFFER if name != "next_at"]
+"""What the log is told of a clock whenever any of it has changed."""
 KEEP = f"""
+with before as materialized (
+  select b.* from unnest($2::uuid[]) as w(id) cross join lateral (
+    select id, {", ".join(STATED)} from crm.sla_clock where tenant_id = $1::uuid and id = w.id) b
+), kept as (
 insert into crm.sla_clock as c (tenant_id, {", ".join(KEPT)})
 select $1::uuid, * from unnest({", ".join(f"${n}::{kind}[]" for n, kind in enumerate(KEPT.values(), start=2))})
 on conflict (tenant_id, id) do update set {", ".join(f"{name} = excluded.{name}" for name in KEPT if name != "id")}
  where ({", ".join(f"c.{name}" for name in _MAY_DIFFER)})
        is distinct from ({", ".join(f"excluded.{name}" for name in _MAY_DIFFER)})
+returning c.id, {", ".join(f"c.{name}" for name in STATED)}
+)
+select kept.* from kept left join before on before.id = kept.id
+ where before.id is null
+    or ({", ".join(f"before.{name}" for name in STATED)})
+       is distinct from ({", ".join(f"kept.{name}" for name in STATED)})
 """
-"""A clock that merely went on running is not written again."""
+"""A clock that merely went on running is not written again; returned are those about which there is something new."""
 
 FORGET = """
 delete from crm.sla_clock c using unnest($2::uuid[]) as w(lead_id)
  where c.tenant_id = $1::uuid and c.lead_id = w.lead_id and not (c.id = any($3::uuid[]))
+returning c.id, c.lead_id
 """
 
 
@@ -102,7 +115,7 @@ async def settle(tx: Tx, leads: Collection[UUID], *, now: datetime) -> list[Lead
     await tx.fetch(LOCK, ordered)
     happened = await happened_to(tx, ordered)
     folded = await work_out(tx, happened, await rule_sets(tx), ordered, now=now)
-    await _keep(tx, ordered, folded)
+    await _keep(tx, ordered, folded, now=now)
     since = await tx.fetchval(BEGUN, tx.actor.tenant_id)
     told = [each for lead in folded for each in _to_tell(lead, happened.get(lead.id, []))]
     await _tell(tx, [each for each in told if since is None or each.at >= since])
@@ -166,12 +179,14 @@ def as_row(lead: Lead, clock: Clock) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-async def _keep(tx: Tx, settled: Sequence[UUID], leads: Sequence[Lead]) -> None:
-    """Store the clocks of those settled; what no longer follows from the log goes."""
+async def _keep(tx: Tx, settled: Sequence[UUID], leads: Sequence[Lead], *, now: datetime) -> None:
+    """Store the clocks of those settled; what no longer follows from the log goes. The log is told how each stands."""
     rows = [as_row(lead, clock) for lead in leads for clock in lead.clocks]
-    await tx.execute(FORGET, tx.actor.tenant_id, settled, [row[0] for row in rows])
-    if rows:
-        await tx.execute(KEEP, tx.actor.tenant_id, *zip(*rows, strict=True))
+    gone = await tx.fetch(FORGET, tx.actor.tenant_id, settled, [row[0] for row in rows])
+    changed = await tx.fetch(KEEP, tx.actor.tenant_id, *zip(*rows, strict=True)) if rows else []
+    stated = [("sla_clock", row["id"], "sla_clock.stated", {name: row[name] for name in STATED}) for row in changed]
+    withdrawn = [("sla_clock", row["id"], "sla_clock.withdrawn", {"lead_id": row["lead_id"]}) for row in gone]
+    await events.record_many(tx, [*stated, *withdrawn], at=now)
 
 
 def _to_tell(lead: Lead, happened: Sequence[Event]) -> list[Told]:

@@ -34,13 +34,16 @@ def near(expected: dict[str, float | None]) -> dict[str, Any]:
 class TestWeekAtTheDesk:
     async def test_has_the_golden_numbers(self, build: Build, tenant: Tenant, other_tenant: Tenant) -> None:
         leads = await golden.play(tenant)
-        await golden.lead(other_tenant, acquired=golden.at(7), received=golden.at(8))
+        theirs = await golden.lead(other_tenant, acquired=golden.at(7), received=golden.at(8))
+        await golden.settle(other_tenant, [theirs], golden.at(9))
         await build(*LEADS)
 
-        for expected in (golden.LAG, golden.RESPONSE, golden.AGENT, golden.CONTACT, golden.HANDS):
+        for expected in (golden.LAG, golden.RESPONSE, golden.AGENT, golden.CONTACT, golden.HANDS, golden.PROMISES):
             found = await one(tenant, *expected)
             assert {name: found[name] for name in expected} == near(expected)
         assert (await one(tenant, "duplicate_rate"))["duplicate_rate"] == pytest.approx(golden.DUPLICATES)
+        late = await one(other_tenant, "response_sla_compliance", "overdue_followups")
+        assert (late["response_sla_compliance"], late["overdue_followups"]) == (0, 1)
         (a,) = await rows(
             tenant.admin, f"select first_response_biz_s from published.fct_lead_cycle where lead_id = '{leads['a']}'"
         )
