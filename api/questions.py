@@ -51,7 +51,7 @@ async def metric_of(actor: Actor, key: str, *, now: datetime) -> dict[str, Any]:
     if not found:
         raise NoSuchMetric(f"there is no metric {key!r}")
     (described,) = await _dated(actor, found, now=now)
-    return {**described, "sql": await catalogue.sql_in_thread(found[0])}
+    return {**described, "sql": await catalogue.sql_in_thread(found[0]) if actor.may("kpi.view") else None}
 
 
 class NoSuchMetric(errors.NotFound):

@@ -79,9 +79,9 @@ class KpiRead(Read):
 
 
 class KpiDetail(KpiRead):
-    """One metric with the SQL it compiles to, by day."""
+    """One metric with the SQL it compiles to, by day; null for who may see one team only."""
 
-    sql: str
+    sql: str | None
 
 
 class KpiAnswer(Read):
