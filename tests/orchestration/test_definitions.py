@@ -11,12 +11,18 @@ import pytest
 from orchestration import definitions, policy
 
 KEYS = [
+    "int/int_agent_session_moves",
+    "int/int_agent_time_news",
     "marts/dim_agent",
     "marts/dim_campaign",
     "marts/dim_date",
+    "marts/dim_pause_reason",
     "marts/dim_stage_map",
     "marts/dim_team",
     "marts/fct_ad_spend_daily",
+    "marts/fct_agent_state_15m",
+    "marts/fct_agent_state_interval",
+    "marts/fct_agent_time_15m",
     "marts/fct_lead_cycle",
     "marts/fct_lead_stage_interval",
     "marts/fct_lead_stage_reached",
@@ -28,7 +34,11 @@ KEYS = [
     "stg/stg_crm__teams",
     "stg/stg_crm__tenants",
     "stg/stg_crm__users",
+    "stg/stg_telephony__agent_events",
+    "stg/stg_telephony__pause_reason_changes",
     "stg/stg_telephony__queue_visit_events",
+    "stg/stg_telephony__team_moves",
+    "stg/stg_telephony__team_zones",
 ]
 """Others build on these names: changing one is a decision."""
 
