@@ -1,16 +1,18 @@
 """The gate at the border with faults put in: nothing bad reaches the mart, and it says why."""
 
-import json
-import os
-import subprocess
-import sys
+import asyncio
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from crm import db
+import dagster as dg
+import pytest
+
+from crm import clock, db, quarantine
 from ingestion import landing
+from orchestration import border, definitions
 from tests.conftest import NOW, Tenant
 from tests.pipeline import rows
 
@@ -57,50 +59,115 @@ async def land(
     )  # fmt: skip
 
 
-def run_pipeline() -> tuple[int, dict[str, Any], str]:
-    """Run the command as people do; return its exit code, its JSON line and what it said meanwhile."""
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "santral"), "pipeline", "run", "--json"],
-        capture_output=True, text=True, env=os.environ, check=False,
-    )  # fmt: skip
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout), done.stderr
+def run_ads() -> tuple[bool, str]:
+    """Make the whole domain in a run of Dagster's, as its sensor does; return whether it went well and what the gate
+    told the person on duty."""
+    job = definitions.defs().resolve_job_def(definitions.EVERYTHING)
+    keys = [key for key in job.asset_layer.executable_asset_keys if _is_of_ads(key)]
+    result = job.execute_in_process(instance=dg.DagsterInstance.ephemeral(), raise_on_error=False, asset_selection=keys)
+    (told,) = [one.description or "" for one in result.get_asset_check_evaluations() if one.check_name == border.CHECK]
+    return result.success, told
+
+
+def _is_of_ads(key: dg.AssetKey) -> bool:
+    return key.path[-1] in ("ad_reports", "stg_ads__report_rows", "fct_ad_spend_daily")
+
+
+async def spend(tenant: Tenant) -> dict[tuple[str, date], Decimal]:
+    """What readers see."""
+    return {(row["account_id"], row["spend_on"]): row["spend"] for row in await rows(tenant.admin, SPEND)}
+
+
+async def held(tenant: Tenant) -> dict[str, UUID]:
+    return {hold.label: hold.id for hold in await db.run(tenant.admin, quarantine.standing) if hold.status == "held"}
 
 
 class TestGate:
-    async def test_holds_back_what_is_bad_and_keeps_the_last_good(self, parsed: Path, tenant: Tenant) -> None:
-        for number in range(12):
-            day = DAY + timedelta(days=number)
+    async def test_holds_back_what_is_bad_and_keeps_the_last_good(
+        self, parsed: Path, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(clock, "utc_now", lambda: NOW)
+        days = [DAY + timedelta(days=number) for number in range(20)]
+        for day in days[:12]:
             await land(tenant, {"data": [meta_row(day)]}, day=day)
         await land(tenant, {"results": [google_row(DAY)]}, account="777", source="google")
         await land(tenant, {"data": [meta_row(DAY, spend="-3.00")]}, hours=1)
-        second = DAY + timedelta(days=1)
-        await land(tenant, {"data": [meta_row(second, account_currency=None, spend="99")]}, day=second, hours=1)
+        await land(tenant, {"data": [meta_row(days[1], account_currency=None, spend="99")]}, day=days[1], hours=1)
 
-        code, said, _ = run_pipeline()
+        ok, told = await asyncio.to_thread(run_ads)
 
-        assert (code, said["ok"]) == (0, True), "two of thirteen are held back; the feed goes on"
-        spend = {(row["account_id"], row["spend_on"]): row["spend"] for row in await rows(tenant.admin, SPEND)}
-        assert len(spend) == 13
-        assert spend["777", DAY] == Decimal("12.345678")
-        assert {spend["act_1", day] for day in (DAY, second)} == {Decimal("10.50")}, "the last good versions stand"
-        (problem,) = said["problems"]
-        assert "2 of 13 reports are held back" in problem
-        assert "meta act_1:2026-02-01: spend is negative" in problem
-        assert "meta act_1:2026-02-02: the currency is missing" in problem
+        first = await spend(tenant)
+        assert ok, "two of thirteen are held back; the feed goes on"
+        assert len(first) == 13
+        assert first["777", DAY] == Decimal("12.345678")
+        assert {first["act_1", day] for day in days[:2]} == {Decimal("10.50")}, "the last good versions stand"
+        assert "2 of 13 reports are held back" in told
+        assert "meta act_1:2026-02-01: spend is negative" in told
+        assert "meta act_1:2026-02-02: the currency is missing" in told
+        assert "no report has come for more than two days" in told, "a source that died is told of, too"
 
         await land(tenant, {"data": [meta_row(DAY, spend="11.00")]}, hours=2)
-        for number in range(4):
-            day = DAY + timedelta(days=20 + number)
-            await land(tenant, {"data": [meta_row(day)], "paging": {"next": "https://…"}}, day=day, hours=2)
+        await land(tenant, {"data": [meta_row(days[12])], "paging": {"next": "https://…"}}, day=days[12], hours=2)
+        await land(tenant, {"data": [meta_row(days[13], ad_id=None)]}, day=days[13], hours=2)
+        await land(tenant, {"data": [meta_row(days[14])] * 2}, day=days[14], hours=2)
+        await land(tenant, {"data": [meta_row(days[16])]}, day=days[16], hours=2)
 
-        code, said, told = run_pipeline()
+        ok, told = await asyncio.to_thread(run_ads)
 
-        assert (code, said["ok"]) == (1, False), "five of seventeen: the gate is closed"
-        after = {(row["account_id"], row["spend_on"]): row["spend"] for row in await rows(tenant.admin, SPEND)}
-        assert after == spend, "nothing of a broken feed goes on"
-        assert any(
-            "the report is not complete" in problem and "the gate is closed" in problem for problem in said["problems"]
-        )
-        assert "made marts/fct_lead_cycle" in told, "leads do not wait for advertising"
-        assert said["as_of"]
+        assert not ok, "five of seventeen: the gate is closed"
+        assert await spend(tenant) == first, "nothing of a broken feed goes on"
+        for sentence in (
+            "the report is not complete", "the ad is missing", "an ad has more than one row",
+            "2026-02-17: days before it have no report", "the gate is closed",
+        ):  # fmt: skip
+            assert sentence in told
+
+        waiting = await held(tenant)
+        assert len(waiting) == 5
+        for number in (1, 12, 13, 14, 15):
+            await land(tenant, {"data": [meta_row(days[number])]}, day=days[number], hours=3)
+        await land(tenant, {"data": [meta_row(days[18])]}, day=days[18], hours=3)
+
+        ok, told = await asyncio.to_thread(run_ads)
+
+        assert ok, told
+        mended = await spend(tenant)
+        assert len(mended) == 13 + 5, "the day after the gap came back by itself when the gap was closed"
+        assert mended["act_1", DAY] == Decimal("11.00")
+        ((label, hold_id),) = (await held(tenant)).items()
+        assert label == "acme, meta act_1:2026-02-19", "the day before it has no report: the account rested"
+
+        await db.run(tenant.admin, lambda tx: quarantine.release(tx, hold_id, because="account_rested", now=NOW))
+        ok, told = await asyncio.to_thread(run_ads)
+
+        assert (ok, await held(tenant)) == (True, {})
+        assert len(await spend(tenant)) == 19, "let in by a person, with a reason"
+
+
+class TestClosedGate:
+    async def test_keeps_marts_from_being_built_on_it_at_every_tick(self, parsed: Path, tenant: Tenant) -> None:
+        async with db.transaction(tenant.system) as tx:
+            await tx.execute(
+                """insert into crm.import_run (tenant_id, id, source, file_name, content_hash, mapping, status, read,
+                                               created_at, updated_at)
+                   values ($1::uuid, $1::uuid, 'archive', 'a.csv', '', '{}', 'failed', 10, now(), now())""",
+                tenant.id,
+            )
+        job = definitions.defs().resolve_job_def(definitions.EVERYTHING)
+        keys = [dg.AssetKey(["raw", name]) for name in ("imports", "leads")] + [dg.AssetKey(["stg", "stg_crm__users"])]
+
+        def tick(keys: list[dg.AssetKey]) -> set[str]:
+            result = job.execute_in_process(
+                instance=dg.DagsterInstance.ephemeral(), raise_on_error=False, asset_selection=keys
+            )
+            made = [event.asset_key for event in result.all_events if event.is_step_materialization]
+            assert result.success == (len(made) == len(keys))
+            return {key.to_user_string() for key in made if key}
+
+        closed = [await asyncio.to_thread(tick, keys) for _ in range(2)]
+        hold_id = next(iter((await held(tenant)).values()))
+        await db.run(tenant.admin, lambda tx: quarantine.release(tx, hold_id, because="file_is_whole", now=NOW))
+        opened = await asyncio.to_thread(tick, keys[:2])
+
+        assert closed == [{"raw/imports", "raw/leads"}] * 2, "nothing is built on what is held, at no tick"
+        assert opened == {"raw/imports", "raw/leads"}
