@@ -1,12 +1,16 @@
 """`santral kpi`: ask for metrics by the names and definitions that every other door uses."""
 
 import asyncio
+import csv
 import json
+import sys
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import typer
+from babel.dates import format_datetime
+from babel.numbers import format_decimal, format_percent
 from rich.console import Console
 from rich.table import Table
 
@@ -15,10 +19,13 @@ from cli import tenant as tenants
 from crm import clock, db, errors, tenancy
 from crm.actor import Actor
 from kpis import catalogue, query
-from kpis.query import Answer, Filter, Query
+from kpis.catalogue import Definition
+from kpis.query import Answer, Filter, Order, Query
+from kpis.questions import MOST_ROWS
 
 app = typer.Typer(no_args_is_help=True)
 
+LANGUAGES = ("en", "tr")
 HEADLINE = ("funnel_reached", "speed_to_lead_s", "conversion_rate")
 
 
@@ -36,7 +43,20 @@ def ask(
     where: Annotated[
         list[str] | None, typer.Option("--filter", metavar="DIM=VALUE[,VALUE]", help="Only these; != excludes.")
     ] = None,
+    order: Annotated[
+        list[str] | None, typer.Option("--order", metavar="COLUMN", help="Sort by it; -COLUMN from the greatest.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="At most so many rows.")] = MOST_ROWS,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="What was known then: 2026-03-02T09:00+03:00 (else UTC).")
+    ] = None,
+    definition: Annotated[
+        list[str] | None,
+        typer.Option("--definition", metavar="METRIC=HASH", help="Answer a metric by an earlier definition."),
+    ] = None,
     tenant: Annotated[str | None, typer.Option(help="The firm, where there are several.")] = None,
+    language: Annotated[str, typer.Option("--language", help="Words and numbers of the table: en or tr.")] = "en",
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV, values as they are under their keys.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, values under their KPI.md keys.")
     ] = False,
@@ -44,19 +64,25 @@ def ask(
     """Answer metrics from the published marts, by dimensions and time."""
     if grain not in (None, "day", "week", "month", "quarter"):
         raise errors.Invalid(f"{grain!r} is no grain; there are day, week, month and quarter")
+    if language not in LANGUAGES:
+        raise errors.Invalid(f"{language!r} is no language of ours; there are {', '.join(LANGUAGES)}")
     metrics, dims = _sorted_out(names, by or [])
     wanted = Query(
         metrics=metrics, by=dims, grain=grain,  # type: ignore[arg-type]
         since=since.date() if since else None, until=until.date() if until else None,
         filters=[_filter(text) for text in where or []],
+        order=[Order(text.lstrip("-"), text.startswith("-")) for text in order or []], limit=limit,
+        as_of=_instant(as_of) if as_of else None, definitions=dict(_definition(text) for text in definition or []),
     )  # fmt: skip
     with postgres.ensure_database():
         answer = asyncio.run(_ask(wanted, tenant))
     if as_json:
         for row in answer.rows:
             print(json.dumps(row, ensure_ascii=False))
+    elif as_csv:
+        _write(answer)
     else:
-        _show(answer)
+        _show(answer, language)
 
 
 @app.command("list")
@@ -94,15 +120,18 @@ async def _headline(tenant: str | None) -> list[tuple[str, str]]:
     return [*lines, ("As of", f"{answer.as_of:%Y-%m-%d %H:%M:%S} UTC")]
 
 
-def in_words(value: float | None, unit: str) -> str:
-    """Return a value as people read it; no data is a dash (R3)."""
+def in_words(value: float | None, unit: str, language: str = "en") -> str:
+    """Return a value as people of a language read it; no data is a dash (R3)."""
     if value is None:
         return "–"
     if unit == "share":
-        return f"{value:.1%}"
+        return str(format_percent(value, "#,##0.0%" if language == "en" else "%#,##0.0", locale=language))
     if unit == "seconds":
-        return f"{value:,.0f} s" if value < 600 else f"{value / 60:,.0f} min"
-    return f"{value:,.0f}"
+        minutes, word = ("min", "s") if language == "en" else ("dk", "sn")
+        amount, word = (value, word) if value < 600 else (value / 60, minutes)
+        return f"{format_decimal(amount, '#,##0', locale=language)} {word}"
+    pattern = "#,##0.00" if unit in ("money", "days", "per_hour") else "#,##0"
+    return str(format_decimal(value, pattern, locale=language))
 
 
 def _sorted_out(names: Sequence[str], by: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -120,6 +149,21 @@ def _filter(text: str) -> Filter:
     return Filter(name.rstrip("!"), "not_in" if name.endswith("!") else "in", values.split(","))
 
 
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise errors.Invalid(f"{text!r} is no instant: write 2026-03-02T09:00+03:00") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _definition(text: str) -> tuple[str, str]:
+    metric, sign, found = text.partition("=")
+    if not sign or not found:
+        raise errors.Invalid(f"{text!r} is no definition: write METRIC=HASH, as an earlier answer named it")
+    return metric, found
+
+
 async def _ask(wanted: Query, tenant: str | None) -> Answer:
     try:
         actor = await _actor(tenant)
@@ -134,12 +178,41 @@ async def _actor(slug: str | None) -> Actor:
     return await tenants.choose(slug)
 
 
-def _show(answer: Answer) -> None:
-    columns = list(dict.fromkeys(name for row in answer.rows for name in row))
-    table = Table(*columns, caption=f"as of {answer.as_of:%Y-%m-%d %H:%M:%S} UTC, definition {answer.definition}")
-    units = {item.name: str(item.meta.get("unit")) for item in catalogue.public()}
+def _columns(answer: Answer) -> list[str]:
+    return list(dict.fromkeys(name for row in answer.rows for name in row))
+
+
+def _write(answer: Answer) -> None:
+    """Write the rows as CSV; a text that a spreadsheet would take for a formula is marked as text."""
+    columns = _columns(answer)
+    writer = csv.writer(sys.stdout)
+    writer.writerow(columns)
     for row in answer.rows:
-        table.add_row(
-            *(in_words(row.get(name), units[name]) if name in units else str(row.get(name, "")) for name in columns)
-        )
+        writer.writerow([_harmless(row.get(name)) for name in columns])
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
+
+
+def _show(answer: Answer, language: str) -> None:
+    known = {item.name: item for item in catalogue.public()}
+    columns = _columns(answer)
+    heads = [known[name].words(language)[0] if name in known else name for name in columns]
+    when = format_datetime(
+        answer.as_of, "yyyy-MM-dd HH:mm:ss" if language == "en" else "d MMMM y HH:mm:ss", locale=language
+    )
+    told = {
+        "en": f"as of {when} UTC, definition {answer.definition}",
+        "tr": f"{when} UTC itibarıyla, tanım {answer.definition}",
+    }
+    table = Table(*heads, caption=told[language])
+    for row in answer.rows:
+        table.add_row(*(_cell(row.get(name), known.get(name), language) for name in columns))
     Console().print(table)
+
+
+def _cell(value: Any, item: Definition | None, language: str) -> str:
+    if item is None:
+        return "" if value is None else str(value)
+    return in_words(value, str(item.meta.get("unit")), language)

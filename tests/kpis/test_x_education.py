@@ -59,7 +59,7 @@ async def test_funnel_and_conversion_are_those_of_the_file(
                 reached[named(row), stage] += 1
 
         answer = await db.run(
-            tenant.analyst,
+            tenant.sales_manager,
             lambda tx, dim=dim: query.ask(
                 tx, Query(["funnel_reached", "conversion_rate", "speed_to_lead_s"], by=[dim]), now=clock.utc_now()
             ),
