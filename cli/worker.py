@@ -10,6 +10,7 @@ import signal
 import typer
 
 from cli import postgres
+from cli.probe import Prober
 from crm import clock, db, holidays_ahead, jobs, logs, retention, vault
 from crm.agents.chore import Watch
 from crm.bulk import running as bulk
@@ -23,6 +24,7 @@ from crm.events import bell
 from crm.experiments import counting
 from crm.files import work as files
 from crm.followups.chore import FollowUps
+from crm.health import Lags
 from crm.inbox.chore import Inbox
 from crm.queues.chore import Endings
 from crm.recordings import work as recordings
@@ -69,6 +71,8 @@ async def work(stop: asyncio.Event) -> None:
         Callbacks(now),
         Dialling(now),
         Inbox(now, parsers()),
+        Lags(now),
+        Prober(now),
     ]
     try:
         async with bell.ringing(), asyncio.TaskGroup() as parts:

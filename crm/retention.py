@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from crm import db, idempotency, jobs, requests, tenancy
+from crm import db, health, idempotency, jobs, requests, tenancy
 from crm.actor import Actor
 from crm.calls import forgetting as calls
 from crm.queues import visits
@@ -20,6 +20,7 @@ async def forget(now: datetime) -> None:
         async with db.transaction(Actor.system(tenant_id)) as tx:
             await idempotency.forget(tx, before=now - KEYS)
             await requests.forget(tx, before=now - REQUESTS)
+            await health.forget(tx, before=now - REQUESTS)
             await visits.forget_places(tx, before=now - PLACES)
         has_more = True
         while has_more:
