@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     """The exchange's log of its queues (`queue_log`), to learn who spoke with callers while nobody listened."""
     recording_spool: Path | None = None
     """The folder into which the exchange writes recordings, shared with this machine; empty: none are fetched."""
+    smtp_url: str = Field("", repr=False)
+    """The mail server that alerts go through: `smtp://host:25`, `smtps://user:password@host:465`; empty: none."""
+    alert_email: str = ""
+    """Who is told when the pipeline keeps failing; empty: nobody by e-mail, the log and the screens tell."""
+    alert_from: str = "santral@localhost"
     otlp_endpoint: str = ""
     """Where traces go (OTLP over HTTP); empty: nowhere."""
     rate_limit: str = "600/minute"

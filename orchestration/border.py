@@ -14,7 +14,7 @@ import dagster as dg
 import psycopg
 from psycopg.rows import dict_row
 
-from orchestration import warehouse
+from orchestration import retry, warehouse
 
 if TYPE_CHECKING:
     from expectations.gate import Fault
@@ -150,7 +150,7 @@ def look(
     now: datetime,
 ) -> dg.MaterializeResult:
     """Judge what is new in a feed and return how it stands, as an asset does."""
-    with warehouse.connect() as connection:
+    with retry.transient(), warehouse.connect() as connection:
         judged = judge_new(connection, now=now)
         found = standing_of(connection, now=now)
     return dg.MaterializeResult(

@@ -1,0 +1,112 @@
+"""Telling the person on duty: once for a streak of failures, once when it is over.
+
+A streak is kept in `ops.alert`, so that no restart forgets or repeats it. It is told after `AFTER` failures in a row
+(of something that runs once a day: after the first): in the log, by e-mail where a mail server is set, and on screen.
+"""
+
+import smtplib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from urllib.parse import urlsplit
+
+import psycopg
+import structlog
+
+from crm.settings import settings
+
+log = structlog.get_logger("orchestration.alerts")
+
+AFTER = 3
+"""Failures in a row before anybody is told of what is tried again within minutes."""
+LONGEST = 1000
+"""Characters of a reason that are kept."""
+
+FAILED = """
+insert into ops.alert as a (subject, owner, failures, said, run_id, first_at, last_at)
+values (%(subject)s, %(owner)s, 1, %(said)s, %(run_id)s, %(now)s, %(now)s)
+on conflict (subject) where recovered_at is null do update
+   set failures = a.failures + case when a.run_id is distinct from excluded.run_id then 1 else 0 end,
+       said = excluded.said, run_id = excluded.run_id, last_at = excluded.last_at
+returning id, failures, told_at is not null as is_told, first_at
+"""
+"""A run that is told of twice counts once: a sensor may see it again after a restart."""
+
+TOLD = "update ops.alert set told_at = %(now)s where id = %(id)s and told_at is null returning id"
+RECOVERED = """
+update ops.alert set recovered_at = %(now)s where subject = any(%(subjects)s) and recovered_at is null
+returning subject, owner, failures, first_at, told_at is not null as is_told
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is told to an owner."""
+
+    owner: str
+    subject: str
+    text: str
+
+
+def failed(
+    connection: psycopg.Connection,
+    subject: str,
+    *,
+    owner: str,
+    said: str,
+    run_id: str,
+    after: int = AFTER,
+    now: datetime,
+) -> Message | None:
+    """Count a failure of a thing; return what is to be told, once, when the streak is long enough.
+
+    `said`: why, in words that hold nothing of a person.
+    """
+    now = now.astimezone(UTC)
+    told = {"subject": subject, "owner": owner, "said": said[:LONGEST], "run_id": run_id, "now": now}
+    row = connection.execute(FAILED, told).fetchone()
+    assert row is not None
+    alert_id, failures, is_told, since = row
+    if is_told or failures < after:
+        return None
+    if connection.execute(TOLD, {"id": alert_id, "now": now}).fetchone() is None:
+        return None  # another process has told it meanwhile
+    times = "once" if failures == 1 else f"{failures} times in a row"
+    text = f"{subject} failed {times} since {since:%Y-%m-%d %H:%M} UTC: {said[:LONGEST]}"
+    return Message(owner, f"Santral: {subject} fails", f"{text}\nReaders keep the last good numbers meanwhile.")
+
+
+def recovered(connection: psycopg.Connection, subjects: list[str], *, now: datetime) -> list[Message]:
+    """End the streaks of things that went well; return what is to be told: of those only that were told of."""
+    rows = connection.execute(RECOVERED, {"subjects": subjects, "now": now.astimezone(UTC)}).fetchall()
+    return [
+        Message(
+            owner, f"Santral: {subject} is well again",
+            f"{subject} went well after {failures} failures since {since:%Y-%m-%d %H:%M} UTC.",
+        )
+        for subject, owner, failures, since, is_told in rows
+        if is_told
+    ]  # fmt: skip
+
+
+def tell(message: Message) -> None:
+    """Write a message to the log, and mail it to whoever the settings name, where they name a mail server.
+
+    A mail server that does not answer is told of in the log, too: the alert is on record whatever happens.
+    """
+    log.warning("pipeline_alert", owner=message.owner, subject=message.subject, text=message.text)
+    config = settings()
+    if not (config.smtp_url and config.alert_email):
+        return
+    mail = EmailMessage()
+    mail["Subject"], mail["To"], mail["From"] = message.subject, config.alert_email, config.alert_from
+    mail.set_content(f"{message.text}\n\nOwner: {message.owner}\n")
+    place = urlsplit(config.smtp_url)
+    try:
+        kind = smtplib.SMTP_SSL if place.scheme == "smtps" else smtplib.SMTP
+        with kind(place.hostname or "", place.port or 0, timeout=10) as server:
+            if place.username:
+                server.login(place.username, place.password or "")
+            server.send_message(mail)
+    except (OSError, smtplib.SMTPException) as error:
+        log.error("alert_not_mailed", subject=message.subject, error=type(error).__name__)
