@@ -22,3 +22,34 @@ where {% for column in columns if column != 'tenant_id' %}child.{{ column }} is 
   where {% for column in columns %}parent.{{ parent_columns[loop.index0] }} = child.{{ column }}{{ ' and ' if not loop.last }}{% endfor %}
 )
 {% endtest %}
+
+
+{# Of every tenant, as many rows are of the whole as of its parts together: none is in no part, none in two. #}
+{% test conserves(model, whole, parts) %}
+select tenant_id
+from {{ model }}
+group by tenant_id
+having count(*) filter (where {{ whole }})
+  <> {% for part in parts %}count(*) filter (where {{ part }}){{ ' + ' if not loop.last }}{% endfor %}
+
+{% endtest %}
+
+
+{# Columns hold the sums of another relation's columns by a key; a key without rows there sums up to nothing. #}
+{% test sums_up(model, key, columns, of, only) %}
+with summed as (
+  select
+    {{ key | join(', ') }}
+    {%- for column in columns.values() %},
+    sum({{ column }}) as {{ column }}
+    {%- endfor %}
+  from {{ of }}
+  where {{ only }}
+  group by {{ key | join(', ') }}
+)
+select whole.*
+from {{ model }} as whole
+left join summed using ({{ key | join(', ') }})
+where {% for name, column in columns.items() %}whole.{{ name }} <> coalesce(summed.{{ column }}, 0){{ ' or ' if not loop.last }}{% endfor %}
+
+{% endtest %}

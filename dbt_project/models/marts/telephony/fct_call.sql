@@ -1,0 +1,186 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='affected_rebuild',
+    unique_key=['tenant_id', 'call_id'],
+    on_schema_change='append_new_columns',
+    meta={'affected_by': ['stg_telephony__call_events', 'stg_telephony__queue_visit_events', 'int_call_wrap_up']}
+) }}
+
+-- Each event says how its call stands: the latest holds. What only some of them tell (legs, what was said of it) is told
+-- by the latest that does.
+
+with events as (
+
+  select events.*
+  from {{ ref('stg_telephony__call_events') }} as events
+  {% if is_incremental() %}
+  where (events.tenant_id, events.call_id) in (
+    {%- for name in config.get('meta')['affected_by'] %}
+    select news.tenant_id, news.call_id from {{ ref(name) }} as news where {{ is_news('news', this) }}
+    {%- if not loop.last %} union {% endif %}
+    {%- endfor %}
+  )
+  {% endif %}
+
+),
+
+latest as (
+
+  select distinct on (tenant_id, call_id) *
+  from events
+  order by tenant_id, call_id, event_id desc
+
+),
+
+told as (
+
+  select
+    tenant_id,
+    call_id,
+    min(occurred_at) as first_at,
+    max(ended_at) as ended_at,
+    bool_or(event_type = 'call.denied') as is_denied,
+    (array_agg(legs order by event_id desc) filter (where legs is not null))[1] as legs,
+    (array_agg(disposition order by event_id desc) filter (where event_type = 'call.dispositioned'))[1] as disposition,
+    (array_agg(disposition_party order by event_id desc) filter (where event_type = 'call.dispositioned'))[1]
+      as disposition_party,
+    (array_agg(is_disposition_forced order by event_id desc) filter (where event_type = 'call.dispositioned'))[1]
+      as is_disposition_forced,
+    max(recorded_at) as recorded_at,
+    max(tx_id::text::bigint) as tx_id
+  from events
+  group by tenant_id, call_id
+
+),
+
+parts as (
+
+  select
+    told.tenant_id,
+    told.call_id,
+    count(*) filter (where (leg.value ->> 'talk_s')::numeric >= {{ var('audible_s') }})::int as handled_legs,
+    sum((leg.value ->> 'talk_s')::numeric(18, 6)) as agents_talk_s,
+    sum((leg.value ->> 'hold_s')::numeric(18, 6)) as agents_hold_s,
+    bool_or(leg.value ->> 'transfer' = 'attended') as is_transferred_warm,
+    bool_or(leg.value ->> 'transfer' = 'blind') as is_transferred_blind
+  from told
+  cross join lateral jsonb_array_elements(told.legs) as leg
+  where leg.value ->> 'party' = 'agent'
+  group by told.tenant_id, told.call_id
+
+),
+
+wraps as (
+
+  select
+    tenant_id,
+    call_id,
+    sum(wrap_s) as wrap_s,
+    max(recorded_at) as recorded_at,
+    max(source_max_tx_id) as tx_id
+  from {{ ref('int_call_wrap_up') }}
+  where (tenant_id, call_id) in (select tenant_id, call_id from latest)
+  group by tenant_id, call_id
+
+),
+
+visits as (
+
+  select *
+  from {{ ref('fct_queue_visit') }}
+  where visit_no = 1 and (tenant_id, call_id) in (select tenant_id, call_id from latest)
+
+),
+
+tests as (
+
+  select
+    tenant_id,
+    lead_id,
+    bool_or(is_test) as is_test
+  from {{ ref('stg_crm__lead_events') }}
+  where event_type = 'lead.created'
+    and (tenant_id, lead_id) in (select tenant_id, lead_id from latest)
+  group by tenant_id, lead_id
+
+),
+
+joined as (
+
+  select
+    latest.*,
+    told.first_at,
+    coalesce(latest.ended_at, told.ended_at) as told_ended_at,
+    told.is_denied,
+    told.disposition as said,
+    told.disposition_party as said_party,
+    told.is_disposition_forced as said_forced,
+    parts.handled_legs,
+    parts.agents_talk_s,
+    parts.agents_hold_s,
+    parts.is_transferred_warm,
+    parts.is_transferred_blind,
+    wraps.wrap_s,
+    visits.queue_id as first_queue_id,
+    visits.queue as first_queue,
+    visits.outcome as first_outcome,
+    tests.is_test,
+    coalesce(latest.timezone, visits.timezone, tenants.timezone) as zone,
+    coalesce(latest.started_at, latest.requested_at, told.first_at) as began_at,
+    greatest(told.recorded_at, wraps.recorded_at, visits.source_max_recorded_at) as source_max_recorded_at,
+    greatest(told.tx_id, wraps.tx_id, visits.source_max_tx_id) as source_max_tx_id
+  from latest
+  join told using (tenant_id, call_id)
+  join {{ ref('stg_crm__tenants') }} as tenants using (tenant_id)
+  left join parts using (tenant_id, call_id)
+  left join wraps using (tenant_id, call_id)
+  left join visits using (tenant_id, call_id)
+  left join tests using (tenant_id, lead_id)
+
+)
+
+select
+  tenant_id,
+  call_id,
+  direction,
+  purpose,
+  case when is_denied then 'denied' when told_ended_at is null then 'going_on' else 'ended' end as status,
+  outcome,
+  failure,
+  cause,
+  verdict,
+  lead_id,
+  contact_id,
+  agent_id,
+  outside_agent_id,
+  queue,
+  first_queue_id,
+  first_queue,
+  first_outcome,
+  campaign_id,
+  callback_id,
+  said as disposition,
+  said_party as disposition_party,
+  coalesce(said_forced, false) as is_disposition_forced,
+  coalesce(requested_at, first_at) as requested_at,
+  began_at as started_at,
+  (began_at at time zone zone)::date as started_on,
+  zone as timezone,
+  answered_at,
+  connected_at,
+  told_ended_at as ended_at,
+  ring_s,
+  coalesce(talk_s, 0)::numeric(18, 6) as talk_s,
+  coalesce(hold_s, 0)::numeric(18, 6) as hold_s,
+  coalesce(agents_talk_s, 0)::numeric(18, 6) as agents_talk_s,
+  coalesce(agents_hold_s, 0)::numeric(18, 6) as agents_hold_s,
+  coalesce(wrap_s, 0)::numeric(18, 6) as wrap_s,
+  coalesce(handled_legs, 0) as handled_legs,
+  coalesce(handled_legs, 0) > 0 as is_handled,
+  coalesce(is_transferred_warm, false) as is_transferred_warm,
+  coalesce(is_transferred_blind, false) as is_transferred_blind,
+  coalesce(is_test, false) as is_test,
+  is_historical,
+  source_max_recorded_at,
+  source_max_tx_id
+from joined

@@ -1,0 +1,51 @@
+with source as (
+
+  select * from {{ source('crm', 'queue') }}
+
+),
+
+versions as (
+
+  select distinct on (tenant_id, queue_id)
+    tenant_id,
+    queue_id,
+    valid_from,
+    settings
+  from {{ source('crm', 'queue_version') }}
+  where valid_from <= now()
+  order by tenant_id, queue_id, valid_from desc, id desc
+
+),
+
+renamed as (
+
+  select
+    -- ids
+    source.tenant_id,
+    source.id as queue_id,
+    (versions.settings ->> 'team_id')::uuid as team_id,
+
+    -- strings
+    source.code,
+    coalesce(versions.settings -> 'labels' ->> 'tr', source.code) as label_tr,
+    coalesce(versions.settings -> 'labels' ->> 'en', source.code) as label_en,
+    versions.settings ->> 'hours' as hours,
+    versions.settings ->> 'timezone' as timezone,
+
+    -- numbers
+    (versions.settings ->> 'sl_s')::int as sl_s,
+    (versions.settings ->> 'short_s')::int as short_s,
+    (versions.settings ->> 'sl_target')::numeric(6, 4) as sl_target,
+
+    -- timestamps
+    source.created_at,
+    source.retired_at,
+    versions.valid_from as updated_at
+
+  from source
+  left join versions
+    on versions.tenant_id = source.tenant_id and versions.queue_id = source.id
+
+)
+
+select * from renamed
