@@ -6,7 +6,7 @@ and tables stay, so that readers neither wait nor see anything but the state bef
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -116,9 +116,8 @@ def _publish(
     *,
     anew: bool = False,
 ) -> Publication:
-    publication, moved, problems = ids.new(), [], {}
-    if wanted:
-        connection.cursor().executemany(definitions.KEEP, list(definitions.rows()))
+    publication, moved = ids.new(), list[Moved]()
+    problems: dict[str, str] = {}
     for domain, (tx_id, as_of) in wanted.items():
         members = [relation for relation in chosen if relation.domain == domain]
         try:
@@ -133,17 +132,28 @@ def _publish(
         else:
             moved.append(Moved(domain, as_of, rows, seconds))
     if moved:
-        problems |= _bring_bi_views(connection)
+        _bring_with_it(connection, problems)
     return Publication(publication, moved, problems)
 
 
-def _bring_bi_views(connection: psycopg.Connection) -> dict[str, str]:
-    try:
-        with connection.transaction():
-            bi_views.bring(connection)
-    except psycopg.Error as error:
-        return {bi_views.SCHEMA: f"{type(error).__name__}: {str(error).splitlines()[0]}"}
-    return {}
+def _bring_with_it(connection: psycopg.Connection, problems: dict[str, str]) -> None:
+    for name, bring in WITH_EACH.items():
+        try:
+            with connection.transaction():
+                bring(connection)
+        except psycopg.Error as error:
+            problems[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+
+
+def _keep_definitions(connection: psycopg.Connection) -> None:
+    connection.cursor().executemany(definitions.KEEP, list(definitions.rows()))
+
+
+WITH_EACH: Mapping[str, Callable[[psycopg.Connection], object]] = {
+    "definitions": _keep_definitions,
+    bi_views.SCHEMA: bi_views.bring,
+}
+"""What each publication brings with its relations, in the same transaction."""
 
 
 def _bring(connection: psycopg.Connection, members: Sequence[Relation], *, anew: bool) -> Rows:

@@ -84,9 +84,9 @@ def bring(connection: psycopg.Connection, relation: Relation, *, anew: bool = Fa
 
 
 def restore(connection: psycopg.Connection, dropped: Sequence[View]) -> None:
-    """Make dropped views again, those that publishing has not made anew."""
+    """Make dropped views again, those that publishing has not made anew; those of BI tools are made by `bi_views`."""
     for view in dropped:
-        if _one(connection, "select to_regclass(%s) is null", view.name):
+        if not view.name.startswith("bi.") and _one(connection, "select to_regclass(%s) is null", view.name):
             options = f"with ({view.options}) " if view.options else ""
             connection.execute(f"create view {view.name} {options}as {view.definition}")
             for grant in view.grants:
@@ -104,10 +104,8 @@ def _fill(connection: psycopg.Connection, relation: Relation, *, anew: bool) -> 
         rows = _move_news(connection, relation, columns, after=known[1])
         if not _as_many(connection, made, shown):  # an entity has lost all its rows: events cannot point at it
             rows += _move_differences(connection, relation, columns, key)
-    elif key:
-        rows = _move_differences(connection, relation, columns, key)
     else:
-        rows = _move_all(connection, relation, columns)
+        rows = _move_differences(connection, relation, columns, key)
     latest = _one(connection, f"select max({WATERMARK}) from {made}") if follows else None
     connection.execute(REMEMBER, (relation.name, relation.domain, made, latest))
     _learn(connection, shown, rows)
@@ -170,6 +168,8 @@ def _move_differences(
     connection: psycopg.Connection, relation: Relation, columns: Sequence[str], key: Sequence[str]
 ) -> Rows:
     """Compare row by row and move what differs: what is the same is not written again."""
+    if not key:
+        return _move_all(connection, relation, columns)
     made, shown = f"{WORKSHOP}.{relation.name}", f"{SHOWN}.{relation.name}"
     same_key = " and ".join(f"made.{name} = shown.{name}" for name in _quoted(key))
     same_row = (
