@@ -26,10 +26,11 @@ async def destroy(actor: Actor, deleted_key: str, row_id: UUID, name: str) -> No
         await objects.delete([name])
 
 
-async def sweep(tenant_id: UUID, folder: str, known: str, *, now: datetime) -> int:
+async def sweep(tenant_id: UUID, folder: str, known: str, *, now: datetime, dry_run: bool = False) -> int:
     """Delete a tenant's objects of a folder that no row knows and that are older than `GRACE`; return how many.
 
     `known`: the statement that returns which ids ($2::uuid[]) of the tenant ($1::uuid) have a row that wants its file.
+    `dry_run`: delete nothing, only count.
     """
     gone = 0
     async for batch in objects.listing(f"{folder}/{tenant_id}"):
@@ -41,9 +42,10 @@ async def sweep(tenant_id: UUID, folder: str, known: str, *, now: datetime) -> i
         async with db.transaction(Actor.system(tenant_id)) as tx:
             kept = {row["id"] for row in await tx.fetch(known, tenant_id, list(old))}
         unknown = [name for row_id, name in old.items() if row_id not in kept]
-        await objects.delete(unknown)
+        if not dry_run:
+            await objects.delete(unknown)
         gone += len(unknown)
-    if gone:
+    if gone and not dry_run:
         log.info("orphans_swept", tenant_id=str(tenant_id), folder=folder, objects=gone)
     return gone
 

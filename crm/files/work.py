@@ -30,6 +30,9 @@ async def sweep(now: datetime) -> None:
         await sweep_tenant(tenant_id, now=now)
 
 
-async def sweep_tenant(tenant_id: UUID, *, now: datetime) -> int:
-    """Delete a tenant's objects that no row knows and that are older than `orphans.GRACE`; return how many."""
-    return await orphans.sweep(tenant_id, "attachments", KNOWN, now=now)
+async def sweep_tenant(tenant_id: UUID, *, now: datetime, dry_run: bool = False) -> int:
+    """Delete a tenant's objects that no row knows and that are older than `orphans.GRACE`; return how many.
+
+    `dry_run`: delete nothing, only count.
+    """
+    return await orphans.sweep(tenant_id, "attachments", KNOWN, now=now, dry_run=dry_run)
