@@ -1,5 +1,7 @@
 """How deep and how dear a GraphQL document may be; it is refused before anything of it is run."""
 
+from collections.abc import Callable
+
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
@@ -10,7 +12,13 @@ from graphql import (
     ValidationContext,
     ValidationRule,
 )
-from strawberry.extensions import AddValidationRules, MaxAliasesLimiter, MaxTokensLimiter, QueryDepthLimiter
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    QueryDepthLimiter,
+    SchemaExtension,
+)
 
 DEEPEST = 8
 MOST_TOKENS = 1_500
@@ -60,11 +68,11 @@ def cost(
     return total
 
 
-def extensions() -> list[object]:
-    """Return the limits as the schema takes them."""
+def extensions() -> list[Callable[[], SchemaExtension]]:
+    """Return the limits as the schema takes them: made anew for each document."""
     return [
-        QueryDepthLimiter(max_depth=DEEPEST),
-        MaxTokensLimiter(max_token_count=MOST_TOKENS),
-        MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
-        AddValidationRules([CostLimit]),
+        lambda: QueryDepthLimiter(max_depth=DEEPEST),
+        lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
+        lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
+        lambda: AddValidationRules([CostLimit]),
     ]

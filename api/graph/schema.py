@@ -217,4 +217,4 @@ def _row(row: dict[str, Any]) -> Row:
 @cache
 def schema() -> strawberry.Schema:
     """Return the schema with its limits."""
-    return strawberry.Schema(Query, extensions=limits.extensions())  # type: ignore[arg-type]
+    return strawberry.Schema(Query, extensions=limits.extensions())

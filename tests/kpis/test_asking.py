@@ -1,0 +1,146 @@
+"""Asking beyond the plain figures: by role, in an order, by an earlier definition, as of an instant, what is kept."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from crm import clock, db
+from crm.actor import Actor
+from kpis import catalogue, definitions, manifest, query
+from kpis.access import NotYours
+from kpis.definitions import NoSuchDefinition, Outlived
+from kpis.publications import NotRebuilt
+from kpis.query import Answer, Filter, Order, Query, Unknown
+from kpis.questions import BadFilter
+from orchestration import warehouse
+from tests.conftest import Tenant
+from tests.dbt_project import golden
+from tests.pipeline import Build
+
+THEN = datetime(2026, 4, 1, tzinfo=UTC)
+SCHEMA = "asof_20260401t000000z"
+
+
+async def ask(actor: Actor, *metrics: str, **how: Any) -> Answer:
+    return await db.run(actor, lambda tx: query.ask(tx, Query(metrics, **how), now=clock.utc_now()))
+
+
+def keep_as(name: str, change: dict[str, str]) -> str:
+    """Keep a definition as an earlier one: a metric's present part with texts replaced; return its hash."""
+    text = json.dumps(catalogue.definitions()[name].part)
+    for old, new in change.items():
+        assert old in text
+        text = text.replace(old, new)
+    found = manifest.hash_of(json.loads(text))
+    cuts = next(cuts for metric, _, _, cuts in definitions.rows() if metric == name)
+    with warehouse.connect() as connection:
+        connection.execute(definitions.KEEP, (name, found, text, cuts))
+    return found
+
+
+@contextmanager
+def rebuilt() -> Iterator[psycopg.Connection]:
+    """Hold the marts as of an instant at which there were the cycles of meta only."""
+    with warehouse.connect() as connection:
+        connection.execute("select ops.open_as_of(%s)", (SCHEMA,))
+        connection.execute(
+            f"create table {SCHEMA}.fct_lead_cycle as select * from published.fct_lead_cycle where platform = 'meta';"
+            f"alter table {SCHEMA}.fct_lead_cycle enable row level security;"
+            f"create policy tenant on {SCHEMA}.fct_lead_cycle for select to santral_app"
+            " using (tenant_id = current_setting('app.tenant_id')::uuid);"
+            f"grant select on {SCHEMA}.fct_lead_cycle to santral_app"
+        )
+        connection.execute(
+            "insert into ops.as_of (schema_name, instant, project, made_at, kept_until)"
+            " values (%s, %s, 'test', now(), now() + interval '1 day')",
+            (SCHEMA, THEN),
+        )
+        yield connection
+
+
+class TestAsk:
+    async def test_tells_each_what_is_theirs_and_says_by_which_definition(
+        self, build: Build, tenant: Tenant, other_tenant: Tenant
+    ) -> None:
+        await golden.play(tenant)
+        await build("--select", "tag:leads")
+        boss, now = tenant.sales_manager, clock.utc_now()
+
+        # Rows come as asked, what has no value last, and no more than asked.
+        first = await ask(boss, "conversion_rate", by=["platform"], order=[Order("conversion_rate", True)], limit=2)
+        assert [row["conversion_rate"] for row in first.rows] == sorted(golden.CONVERSION.values(), reverse=True)[:2]
+        assert first.is_cut
+        with pytest.raises(Unknown, match="no column"):
+            await ask(boss, "conversion_rate", order=[Order("platform")])
+
+        # Who sees no person is not told of few, nor of what would give them away; the total is told.
+        told = await ask(tenant.analyst, "conversion_rate", by=["platform"])
+        assert told.suppressed == 3
+        assert all(row["conversion_rate"] is None and row["is_suppressed"] for row in told.rows)
+        (whole,) = (await ask(tenant.analyst, "conversion_rate")).rows
+        assert whole["conversion_rate"] is not None
+        assert "is_suppressed" not in whole
+
+        # An agent is told of the own team alone, and of daily work alone.
+        own = await ask(tenant.sales_agent, "speed_to_lead_s", by=["team"])
+        assert {row["team"] for row in own.rows} <= {str(tenant.sales_agent.team_id)}
+        assert own.team == str(tenant.sales_agent.team_id)
+        with pytest.raises(NotYours):
+            await ask(tenant.sales_agent, "conversion_rate")
+
+        # Filters have types.
+        found = await ask(boss, "conversion_rate", by=["platform"], filters=[Filter("platform", "is_null")])
+        assert found.rows == []
+        with pytest.raises(BadFilter):
+            await ask(boss, "conversion_rate", filters=[Filter("platform", "gt", ["a"])])
+
+        # An answer names its definitions; every one that was ever published can be asked for.
+        present = (await ask(boss, "conversion_rate")).definitions["conversion_rate"]
+        again = await ask(boss, "conversion_rate", by=["platform"], definitions={"conversion_rate": present})
+        assert {row["platform"]: row["conversion_rate"] for row in again.rows} == golden.CONVERSION
+        assert (await db.run(boss, lambda tx: tx.fetchval(
+            "select count(*) from ops.kpi_definition where metric = 'conversion_rate' and hash = $1::text", present
+        ))) == 1  # fmt: skip
+        earlier = keep_as("conversion_rate", {"is_won_90d::int": "(status = 'won')::int * 0"})
+        both = await ask(
+            boss, "conversion_rate", "speed_to_lead_s", by=["platform"], definitions={"conversion_rate": earlier}
+        )
+        assert {row["platform"]: row["conversion_rate"] for row in both.rows} == dict.fromkeys(golden.CONVERSION, 0.0)
+        assert earlier != present == catalogue.definitions()["conversion_rate"].hash
+        assert (both.definitions["conversion_rate"], both.definition == first.definition) == (earlier, False)
+        assert any(row["speed_to_lead_s"] for row in both.rows), "the others are answered by what they mean now"
+        with pytest.raises(NoSuchDefinition):
+            await ask(boss, "conversion_rate", definitions={"conversion_rate": "0" * 16})
+        outlived = keep_as("conversion_rate", {"is_won_90d::int": "won_in_a_column_long_gone::int"})
+        with pytest.raises(Outlived, match="conversion_rate"):
+            await ask(boss, "conversion_rate", definitions={"conversion_rate": outlived})
+
+        # What was known then, where somebody rebuilt it; nobody knows the future, nor what is not at hand.
+        with pytest.raises(NotRebuilt):
+            await ask(boss, "conversion_rate", as_of=THEN)
+        with rebuilt():
+            then = await ask(boss, "conversion_rate", by=["platform"], as_of=THEN)
+        assert [(row["platform"], row["is_mature"]) for row in then.rows] == [("meta", False)]
+        assert (then.as_of, then.freshness_s > 0) == (THEN, True)
+        assert (await ask(boss, "conversion_rate", by=["platform"], as_of=now)).rows == again.rows
+
+        # What was asked is at hand until the numbers change; another firm never gets it.
+        await _keeps_answers_until_the_next_publication(boss, other_tenant)
+
+
+async def _keeps_answers_until_the_next_publication(boss: Actor, other_tenant: Tenant) -> None:
+    async def platforms(actor: Actor = boss) -> list[str]:
+        return [row["platform"] for row in (await ask(actor, "conversion_rate", by=["platform"])).rows]
+
+    before = await platforms()
+    with warehouse.connect() as connection:
+        connection.execute("delete from published.fct_lead_cycle where platform = 'tiktok'")
+        assert await platforms() == before == ["google", "meta", "tiktok"]
+        connection.execute("update ops.publication set publication_id = gen_random_uuid()")
+    assert await platforms() == ["google", "meta"], "the next publication is another"
+    assert await platforms(other_tenant.sales_manager) == []
