@@ -15,6 +15,11 @@ that rows a platform takes back vanish with the version that had them.
 * Google Ads (`source` "google", `endpoint` "performance"): `{"results": [row, …]}`, rows as SearchStream gives them as
   JSON: `customer.{id,currencyCode}, campaign.id, adGroup.id, adGroupAd.ad.id, segments.date,
   metrics.{costMicros,impressions,clicks,conversions}`. A set with `nextPageToken` is not complete.
+* Rates of exchange (`source` "fx", `endpoint` "daily_rates", `window` their day): `{"base": "TRY", "rates": {"EUR":
+  "38.10", …}}`, how much of the base one unit of a currency is worth; the key is `report_key` of the base and the day.
+
+The zone in which an account counts its days stands in each row: `account_timezone` (Meta, added by who pulls it),
+`customer.timeZone` (Google); without one the firm's own zone is taken.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What the advertising platforms report about each day, in their own shapes (ingestion/landing.py)."""
+"""What outside tells of each day, in its own shapes (ingestion/landing.py): the ads' reports, rates of exchange."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,8 +29,21 @@ def by_day(rows: Iterable[AdDay]) -> dict[date, list[AdDay]]:
     return days
 
 
+WORTH = {"EUR": 49.8, "GBP": 57.2, "USD": 42.6}
+"""Lira for one unit at the beginning of 2026; a little more every day."""
+DRIFT = 0.0006
+
+
+def rates(day: date) -> Report:
+    """Return a day's rates of exchange."""
+    grown = 1 + DRIFT * (day - date(2026, 1, 1)).days
+    worth = {currency: f"{rate * grown:.4f}" for currency, rate in WORTH.items()}
+    return Report("fx", "daily_rates", landing.report_key("TRY", day), {"base": "TRY", "rates": worth})
+
+
 def payloads(day: date, rows: Sequence[AdDay]) -> Iterator[Report]:
-    """Yield each platform's report of a day."""
+    """Yield each platform's report of a day, and the day's rates of exchange."""
+    yield rates(day)
     for platform, endpoint, build in (("meta", "insights", _insights), ("google", "performance", _performance)):
         own = [row for row in rows if row.campaign.platform == platform]
         yield Report(platform, endpoint, landing.report_key(AD_ACCOUNT[platform], day), build(own))

@@ -21,6 +21,7 @@ from crm import clock, db
 from crm.leads import intake, operations
 from crm.leads.rules import Channel, Direction, Status
 from crm.money import Money
+from ingestion import landing
 from tests.conftest import Tenant
 
 T0 = datetime(2026, 3, 1, 21, 29, tzinfo=UTC)
@@ -79,8 +80,13 @@ class Desk:
         await db.run(self.tenant.system, lambda tx: operations.change_status(tx, lead, to, reason=reason, now=at))
 
     async def sell(self, lead: UUID, *, day: float) -> None:
-        """Record a sale."""
+        """Record a sale, on a day on which a euro is worth 40 lira."""
         at = RECEIVED + timedelta(days=day)
+        key, rates = landing.report_key("TRY", at.date()), {"base": "TRY", "rates": {"EUR": "40"}}
+        await db.run(
+            self.tenant.system,
+            lambda tx: landing.land(tx, "fx", "daily_rates", key, rates, window=(at.date(), at.date()), now=at),
+        )  # fmt: skip
         await db.run(
             self.tenant.system, lambda tx: operations.record_sale(tx, lead, Money.of("1250.50", "EUR"), now=at)
         )

@@ -1,5 +1,6 @@
 """Lead response, funnel, conversion and money against numbers worked out by hand."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -9,13 +10,15 @@ from kpis import query
 from kpis.query import Query
 from tests.conftest import Tenant
 from tests.dbt_project import golden_leads as golden
+from tests.dbt_project import golden_money
 from tests.pipeline import Build, rows
 
 LEADS = ("--select", "+path:models/marts/leads", "--indirect-selection", "cautious")
+MONEY = ("--select", "+path:models/marts/money", "--indirect-selection", "cautious")
 
 
 async def ask(tenant: Tenant, *metrics: str, **how: Any) -> list[dict[str, Any]]:
-    answer = await db.run(tenant.analyst, lambda tx: query.ask(tx, Query(metrics, **how), now=clock.utc_now()))
+    answer = await db.run(tenant.sales_manager, lambda tx: query.ask(tx, Query(metrics, **how), now=clock.utc_now()))
     return list(answer.rows)
 
 
@@ -72,3 +75,30 @@ class TestWeekAtTheDesk:
             (None, True, True, False, None), (agent, True, False, False, None),
             (None, True, True, False, None), (agent, True, False, False, 120),
         ], "the lead's clock ran on, the manager's began anew; a stop in the queue is nobody's hand"  # fmt: skip
+
+
+class TestMoney:
+    async def test_has_the_golden_numbers(self, build: Build, tenant: Tenant) -> None:
+        leads = await golden_money.play(tenant)
+        golden_money.let_pass()
+        await golden_money.same_person(tenant, leads["p"], leads["s"])
+        await build(*MONEY)
+
+        found = {name: (await one(tenant, name))[name] for name in golden_money.FIGURES}
+        assert found == near(golden_money.FIGURES)
+        months = await ask(tenant, "revenue_per_agent", grain="month")
+        assert {row["metric_time"]: row["revenue_per_agent"] for row in months} == near(golden_money.PER_AGENT)
+        (day,) = await ask(tenant, "cpl", until=date(2026, 3, 17))
+        assert day["cpl"] == pytest.approx(4000 / 3), "all three are of Berlin's 16th, as the spend is"
+
+    async def test_of_a_currency_without_a_rate_is_not_published(self, build: Build, tenant: Tenant) -> None:
+        lead = await golden_money.lead(tenant, golden_money.at(16, 10))
+        await golden.sell(tenant, lead, "100.00", "CHF", golden_money.at(17, 10))
+
+        with pytest.raises(AssertionError, match="not_null_fct_sale_fx_rate"):
+            await build(*MONEY)
+
+        await golden_money.rates(tenant, date(2026, 3, 13), CHF="45")
+        await build(*MONEY)
+        (sale,) = await rows(tenant.admin, "select net_amount, fx_rate from published.fct_sale")
+        assert tuple(sale) == (4500, 45), "Friday's rate holds over the weekend"

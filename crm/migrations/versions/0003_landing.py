@@ -80,7 +80,8 @@ create view raw.ad_report_row with (security_invoker = true) as
      cross join lateral (
        select x.row ->> 'account_currency' as currency, x.row ->> 'campaign_id' as campaign_id,
               x.row ->> 'adset_id' as adset_id, x.row ->> 'ad_id' as ad_id, x.row ->> 'date_start' as row_day,
-              x.row ->> 'spend' as spend_text, 1 as spend_divisor, x.row ->> 'impressions' as impressions_text,
+              x.row ->> 'account_timezone' as account_zone, x.row ->> 'spend' as spend_text, 1 as spend_divisor,
+              x.row ->> 'impressions' as impressions_text,
               x.row ->> 'clicks' as clicks_text,
               (select sum(nullif(a ->> 'value', '')::numeric)::text
                  from jsonb_array_elements(case when jsonb_typeof(x.row -> 'actions') = 'array'
@@ -89,7 +90,8 @@ create view raw.ad_report_row with (security_invoker = true) as
         where r.source = 'meta'
        union all
        select x.row #>> '{customer,currencyCode}', x.row #>> '{campaign,id}', x.row #>> '{adGroup,id}',
-              x.row #>> '{adGroupAd,ad,id}', x.row #>> '{segments,date}', x.row #>> '{metrics,costMicros}', 1000000,
+              x.row #>> '{adGroupAd,ad,id}', x.row #>> '{segments,date}',
+              x.row #>> '{customer,timeZone}', x.row #>> '{metrics,costMicros}', 1000000,
               x.row #>> '{metrics,impressions}', x.row #>> '{metrics,clicks}', x.row #>> '{metrics,conversions}'
         where r.source = 'google') as m
   )
@@ -101,8 +103,19 @@ create view raw.ad_report_row with (security_invoker = true) as
          case when coalesce(clicks_text, '0') ~ '^-?[0-9]+$'
               then coalesce(clicks_text, '0')::bigint else -1 end as clicks,
          case when coalesce(leads_text, '0') ~ '^-?[0-9]+([.][0-9]+)?$'
-              then coalesce(leads_text, '0')::numeric else -1 end as platform_leads
+              then coalesce(leads_text, '0')::numeric else -1 end as platform_leads, account_zone
     from texts;
+"""
+
+# Rates of exchange of a day: how much of the base one unit of each currency is worth.
+FX_RATES = """
+create view raw.fx_rate with (security_invoker = true) as
+  select p.tenant_id, p.id as payload_id, p.payload ->> 'base' as base, p.window_start as day, r.key as currency,
+         case when r.value ~ '^[0-9]+([.][0-9]+)?$' then nullif(r.value::numeric, 0) end as rate, p.fetched_at
+    from raw.api_payload p
+   cross join lateral jsonb_each_text(
+     case when jsonb_typeof(p.payload -> 'rates') = 'object' then p.payload -> 'rates' end) as r
+   where p.source = 'fx' and p.endpoint = 'daily_rates';
 """
 
 
@@ -113,7 +126,8 @@ def upgrade() -> None:
     op.execute(f"revoke insert, update, delete on raw.payload_verdict from {APP_ROLE}")
     run_script(PIPELINE)
     run_script(AD_REPORTS)
-    op.execute(f"grant select on raw.ad_report, raw.ad_report_row to {PIPELINE_ROLE}")
+    run_script(FX_RATES)
+    op.execute(f"grant select on raw.ad_report, raw.ad_report_row, raw.fx_rate to {PIPELINE_ROLE}")
 
 
 def downgrade() -> None:

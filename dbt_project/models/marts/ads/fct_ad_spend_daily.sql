@@ -2,6 +2,7 @@ select
   tenant_id,
   platform,
   account_id,
+  account_zone,
   spend_on,
   campaign_id,
   coalesce(adset_id, '') as adset_id,

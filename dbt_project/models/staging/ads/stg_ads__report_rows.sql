@@ -34,6 +34,7 @@ renamed as (
     -- strings
     source as platform,
     currency,
+    account_zone,
 
     -- numbers
     spend,
