@@ -1,6 +1,6 @@
 """The pages of figures: which KPIs stand where. A KPI that nothing publishes yet says so in its place."""
 
-from dashboards.layout import Board, Pair, Ranking, Table, Tiles, Trend
+from dashboards.layout import Board, Pair, Ranking, Stacked, Table, Tiles, Trend
 
 COMPANY = Board(
     "company",
@@ -63,6 +63,7 @@ AGENTS = Board(
             Trend("people.busy", ("occupancy",)),
             Trend("people.handling", ("aht_s",)),
         ),
+        Stacked("people.states", "agent_state_s", by="state"),
         Table("people.each", ("handled", "aht_s", "acw_s", "hold_s", "occupancy", "contacts_per_hour", "transfer_rate"),
               by="agent"),
     ),
@@ -100,6 +101,23 @@ COMPLIANCE = Board(
                                   "dial_block_rate"), by="campaign"),
     ),
 )  # fmt: skip
+
+FUNNEL = Board(
+    "funnel",
+    ("platform", "campaign", "form"),
+    (
+        Tiles("", ("funnel_reached.lead", "funnel_reached.sale", "conversion_rate", "conversion_velocity_days",
+                   "speed_to_lead_s", "speed_to_lead_s_share_5m")),
+        Pair(
+            Trend("funnel.cohorts", ("conversion_rate",)),
+            Trend("funnel.velocity", ("conversion_velocity_days", "conversion_velocity_days_p90")),
+        ),
+        Table("funnel.stages", ("funnel_reached", "stage_conversion", "stage_conversion_period", "stage_dwell_s"),
+              by="stage"),
+        Ranking("funnel.losses", "loss_reason_share", by="reason"),
+    ),
+)  # fmt: skip
+"""What stands below the funnel itself: cohorts, grey while they may still change, beside what the period saw."""
 
 PLATFORM = Board(
     "platform_health",

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import catalogue, figures, queries
+from dashboards import catalogue, queries
 from dashboards.figures import Ask, Figures
 from dashboards.layout import Board
 from dashboards.queries import Scope
@@ -65,7 +65,7 @@ def _cells(ask: Ask, scope: Scope, name: str, row: dict[str, Any]) -> tuple[Any,
     first, last = scope.first.isoformat(), scope.last.isoformat()
     is_final = "" if row.get("is_mature") is None else row["is_mature"]
     return (name, known.label, first, last, grain, period, by, value_of, row[name], known.unit, is_final,
-            figures.publication())  # fmt: skip
+            queries.publication())  # fmt: skip
 
 
 def _harmless(text: str) -> str:

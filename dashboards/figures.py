@@ -11,15 +11,11 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import catalogue, session, words
+from dashboards import catalogue, queries, session, words
 from dashboards.queries import Rows, Scope
 
 MOST = 20
 """Metrics that one question may name."""
-KEPT = 900
-"""Seconds an answer is kept at most; another publication has another key."""
-PROBED = 10
-"""Seconds between two looks at which publication stands."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +74,6 @@ class Figures:
         return self.replies.get(ask, Reply())
 
 
-@st.cache_data(ttl=PROBED, show_spinner=False)
-def _publication(who: str, _token: str) -> str | None:
-    body = {"metrics": ["funnel_reached"], "from": "2000-01-01", "to": "2000-01-02"}
-    as_of: str | None = session.send("POST", "/kpis/query", _token, "en", json=body)["as_of"]
-    return as_of
-
-
-def publication() -> str | None:
-    """Return up to when the published figures hold everything; None before the first publication."""
-    return _publication(session.me()["id"], session.token())
-
-
 def ask(scope: Scope, asks: Iterable[Ask]) -> Figures:
     """Answer all asks of a page about a scope."""
     known = catalogue.catalogue()
@@ -97,7 +81,7 @@ def ask(scope: Scope, asks: Iterable[Ask]) -> Figures:
     missing = {one: {name: why for name in one.metrics if (why := _why_not(known, name, one, scope))} for one in wanted}
     parts = [(one, group) for one in wanted for group in _groups(known, one, missing[one])]
     bodies = [_body(scope.before() if one.is_before else scope, one, group) for one, group in parts]
-    answers = _answers(session.me()["id"], publication(), tuple(bodies), session.token(), words.language())
+    answers = _answers(session.me()["id"], queries.publication(), tuple(bodies), session.token(), words.language())
     rows: dict[Ask, Rows] = {one: [] for one in wanted}
     for (one, group), answer in zip(parts, answers, strict=True):
         rows[one] += answer["rows"]
@@ -154,7 +138,7 @@ def _after(day: date) -> date:
     return day + timedelta(days=1)
 
 
-@st.cache_data(ttl=KEPT, show_spinner=False, max_entries=400)
+@st.cache_data(ttl=queries.KEPT, show_spinner=False, max_entries=400)
 def _answers(
     who: str, published: str | None, bodies: tuple[Any, ...], _token: str, language: str
 ) -> list[dict[str, Any]]:

@@ -58,7 +58,20 @@ class Table:
         return (Ask(self.names, by=(self.by,)),)
 
 
-Part = Tiles | Trend | Ranking | Table
+@dataclass(frozen=True)
+class Stacked:
+    """A metric over time, cut into the values of a dimension that it always comes by (states of agents)."""
+
+    title: str
+    metric: str
+    by: str
+
+    def asks(self, grain: str) -> tuple[Ask, ...]:
+        """Return what the part needs to know."""
+        return (Ask((self.metric,), by=(self.by,), grain=grain),)
+
+
+Part = Tiles | Trend | Ranking | Table | Stacked
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ SIGNS = {
     "offline": ("○", GREY),
 }
 """The sign and the colour of each state of an agent, in the order in which states are shown."""
+BARS = 45
+"""Bars that a sparkline has room for."""
 LIMIT = '<i style="left:calc(50% - 1px);width:0;border-left:2px solid currentColor"></i>'
 STYLE = """
 <style>
@@ -171,6 +173,14 @@ def bullet(low: float, mark: float, high: float, limit: float, said: str) -> str
 
 def _pieces(styles: Iterable[str]) -> str:
     return "".join(f'<i style="{style}"></i>' for style in styles)
+
+
+def sparkline(values: Sequence[float], said: str, colour: str) -> str:
+    """Return small bars of values from naught up, the last ones when there are many, and in words what they say."""
+    shown = values[-BARS:]
+    top = max(shown) or 1.0
+    bars = "".join(f'<i style="height:{max(100 * each / top, 2):.0f}%"></i>' for each in shown)
+    return f'<div class="spark" role="img" aria-label="{escape(said)}" style="color:{colour}">{bars}</div>'
 
 
 def no_bullet() -> str:

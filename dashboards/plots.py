@@ -43,7 +43,7 @@ def over_time(series: Series, grain: str, *, limit: float | None, are_bars: bool
         ]
     else:
         dash = alt.StrokeDash("name:N", scale=alt.Scale(domain=labels, range=DASHES[: len(labels)]), legend=None)
-        line = base.mark_line(strokeWidth=2.4, interpolate="monotone").encode(y=y, color=colour, strokeDash=dash)
+        line = base.mark_line(strokeWidth=2.4, interpolate="linear").encode(y=y, color=colour, strokeDash=dash)
         dots = base.mark_point(size=34, filled=True, opacity=1).encode(
             y=y, color=colour, fillOpacity=alt.FillOpacity("solid:Q", scale=None)
         )
@@ -79,7 +79,7 @@ def _is_wide(unit: str, data: Sequence[Mapping[str, Any]]) -> bool:
 
 def _scale(unit: str, data: Sequence[Mapping[str, Any]], limit: float | None) -> alt.Scale:
     if _is_wide(unit, data):
-        return alt.Scale(type="log", clamp=True, domainMin=max(1, min(row["value"] for row in data)))
+        return alt.Scale(type="log", clamp=True, domainMin=max(1, 0.7 * min(row["value"] for row in data)))
     top = max([row["value"] for row in data if math.isfinite(row["value"])] + [limit or 0, 0.0001])
     highest = min(1.0, top * 1.08) if unit == "share" and top <= 1 else top * 1.08
     return alt.Scale(domain=[0, highest])
@@ -121,6 +121,37 @@ def _limit(limit: float | None) -> list[alt.Chart]:
     line = rule.mark_rule(strokeDash=[5, 4], strokeWidth=1.6, color=VERMILLION).encode(y="limit:Q")
     text = rule.mark_text(align="right", baseline="bottom", dy=-4, fontSize=12, color=charts.ink())
     return [line, text.encode(y="limit:Q", x=alt.XValue("width"), text="text:N")]
+
+
+def stacked(metric: str, rows: Sequence[Mapping[str, Any]], grain: str, order: Sequence[str]) -> alt.LayerChart:
+    """Return a metric over periods as shares of its `name`s, in an order in which colours are told."""
+    data = [
+        {
+            "day": row["metric_time"],
+            "said": words.period_of(row["metric_time"], grain),
+            "value": row[metric],
+            "name": row["name"],
+            "place": order.index(row["name"]),
+            "text": catalogue.written(metric, row[metric]),
+        }
+        for row in rows
+        if row[metric]
+    ]
+    named = [name for name in order if any(row["name"] == name for row in data)]
+    colours = alt.Scale(domain=named, range=[PALETTE[order.index(name) % len(PALETTE)] for name in named])
+    axis = charts.scale_axis(labelExpr=written("share"), tickCount=4, minExtent=52)
+    bars = charts.chart(data).mark_bar().encode(
+        x=charts.periods(rows, grain),
+        y=alt.Y("value:Q", stack="normalize", title=None, axis=axis),
+        color=alt.Color("name:N", scale=colours, sort=named, legend=charts.legend("top")),
+        order=alt.Order("place:Q"),
+        tooltip=charts.tips(said=" ", name=" ", text="="),
+    )  # fmt: skip
+    return charts.bare(alt.layer(bars), 260)
+
+
+PALETTE = ("#009E73", "#56B4E9", "#0072B2", "#CC79A7", "#E69F00", "#7F7F7F", "#D55E00", "#F0E442", "#B8C0C6")
+"""Okabe and Ito's colours, in an order in which neighbours differ in lightness too."""
 
 
 def ranking(metric: str, rows: Sequence[Mapping[str, Any]], *, limit: float | None) -> alt.LayerChart:

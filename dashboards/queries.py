@@ -1,6 +1,6 @@
 """One cached function per question, asking the API. An answer is kept for each person on their own (`who`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -12,6 +12,11 @@ from dashboards.words import ZONE
 
 FRESH = 20
 """Seconds an answer is good for: the pipeline publishes every few minutes."""
+
+PROBED = 10
+"""Seconds between two looks at which publication stands."""
+KEPT = 900
+"""Seconds an answer about a publication is kept at most; another publication has another key."""
 
 Rows = list[dict[str, Any]]
 
@@ -44,9 +49,22 @@ class Answer:
     definition: str | None
 
 
-@st.cache_data(ttl=FRESH, show_spinner=False)
+@st.cache_data(ttl=PROBED, show_spinner=False)
+def _publication(who: str, _token: str) -> str | None:
+    body = {"metrics": ["funnel_reached"], "from": "2000-01-01", "to": "2000-01-02"}
+    as_of: str | None = session.send("POST", "/kpis/query", _token, "en", json=body)["as_of"]
+    return as_of
+
+
+def publication() -> str | None:
+    """Return up to when the published figures hold everything; None before the first publication."""
+    return _publication(session.me()["id"], session.token())
+
+
+@st.cache_data(ttl=KEPT, show_spinner=False, max_entries=400)
 def _kpis(
     who: str,
+    published: str | None,
     _token: str,
     language: str,
     metrics: tuple[str, ...],
@@ -69,7 +87,7 @@ def _kpis(
 
 def kpis(scope: Scope, *metrics: str, by: Sequence[str] = (), grain: str | None = None, language: str) -> Answer:
     """Answer metrics of a scope, by dimensions and in a grain of time."""
-    return _kpis(session.me()["id"], session.token(), language, metrics, tuple(by), grain, scope.key)
+    return _kpis(session.me()["id"], publication(), session.token(), language, metrics, tuple(by), grain, scope.key)
 
 
 @st.cache_data(ttl=300, show_spinner=False)
@@ -119,14 +137,25 @@ def names_of(dim: str) -> dict[str, str]:
     return {}
 
 
+CODED = {"reason": "reason", "stage": "stage", "state": "agent", "outcome": "visit", "result": "result"}
+"""Dimensions whose values are codes of ours, and the group of words that names them."""
+STATES = ("available", "ringing", "reserved", "on_call", "hold", "wrap_up", "paused", "not_responding", "offline")
+"""States of agents in the order in which they are shown."""
+
+
+def place_of(dim: str) -> Callable[[Any], tuple[int, str]]:
+    """Return the order of a dimension's values: that of states where they are some."""
+    return lambda value: (STATES.index(value) if dim == "state" and value in STATES else len(STATES), str(value))
+
+
 def label(dim: str, value: str | None) -> str:
     """Return what people call a value of a dimension: a campaign's name for its platform's id."""
     if value is None or value in ("unknown", "none"):
         return words.say("no_campaign" if dim == "campaign" else "unknown")
     if dim in ("platform", "source"):
         return words.name_of("", value)
-    if dim == "reason":
-        return words.name_of("reason", value)
+    if dim in CODED:
+        return words.name_of(CODED[dim], value)
     return names_of(dim).get(value, value)
 
 
@@ -230,6 +259,37 @@ def _api_health(who: str, _token: str, last: str) -> dict[str, Any]:
 def api_health(last: str) -> dict[str, Any]:
     """Return requests, errors and latencies of each route over `1h` or `24h`."""
     return _api_health(session.me()["id"], session.token(), last)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def _overdue(who: str, _token: str, wanted: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return session.send("GET", "/sla/overdue", _token, "en", params=list(wanted))
+
+
+def overdue(team: str | None, *, limit: int) -> dict[str, Any]:
+    """Return what is overdue now, the longest overdue first, of one team or of all one sees."""
+    wanted = (("limit", limit), *([("team_id", team)] if team else []))
+    return _overdue(session.me()["id"], session.token(), wanted)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def _experiments(who: str, _token: str) -> Rows:
+    return session.send("GET", "/experiments", _token, "en")["items"]
+
+
+def experiments() -> Rows:
+    """Return every experiment, the latest first."""
+    return _experiments(session.me()["id"], session.token())
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def _readout(who: str, _token: str, experiment_id: str) -> dict[str, Any]:
+    return session.send("GET", f"/experiments/{experiment_id}/readout", _token, "en")
+
+
+def readout(experiment_id: str) -> dict[str, Any]:
+    """Return what an experiment shows now."""
+    return _readout(session.me()["id"], session.token(), experiment_id)
 
 
 SOON = 5

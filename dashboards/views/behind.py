@@ -74,6 +74,7 @@ def _show(found: Behind, scope: Scope) -> None:
     if found.is_wider:
         st.caption(f":material/info: {say('wider')}")
     if found.kind == "leads":
-        lead.of_scope(scope, found.filters)
+        stages = [lead.standing_in(stage) for stage in scope.chosen.get("stage", ())]
+        lead.of_scope(scope, (*found.filters, *stages))
     else:
         calls.of_scope(scope, found.filters)

@@ -1,12 +1,12 @@
 """A page of figures, drawn from its table of contents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import streamlit as st
 
 from dashboards import catalogue, downloads, figures, filters, plots, queries, words
 from dashboards.figures import Figures
-from dashboards.layout import Board, Pair, Part, Ranking, Table, Tiles, Trend
+from dashboards.layout import Board, Pair, Part, Ranking, Stacked, Table, Tiles, Trend
 from dashboards.queries import Scope
 from dashboards.views import table, tile
 from dashboards.words import say
@@ -35,21 +35,26 @@ def _show(board: Board, extras: tuple[Extra, ...]) -> None:
     if scope is None:
         return
     found = figures.ask(scope, board.asks(grain))
-    if found.as_of is None and figures.publication() is None:
+    if found.as_of is None and queries.publication() is None:
         st.info(say("not_published"), icon=":material/hourglass_top:")
         return
     with place:
         downloads.offer(board, found, scope, grain)
     caption.caption(_up_to(scope))
-    for part in board.parts:
-        _part(part, found, scope, grain)
+    show_parts(board.parts, found, scope, grain)
     for extra in extras:
         extra(scope)
-    _watch(figures.publication())
+    watch(queries.publication())
+
+
+def show_parts(parts: Iterable[Part | Pair], found: Figures, scope: Scope, grain: str) -> None:
+    """Show parts of a board from top to bottom."""
+    for part in parts:
+        _part(part, found, scope, grain)
 
 
 def _up_to(scope: Scope) -> str:
-    at = words.instant(figures.publication(), shape="d MMMM y HH:mm")
+    at = words.instant(queries.publication(), shape="d MMMM y HH:mm")
     first, last = words.day_of(scope.first.isoformat()), words.day_of(scope.last.isoformat())
     return f"{say('up_to', at=at, first=first, last=last)}. {say('next_look')}"
 
@@ -67,6 +72,9 @@ def _part(part: Part | Pair, found: Figures, scope: Scope, grain: str) -> None:
         case Trend() | Ranking():
             with st.container(border=True):
                 _chart(part, found, grain)
+        case Stacked():
+            with st.container(border=True):
+                _stacked(part, found, grain)
         case Table():
             with st.container(border=True):
                 table.show(part, found, scope, grain)
@@ -83,19 +91,35 @@ def _chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
     elif isinstance(part, Trend):
         chart = plots.over_time(series, grain, limit=part.limit, are_bars=part.is_bars)
         st.altair_chart(chart, theme=None, alt=plots.said(series))
+        if any(row.get("is_mature") is False for rows in series.values() for row in rows):
+            st.caption(f"○ {say('hollow')}")
     else:
         rows = [{**row, "name": queries.label(part.by, row[part.by])} for row in reply.series(part.metric)]
         chart = plots.ranking(part.metric, rows, limit=part.limit)
         st.altair_chart(chart, theme=None, alt=plots.said_ranking(part.metric, rows))
 
 
+def _stacked(part: Stacked, found: Figures, grain: str) -> None:
+    reply = found[part.asks(grain)[0]]
+    st.subheader(say(part.title), anchor=False, help=catalogue.definition(part.metric))
+    rows = [{**row, "name": queries.label(part.by, row[part.by])} for row in reply.series(part.metric)]
+    if not any(row[part.metric] for row in rows):
+        st.caption(f":material/hourglass_empty: {tile.reason(next(iter(reply.missing.values()), 'nothing'))}")
+        return
+    found_values = dict.fromkeys(row[part.by] for row in rows)
+    order = [queries.label(part.by, value) for value in sorted(found_values, key=queries.place_of(part.by))]
+    totals = {name: sum(row[part.metric] or 0 for row in rows if row["name"] == name) for name in order}
+    said = ", ".join(f"{name} {catalogue.written(part.metric, total)}" for name, total in totals.items())
+    st.altair_chart(plots.stacked(part.metric, rows, grain, order), theme=None, alt=said)
+
+
 @st.fragment(run_every=LOOKS)
-def _watch(shown: str | None) -> None:
-    """Show the page anew once another publication stands."""
+def watch(shown: str | None) -> None:
+    """Look for another publication by and by; show the page anew once another publication stands."""
     from dashboards import session
 
     try:
-        if session.is_open() and figures.publication() != shown:
+        if session.is_open() and queries.publication() != shown:
             st.rerun()
     except (session.Refused, session.Silent):
         return  # the next full run says what is wrong, or renews the session

@@ -1,23 +1,20 @@
 """The sales funnel: head-line figures, funnel, conversion, speed to lead, and down to one lead's timeline."""
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-
 import streamlit as st
 
-from dashboards import charts, queries, session, words
+from dashboards import boards, charts, downloads, figures, filters, queries, session, words
 from dashboards.queries import Scope
-from dashboards.views import breakdown, lead, tiles
+from dashboards.views import board, breakdown, lead
 from dashboards.words import say
-
-DIMENSIONS = ("platform", "campaign", "form")
 
 
 def show() -> None:
     """Show the page for the period and the selection that its address names."""
-    st.title(say("funnel"), anchor=False)
+    with st.container(key="head", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(say("funnel"), anchor=False)
+        place = st.empty()
     caption = st.empty()
-    scope = _scope()
+    scope, grain = filters.choose(boards.FUNNEL.dims)
     if scope is None:
         return
     _now()
@@ -26,11 +23,13 @@ def show() -> None:
         st.info(say("not_published"), icon=":material/hourglass_top:")
         return
     caption.caption(say("as_of", at=words.instant(totals.as_of, shape="d MMMM y HH:mm"), definition=totals.definition))
-    if not tiles.reached(totals, "lead"):
+    if not any(row["funnel_reached"] for row in totals.rows if "stage" in row):
         st.info(say("empty"), icon=":material/search_off:")
         return
-    tiles.show(scope, totals)
-    with st.container(key="pair"):
+    found = figures.ask(scope, boards.FUNNEL.asks(grain))
+    head, *below = boards.FUNNEL.parts
+    board.show_parts((head,), found, scope, grain)
+    with st.container(key="pair-funnel"):
         left, right = st.columns([8, 5], gap="small")
     with left, st.container(border=True, height="stretch"):
         stage = _funnel(totals.rows)
@@ -38,36 +37,14 @@ def show() -> None:
         _conversion(scope)
     with st.container(border=True):
         _speed(scope)
+    board.show_parts(below, found, scope, grain)
+    with place:
+        downloads.offer(boards.FUNNEL, found, scope, grain)
     with st.container(border=True):
-        breakdown.show(scope, DIMENSIONS)
+        breakdown.show(scope, boards.FUNNEL.dims)
     with st.container(border=True):
         lead.explore(scope, stage=stage)
-
-
-def _scope() -> Scope | None:
-    """Ask for period and selection; both stay in the address. None while only one end of the period is chosen."""
-    today = datetime.now(words.ZONE).date()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        period = st.date_input(
-            say("period"), (today - timedelta(days=29), today), max_value=today, format=words.DATES[words.language()],
-            key="period", bind="query-params", width=250,
-        )  # fmt: skip
-        chosen = {dim: _choose(dim, today) for dim in DIMENSIONS}
-    if not isinstance(period, tuple) or len(period) != 2:
-        return None
-    return Scope(period[0], period[1], {dim: values for dim, values in chosen.items() if values})
-
-
-def _choose(dim: str, today: date) -> Sequence[str]:
-    """Offer the values that a dimension has had over the last year, the busiest first."""
-    year = Scope(today - timedelta(days=365), today)
-    rows = queries.kpis(year, "funnel_reached", by=[dim], language=words.language()).rows
-    leads = [row for row in rows if row["stage"] == "lead" and row[dim] is not None]
-    known = [row[dim] for row in sorted(leads, key=lambda row: -(row["funnel_reached"] or 0))]
-    return st.multiselect(
-        say(dim), known, format_func=lambda value: queries.label(dim, value), key=dim, bind="query-params",
-        placeholder=say("all"), width="stretch",
-    )  # fmt: skip
+    board.watch(queries.publication())
 
 
 @st.fragment(run_every=5)

@@ -46,8 +46,7 @@ def explore(scope: Scope, *, stage: str | None) -> None:
         st.info(say("list.forbidden"), icon=":material/lock:")
         return
     st.caption(say("list.stage", stage=say(f"stage.{stage}")) if stage else say("list.all"))
-    standing = queries.among("status", _standing_in(stage)) if stage else None
-    of_scope(scope, (standing,) if standing else ())
+    of_scope(scope, (standing_in(stage),) if stage else ())
 
 
 def of_scope(scope: Scope, filters: Sequence[str]) -> None:
@@ -63,8 +62,9 @@ def of_scope(scope: Scope, filters: Sequence[str]) -> None:
             st.info(say("list.pick"), icon=":material/touch_app:")
 
 
-def _standing_in(stage: str) -> list[str]:
-    return [row["code"] for row in queries.statuses(words.language()) if row["stage"] == stage]
+def standing_in(stage: str) -> str:
+    """Return the API's filter on leads that stand in a stage now."""
+    return queries.among("status", [row["code"] for row in queries.statuses(words.language()) if row["stage"] == stage])
 
 
 def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:

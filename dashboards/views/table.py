@@ -15,6 +15,11 @@ from dashboards.words import say
 MOST_ROWS = 15
 
 
+def height(rows: int) -> Any:
+    """Return a height that shows all rows, or the first ones with a bar to scroll by."""
+    return "content" if rows <= MOST_ROWS else 35 * (MOST_ROWS + 1)
+
+
 def rows_of(part: Table, found: Figures) -> dict[str | None, dict[str, Any]]:
     """Return the metrics of each value of the dimension, from however many answers they came in."""
     together: dict[str | None, dict[str, Any]] = {}
@@ -38,10 +43,11 @@ def show(part: Table, found: Figures, scope: Scope, grain: str) -> None:
         why = next(iter(reply.missing.values()), "nothing")
         st.caption(f":material/hourglass_empty: {tile.reason(why)}")
         return
-    order = sorted(rows, key=lambda value: -(rows[value].get(shown[0]) or 0))
+    by_size = sorted(rows, key=lambda value: -(rows[value].get(shown[0]) or 0))
+    order = list(rows) if part.by == "stage" else by_size  # stages have an order of their own
     data = pd.DataFrame([_texts(part, value, rows[value], shown) for value in order])
     event = st.dataframe(
-        data, hide_index=True, width="stretch", height=35 * (min(len(order), MOST_ROWS) + 1) + 2, on_select="rerun",
+        data, hide_index=True, width="stretch", height=height(len(order)), on_select="rerun",
         selection_mode="single-row", key=f"table-{part.title}", column_config=_columns(part, shown),
     )  # fmt: skip
     if any(row["immature"] for row in rows.values()):

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import catalogue, words
+from dashboards import catalogue, markup, plots, words
 from dashboards.figures import Figures
 from dashboards.layout import Tiles
 from dashboards.queries import Scope
@@ -31,9 +31,10 @@ COMPARABLE = 3
 
 def show_all(part: Tiles, figures: Figures, scope: Scope, grain: str) -> None:
     """Show the figures of a part side by side, as many as there is room for."""
-    st.subheader(say(part.title), anchor=False)
+    if part.title:
+        st.subheader(say(part.title), anchor=False)
     now, before, trend = (figures[one] for one in part.asks(grain))
-    with st.container(key=f"tiles-{part.title.replace('.', '-')}"):
+    with st.container(key=f"tiles-{len(part.names)}-{part.title.replace('.', '-')}"):
         for name, place in zip(part.names, st.columns(len(part.names), gap="small"), strict=True):
             with place:
                 why = now.why_missing(name)
@@ -49,33 +50,34 @@ def show(
     name: str, value: float, change: str | None, trend: Sequence[float | None], is_final: bool, scope: Scope
 ) -> None:
     """Show one figure; one that is not final is grey, and says when it will be."""
-    with st.container(key=f"tile-{name.replace('.', '-')}{'' if is_final else '-provisional'}", height="stretch"):
+    key = name.replace(".", "-")
+    with st.container(border=True, key=f"tile-{key}{'' if is_final else '-provisional'}", height="stretch"):
         st.metric(
-            catalogue.label(name), catalogue.written(name, value),
-            change if is_final else (f"{change} · {say('provisional')}" if change else say("provisional")),
-            delta_color=_colour(name) if is_final else "off",
-            delta_arrow="auto" if change else "off", border=True, height="stretch",
-            chart_data=_drawn(trend), chart_type="area", help=catalogue.definition(name),
+            catalogue.label(name), catalogue.written(name, value), _told(change, is_final),
+            delta_color=_colour(name) if is_final else "off", delta_arrow="auto" if change else "off",
+            help=catalogue.definition(name),
         )  # fmt: skip
+        drawn = [each for each in trend if each is not None]
+        if len(drawn) > 2:
+            said = plots.said({name: [{name: each} for each in drawn]})
+            st.html(markup.sparkline(drawn, said, markup.blue() if is_final else markup.GREY))
         if behind.of(name):
             said = say("open_behind", name=catalogue.label(name))
-            if st.button(
-                said,
-                key=f"open-{name.replace('.', '-')}",
-                icon=":material/arrow_outward:",
-                type="tertiary",
-                help=say("behind"),
-            ):
+            if st.button(said, key=f"open-{key}", icon=":material/arrow_outward:", type="tertiary"):
                 behind.open_for(name, scope)
+
+
+def _told(change: str | None, is_final: bool) -> str | None:
+    """Return what is said below a figure."""
+    return " · ".join(part for part in (change, None if is_final else say("provisional")) if part) or None
 
 
 def _absent(name: str, why: str) -> None:
     """Show the place of a figure that is not there, and why."""
-    text = reason(why)
-    with st.container(key=f"tile-{name.replace('.', '-')}-absent", height="stretch"):
+    with st.container(border=True, key=f"tile-{name.replace('.', '-')}-absent", height="stretch"):
         st.metric(
-            catalogue.label(name), words.NOTHING, text, delta_color="off", delta_arrow="off", border=True,
-            height="stretch", help=catalogue.definition(name),
+            catalogue.label(name), words.NOTHING, reason(why), delta_color="off", delta_arrow="off",
+            help=catalogue.definition(name),
         )  # fmt: skip
 
 
@@ -89,11 +91,6 @@ def _colour(name: str) -> Any:
     if name in NEITHER:
         return "off"
     return "inverse" if name in LESS_IS_BETTER else "normal"
-
-
-def _drawn(trend: Sequence[float | None]) -> list[float] | None:
-    values = [value for value in trend if value is not None]
-    return values if len(values) > 2 else None
 
 
 def _change(name: str, now: float | None, then: float | None) -> str | None:

@@ -12,6 +12,7 @@ from cli import demo
 from cli.demo import month
 from cli.demo.market import Market
 from dashboards import words
+from tests.dashboards import walk
 from tests.dashboards.conftest import Screens, Visit
 from tests.pipeline import Build
 
@@ -67,14 +68,17 @@ class TestFunnel:
         funnel, (rates,) = api.funnel(), api.kpis("conversion_rate")
         (speed,) = api.kpis("speed_to_lead_s")
 
-        await visit.open(f"{screens.url}/funnel")
+        await visit.open(screens.url)
         await visit.sign_in(LOGIN["admin"], demo.password())
 
-        assert await visit.tile("Lead") == turkish(funnel["lead"])
-        assert await visit.tile("Satış") == turkish(funnel["sale"])
-        assert await visit.tile("Görüşülen") == f"%{turkish(100 * funnel['contacted'] / funnel['lead'], 1)}"
-        assert await visit.tile("Dönüşüm oranı") == f"%{turkish(100 * rates['conversion_rate'], 1)}"
-        assert await visit.tile("5 dakika içinde") == f"%{turkish(100 * speed['speed_to_lead_s_share_5m'], 1)}"
+        await self._overview(visit, funnel)
+        await walk.walk(visit)
+        await visit.page.set_viewport_size({"width": 1440, "height": 2800})
+        await walk.go_to(visit, "funnel")
+        assert await visit.tile("Gelen lead") == turkish(funnel["lead"])
+        assert await visit.tile("Satışa dönen lead") == turkish(funnel["sale"])
+        assert await visit.tile("Satışa dönüşüm oranı") == f"%{turkish(100 * rates['conversion_rate'], 1)}"
+        assert await visit.tile("Beş dakika içinde aranan") == f"%{turkish(100 * speed['speed_to_lead_s_share_5m'], 1)}"
         await visit.shows("geçici")
         for stage in ("contacted", "qualified", "proposal", "sale"):
             # The charts are drawings: what they say is read from their marks.
@@ -84,6 +88,17 @@ class TestFunnel:
         await self._drill_down(visit, api)
         self._keeps_to_itself(visit, people, await visit.page.content())
         assert visit.complaints == []
+
+    @staticmethod
+    async def _overview(visit: Visit, funnel: dict[str, int]) -> None:
+        """The overview shows the same figures, and opens the leads behind one."""
+        assert await walk.shown(visit, "funnel_reached.lead") == turkish(funnel["lead"])
+        assert await walk.shown(visit, "funnel_reached.sale") == turkish(funnel["sale"])
+        assert "geçici" in await walk.tile(visit, "conversion_rate").inner_text()
+        await visit.page.get_by_role("button", name="Arkasındakileri göster: Gelen lead").click()
+        await visit.page.get_by_role("dialog").get_by_test_id("stDataFrame").wait_for(timeout=40_000)
+        await visit.page.keyboard.press("Escape")
+        await visit.page.get_by_role("dialog").wait_for(state="hidden")
 
     async def _drill_down(self, visit: Visit, api: Api) -> None:
         newest = api.leads(limit=1, is_test=False)[0]
@@ -112,15 +127,17 @@ class TestFunnel:
         api = await asyncio.to_thread(Api, screens.api_url, LOGIN["analyst"])
         of_meta = api.funnel(filters=[{"dim": "platform", "values": ["meta"]}])
 
-        await visit.open(f"{screens.url}/funnel?lang=English&platform=Meta")
+        await visit.open(f"{screens.url}/?lang=English&platform=Meta")
         await visit.sign_in(LOGIN["analyst"], demo.password())
+        await visit.page.get_by_role("link", name="Sales funnel").click()
+        await visit.page.get_by_role("heading", name="Sales funnel").first.wait_for(timeout=40_000)
 
-        assert await visit.tile("Leads") == f"{of_meta['lead']:,}"
+        assert await visit.tile("Leads received") == f"{of_meta['lead']:,}"
         assert "platform=Meta" in visit.page.url
         await visit.shows("Your role sees numbers and no people, so the list of leads stays closed.")
         await visit.page.get_by_text("Türkçe", exact=True).click()
         await visit.shows("Satış hunisi")
-        assert await visit.tile("Lead") == turkish(of_meta["lead"])
+        assert await visit.tile("Gelen lead") == turkish(of_meta["lead"])
         assert visit.complaints == []
 
 
@@ -128,7 +145,7 @@ class TestStates:
     async def test_says_plainly_what_is_missing(
         self, database: str, people: Market, screens: Screens, visit: Visit
     ) -> None:
-        await visit.open(f"{screens.url}/funnel")
+        await visit.open(screens.url)
         await visit.sign_in(LOGIN["admin"], "not the password")
         await visit.page.get_by_test_id("stAlert").wait_for(timeout=40_000)
         await visit.sign_in(LOGIN["admin"], demo.password())
@@ -137,9 +154,9 @@ class TestStates:
         await visit.page.locator("input[type=password]").wait_for(timeout=40_000)
         await visit.sign_in(LOGIN["sales_agent"], demo.password())
         await visit.shows(re.compile("Bu sayfa rolünüze açık değil"))
-        await visit.page.get_by_text("API sağlığı", exact=True).click()
+        await visit.page.get_by_role("link", name="API sağlığı").click()
         assert await visit.tile("İstek") != "0"
         screens.api.kill()
         screens.api.wait()
-        await visit.page.get_by_text("Satış hunisi", exact=True).first.click()
+        await visit.page.get_by_role("link", name="Satış hunisi").click()
         await visit.shows(re.compile("API yanıt vermiyor"))

@@ -1,0 +1,64 @@
+"""What is overdue at this moment: open clocks that are due, and the timeline of the lead behind one."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import queries, session, words
+from dashboards.queries import Scope
+from dashboards.views import lead, table
+from dashboards.words import name_of, say
+
+MOST = 50
+"""Clocks that are asked for."""
+
+
+def show(scope: Scope) -> None:
+    """List what is overdue now, whatever the period; of one team when one is chosen."""
+    if not session.may("sla.view"):
+        return
+    with st.container(border=True):
+        st.subheader(say("sla.overdue"), anchor=False, help=say("sla.overdue.help"))
+        teams = scope.chosen.get("team", ())
+        page = queries.overdue(teams[0] if len(teams) == 1 else None, limit=MOST)
+        items = [item for item in page["items"] if not teams or item["team_id"] in teams]
+        if not items:
+            st.success(say("sla.overdue.none"), icon=":material/check_circle:")
+            return
+        event = st.dataframe(
+            pd.DataFrame([_row(item) for item in items]), hide_index=True, width="stretch", on_select="rerun",
+            selection_mode="single-row", key="overdue", height=table.height(len(items)),
+            column_config={key: st.column_config.TextColumn(say(f"overdue.{key}")) for key in HEADS},
+        )  # fmt: skip
+        if page["next_cursor"]:
+            st.caption(say("overdue.more", n=MOST))
+        _open([items[place]["lead_id"] for place in event["selection"]["rows"]])
+
+
+HEADS = ("kind", "late", "due", "status", "owner", "team")
+
+
+def _row(item: dict[str, Any]) -> dict[str, str]:
+    late = item["late_by_s"] if item["late_by_s"] is not None else -(item["remaining_s"] or 0)
+    return {
+        "kind": name_of("clock", item["kind"]),
+        "late": words.span(late),
+        "due": words.instant(item["due_at"]),
+        "status": _statuses().get(item["lead_status"], item["lead_status"]),
+        "owner": queries.names_of("agent").get(item["owner_id"] or "", words.NOTHING),
+        "team": queries.names_of("team").get(item["team_id"] or "", words.NOTHING),
+    }
+
+
+def _statuses() -> dict[str, str]:
+    return {row["code"]: row["label"] for row in queries.statuses(words.language())}
+
+
+def _open(picked: list[str]) -> None:
+    """Open the lead that was picked just now; closed, it stays closed until another is picked."""
+    if not picked or st.session_state.get("overdue opened") == picked:
+        st.session_state["overdue opened"] = picked
+        return
+    st.session_state["overdue opened"] = picked
+    st.dialog(say("timeline"), width="medium")(lambda: lead.show_timeline(queries.lead(picked[0])))()
