@@ -29,7 +29,7 @@ SECTIONS: Mapping[int, tuple[str, str]] = {
     7: ("Platform", "Platform"),
 }
 """The sections of the catalogue, in English and Turkish."""
-KEPT_AS = "catalogue-2.json"
+KEPT_AS = "catalogue-3.json"
 """Beside the manifest it was read from; what a metric can be cut by takes seconds to find out for all of them."""
 
 
@@ -197,7 +197,18 @@ def _cuts() -> Mapping[str, Json]:
     if kept.exists():
         found: Mapping[str, Json] = json.loads(kept.read_text())
         return found
-    made = {name: found_in(manifest.part_of(name), name) for name in manifest.names()}
+    made: dict[str, Json] = {}
+    alike: dict[tuple[str, ...], Json] = {}
+    for name in manifest.names():
+        part = manifest.part_of(name)
+        if manifest.meta(manifest.metric(name)).get("internal"):
+            made[name] = {"dimensions": [], "domains": []}
+            continue
+        # Metrics of the same models can be cut by the same.
+        models = tuple(f"{one['name']} {bool(one['measures'])}" for one in part["semantic_models"])
+        if models not in alike:
+            alike[models] = found_in(part, name)
+        made[name] = alike[models]
     _keep(kept, json.dumps(made))
     return made
 

@@ -23,7 +23,7 @@ READ = "published"
 """The schema whose relations are read when a question names no other: what readers see."""
 SCHEMA = '"__schema__"'
 """Stands in compiled SQL for the schema to read, so that one compilation serves every publication."""
-HIDDEN = ("is_test", "is_counted")
+HIDDEN = re.compile(r"is_test$|is_\w*counted|\w*_counted$")
 """Dimensions of what counts at all: filters of the metrics, not questions (R6)."""
 _one_at_a_time = threading.Lock()
 """MetricFlow numbers its nodes in a global counter."""
@@ -90,7 +90,7 @@ def cuts(source: Source, metric: str) -> list[Cut]:
         found = _engine(source).simple_dimensions_for_metrics([metric], without_any_property=())
     nearest: dict[str, Cut] = {}
     for each in sorted(found, key=lambda one: (len(one.entity_links), one.dunder_name)):
-        if each.type.value != "time" and not each.name.startswith(HIDDEN):
+        if each.type.value != "time" and not HIDDEN.match(each.name):
             model = each.semantic_model_reference.semantic_model_name if each.semantic_model_reference else ""
             nearest.setdefault(each.name, Cut(each.name, each.dunder_name, model, each.expr or each.name))
     return list(nearest.values())

@@ -7,6 +7,7 @@ can be answered by yesterday's definition.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -15,6 +16,8 @@ from kpis import project
 
 Json = dict[str, Any]
 
+NAMED = re.compile(r"Dimension\('(?:\w+__)?(\w+?)__\w+?'")
+"""In a filter: the entity whose dimension it names."""
 WORDS = ("label", "description", "metadata")
 """What says a thing in other words and changes no number."""
 COUNTS = ("maturity_days", "youngest", "final_days", "always_by")
@@ -61,7 +64,7 @@ def part_of(name: str) -> Json:
     wanted = {each: metrics[each] for each in _made_of(name, metrics)}
     needed = {measure for each in wanted.values() for measure in _measures(each)}
     models = {measures[measure][0]["name"]: measures[measure][0] for measure in sorted(needed)}
-    for model in list(_reachable(models.values())):
+    for model in [*_tables_of_dimensions(models.values()), *_named_in_filters(wanted.values())]:
         models.setdefault(model["name"], model)
     return {
         "metrics": [wanted[each] for each in sorted(wanted)],
@@ -105,19 +108,19 @@ def _youngest(metric: Json) -> list[str]:
     return [found] if found else []
 
 
-def _reachable(models: Iterable[Json]) -> Iterator[Json]:
-    """Yield the models whose dimensions these can be cut by: those of an entity that they point at, and so on."""
-    owners = _indexed()[2]
-    seen: set[str] = set()
-    ahead = [entity["name"] for model in models for entity in model["entities"]]
-    while ahead:
-        entity = ahead.pop()
-        if entity in seen:
-            continue
-        seen.add(entity)
-        for model in owners.get(entity, []):
-            yield model
-            ahead += [one["name"] for one in model["entities"]]
+def _tables_of_dimensions(models: Iterable[Json]) -> Iterator[Json]:
+    """Yield the dimension tables that models point at. Other facts they point at would only double their rows' cost."""
+    for model in list(models):
+        for entity in model["entities"]:
+            for owner in _indexed()[2].get(entity["name"], []):
+                if owner["node_relation"]["alias"].startswith("dim_"):
+                    yield owner
+
+
+def _named_in_filters(metrics: Iterable[Json]) -> Iterator[Json]:
+    """Yield the models whose dimensions filters name: their entity stands before the dimension's name."""
+    for entity in NAMED.findall(json.dumps([one.get("filter") for one in metrics])):
+        yield from _indexed()[2].get(entity, [])
 
 
 def _without_other_measures(model: Json, needed: set[str]) -> Json:
