@@ -85,6 +85,15 @@ def judge_new(connection: psycopg.Connection, suite: Suite, counted: str, *, now
 SET = ("tenant_id", "set_key", "label", "day", "weight")
 
 
+def recent(connection: psycopg.Connection, suite: Suite, *, now: datetime) -> list[dict[str, Any]]:
+    """Return the last days of a feed with what the rules ask of them, judged already or not."""
+    told = {"feed": suite.asset, "since": (now - RECENT).date()}
+    keys = connection.execute(
+        "select tenant_id, part, day from ops.border_day where feed = %(feed)s and day >= %(since)s", told
+    ).fetchall()
+    return _frame(connection, suite.asset, set(keys), now=now) if keys else []
+
+
 def _count(connection: psycopg.Connection, feed: str, counted: str, *, now: datetime) -> set[Key]:
     """Bring the counts up to date and return which days changed."""
     row = connection.execute(SINCE, {"feed": feed}).fetchone()

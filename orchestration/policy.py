@@ -14,6 +14,8 @@ FRESH_TELEPHONY = FRESH_LEADS
 """So do those of telephony."""
 FRESH_OPERATIONS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=6), warn_window=timedelta(hours=2))
 """What the product does by itself is looked at every hour."""
+FRESH_DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=2), warn_window=timedelta(hours=30))
+"""What comes once a day."""
 FRESH_ADS = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=3), warn_window=timedelta(days=2))
 """Advertising reports come daily."""
 

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import dagster as dg
 import psycopg
 import pytest
 
-from crm import db, ids, quarantine
+from crm import clock, db, ids, quarantine
 from orchestration import border, warehouse
 from orchestration.defs.imports import border as files
 from orchestration.defs.leads import border as forms
+from orchestration.defs.quality.data_docs import data_docs
 from orchestration.defs.telephony import border as telephony
 from tests.conftest import NOW, Tenant
 
@@ -252,3 +255,21 @@ class TestImports:
             )
         ]
         assert [name for name, _ in both.held] == [f"acme, import {unreadable} from archive"]
+
+
+class TestDataDocs:
+    async def test_are_written_of_what_lies_at_the_border(
+        self, owner: psycopg.Connection, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(clock, "utc_now", lambda: NOW)
+        leads(owner, tenant, "905321112233", days_ago=0, count=8, questions=("905321112233",))
+        look()
+
+        result = dg.materialize([data_docs], instance=dg.DagsterInstance.ephemeral())
+
+        (event,) = result.get_asset_materialization_events()
+        page = Path(str(event.materialization.metadata["page"].value))
+        written = "".join(path.read_text(errors="replace") for path in page.parent.rglob("*.html"))
+        assert event.materialization.metadata["raw/leads"].value == 1
+        assert "far more leads than usual have no telephone number" in written
+        assert "905321112233" not in written

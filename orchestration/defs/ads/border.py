@@ -175,6 +175,15 @@ def _verdict(report: dict[str, Any], faults: Sequence["Fault"], *, now: datetime
     }
 
 
+def recent(connection: psycopg.Connection) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of every landed report, and the reports, with what the rules ask of them, judged or not."""
+    cursor = connection.cursor(row_factory=dict_row)
+    of_any_suite = {"suite": "", "feed": FEED, "gap": ""}
+    reports = cursor.execute(UNJUDGED, of_any_suite).fetchall()
+    rows = cursor.execute(ROWS, {"payloads": [report["payload_id"] for report in reports]}).fetchall()
+    return rows, reports
+
+
 def standing(connection: psycopg.Connection, *, now: datetime) -> border.Standing:
     """Return how the latest version of every report stands, and which accounts are to be looked at."""
     rows = connection.cursor(row_factory=dict_row).execute(LATEST).fetchall()

@@ -58,6 +58,14 @@ def landed_ad_reports(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
     return dg.RunRequest(run_key=latest)
 
 
+look_for_silence = dg.ScheduleDefinition(
+    name="look_for_silent_accounts",
+    target=dg.AssetSelection.assets(ad_reports),
+    cron_schedule="30 6 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="What does not land starts no sensor: once a day somebody asks which accounts are silent.",
+)
+
 refresh_ads = dg.AutomationConditionSensorDefinition(
     name="refresh_ads",
     target=dg.AssetSelection.assets(ad_marts),

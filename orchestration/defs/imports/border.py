@@ -29,7 +29,7 @@ select r.tenant_id, r.id::text as set_key, r.read as weight, r.status = 'done' a
  where not r.is_dry_run and r.created_at > %(now)s::timestamptz - interval '28 days'
    and (r.status in ('done', 'failed')
         or r.status = 'running' and r.updated_at < %(now)s::timestamptz - interval '1 hour')
-   and (d.counted_at is null or r.updated_at > d.counted_at)
+   and (%(anew)s or d.counted_at is null or r.updated_at > d.counted_at)
 """
 
 COUNT = """
@@ -43,7 +43,7 @@ def judge_new(connection: psycopg.Connection, *, now: datetime) -> int:
     """Judge the imports that ended since the last look; return how many."""
     told = {"feed": FEED, "now": now.astimezone(UTC)}
     cursor = connection.cursor(row_factory=dict_row)
-    runs = cursor.execute(UNJUDGED, told).fetchall()
+    runs = cursor.execute(UNJUDGED, told | {"anew": False}).fetchall()
     if not runs:
         return 0
     # Imported here: it takes seconds, and most looks find nothing to judge.
@@ -56,6 +56,12 @@ def judge_new(connection: psycopg.Connection, *, now: datetime) -> int:
         cursor.execute(COUNT, run | told)
     border.keep(connection, FEED, runs, gate.judge(pd.DataFrame(frame), IMPORTS, key="name"), now=now)
     return len(runs)
+
+
+def recent(connection: psycopg.Connection, *, now: datetime) -> list[dict[str, Any]]:
+    """Return the imports of the last four weeks with what the rules ask of them, judged already or not."""
+    told = {"feed": FEED, "now": now.astimezone(UTC), "anew": True}
+    return connection.cursor(row_factory=dict_row).execute(UNJUDGED, told).fetchall()
 
 
 def standing(connection: psycopg.Connection, *, now: datetime) -> border.Standing:

@@ -6,30 +6,9 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from crm import clock
-from orchestration import border, policy, transform
+from orchestration import policy, transform
 from orchestration.defs.imports.gate import IMPORTS, imports
-from orchestration.defs.leads import border as forms
-
-LEADS = dg.AssetKey(["raw", "leads"])
-
-
-@dg.asset(
-    key=LEADS,
-    group_name="ingestion",
-    owners=[policy.OWNER],
-    kinds={"postgres", "great_expectations"},
-    tags={"domain": "leads"},
-    freshness_policy=policy.FRESH_LEADS,
-    check_specs=[
-        border.check_spec(
-            LEADS, "Each form brings about as many leads as usual, with numbers, ad ids, questions and times in order."
-        )
-    ],
-)
-def leads() -> dg.MaterializeResult:
-    """What each form brought each day, judged against its past. Agents have these leads already; numbers wait."""
-    return border.look(LEADS, forms.judge_new, forms.standing, now=clock.utc_now())
+from orchestration.defs.leads.gate import LEADS, leads
 
 
 @dbt_assets(
