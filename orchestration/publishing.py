@@ -105,7 +105,8 @@ def publish_at_hand(names: Collection[str], *, anew: bool = False) -> Publicatio
     chosen = [relation for relation in relations.all_relations() if relation.name in names]
     with warehouse.connect() as connection, connection.transaction():
         tx_id, as_of = connection.execute(AT_HAND).fetchall()[0]
-        wanted = {relation.domain: (tx_id, as_of) for relation in chosen}
+        built = {relation.domain for relation in chosen}
+        wanted = {domain: (tx_id, as_of) for domain in relations.domains() if domain in built}
         return _publish(connection, wanted, chosen, anew=anew)
 
 

@@ -28,6 +28,8 @@ class Relation:
     """The same for all tenants."""
     entity: tuple[str, ...]
     """Of a table that follows events: the columns whose rows are derived together; of any other table empty."""
+    reads: frozenset[str] = frozenset()
+    """The domains of the relations it is made of."""
 
 
 @cache
@@ -37,11 +39,12 @@ def all_relations() -> tuple[Relation, ...]:
     ours = {name: node for name, node in nodes.items() if _is_shown(node)}
     ordered: dict[str, Relation] = {}
 
-    def place(name: str) -> None:
-        for parent in nodes.get(name, {}).get("depends_on", {}).get("nodes", ()):
-            place(parent)
-        if name in ours:
-            ordered.setdefault(name, _relation(ours[name]))
+    def place(name: str) -> frozenset[str]:
+        parents = nodes.get(name, {}).get("depends_on", {}).get("nodes", ())
+        reads = frozenset[str]().union(*(place(parent) for parent in parents))
+        if name not in ours:
+            return reads
+        return frozenset({ordered.setdefault(name, _relation(ours[name], reads)).domain})
 
     for name in sorted(ours):
         place(name)
@@ -49,8 +52,20 @@ def all_relations() -> tuple[Relation, ...]:
 
 
 def domains() -> tuple[str, ...]:
-    """Return every domain, each after those whose relations it reads."""
-    return tuple(dict.fromkeys(relation.domain for relation in all_relations()))
+    """Return every domain, each after those whose relations it reads; a circle of them is cut where it closes."""
+    reads: dict[str, set[str]] = {}
+    for relation in all_relations():
+        reads.setdefault(relation.domain, set()).update(relation.reads)
+    ordered: dict[str, None] = {}
+
+    def place(domain: str, below: frozenset[str] = frozenset()) -> None:
+        for other in sorted(reads[domain] - below - {domain}):
+            place(other, below | {domain})
+        ordered.setdefault(domain)
+
+    for domain in sorted(reads):
+        place(domain)
+    return tuple(ordered)
 
 
 def _is_shown(node: Mapping[str, Any]) -> bool:
@@ -61,7 +76,7 @@ def _is_shown(node: Mapping[str, Any]) -> bool:
     )
 
 
-def _relation(node: Mapping[str, Any]) -> Relation:
+def _relation(node: Mapping[str, Any], reads: frozenset[str]) -> Relation:
     config = node["config"]
     key = config.get("unique_key") or ()
     return Relation(
@@ -70,5 +85,6 @@ def _relation(node: Mapping[str, Any]) -> Relation:
         domain=node["tags"][0],
         is_view=config["materialized"] == "view",
         is_shared=bool(config["meta"].get("shared")),
+        reads=reads,
         entity=((key,) if isinstance(key, str) else tuple(key)) if config["materialized"] == "incremental" else (),
     )
