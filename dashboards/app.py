@@ -49,8 +49,8 @@ STYLE = """
   .stMainBlockContainer {padding-left: 2rem; padding-right: 2rem}
   [class*="st-key-tiles"] .stHorizontalBlock {grid-template-columns: repeat(3, minmax(0, 1fr))}
   [class*="st-key-tiles-4"] .stHorizontalBlock {grid-template-columns: repeat(2, minmax(0, 1fr))}
-  [class*="st-key-pair"] .stHorizontalBlock, .st-key-explore .stHorizontalBlock {flex-direction: column}
-  [class*="st-key-pair"] .stHorizontalBlock > .stColumn, .st-key-explore .stColumn {width: 100%}
+  [class*="st-key-pair"] .stHorizontalBlock, [class*="st-key-explore"] .stHorizontalBlock {flex-direction: column}
+  [class*="st-key-pair"] .stHorizontalBlock > .stColumn, [class*="st-key-explore"] .stColumn {width: 100%}
 }
 @media (max-width: 640px) {
   [class*="st-key-tiles"] .stHorizontalBlock {grid-template-columns: repeat(2, minmax(0, 1fr)) !important}

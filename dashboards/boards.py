@@ -10,7 +10,7 @@ COMPANY = Board(
                                 "revenue_per_lead", "cpl", "roas")),
         Tiles("company.response", ("speed_to_lead_s", "speed_to_lead_s_share_5m", "response_sla_compliance",
                                    "overdue_followups", "contact_rate_lead")),
-        Tiles("company.calls", ("offered", "service_level", "abandonment_rate", "aht_s", "occupancy")),
+        Tiles("company.calls", ("offered", "service_level", "abandonment_rate", "aht_s.inbound", "occupancy")),
         Pair(
             Trend("company.speed", ("speed_to_lead_s", "speed_to_lead_s_p90")),
             Trend("company.level", ("service_level",), limit=0.8),
@@ -24,13 +24,13 @@ CAMPAIGNS = Board(
     "campaigns",
     ("platform", "campaign"),
     (
-        Tiles("campaigns.money", ("spend", "cpl", "cpl_unique", "cpql", "cpa", "roas")),
-        Tiles("campaigns.truth", ("roas_platform", "platform_lead_gap", "duplicate_rate", "revenue_per_lead")),
+        Tiles("campaigns.money", ("cpl", "cpl_unique", "cpql", "cpa", "roas", "revenue_per_lead")),
+        Tiles("campaigns.truth", ("roas_platform", "platform_lead_gap", "duplicate_rate", "pipeline_velocity")),
         Pair(
-            Trend("campaigns.cost", ("cpl", "cpql"),),
+            Trend("campaigns.cost", ("cpl", "cpql")),
             Ranking("campaigns.return", "roas", by="platform"),
         ),
-        Table("campaigns.each", ("spend", "cpl", "cpql", "cpa", "roas", "platform_lead_gap", "conversion_rate",
+        Table("campaigns.each", ("cpl", "cpql", "cpa", "roas", "platform_lead_gap", "conversion_rate",
                                  "speed_to_lead_s"), by="campaign"),
     ),
 )  # fmt: skip
@@ -56,16 +56,17 @@ AGENTS = Board(
     "people",
     ("team", "agent"),
     (
-        Tiles("people.work", ("handled", "aht_s", "acw_s", "hold_s", "occupancy", "contacts_per_hour")),
+        Tiles("people.work", ("handled", "aht_s.inbound", "aht_s.outbound", "acw_s.inbound", "occupancy",
+                              "contacts_per_hour")),
         Tiles("people.time", ("utilisation", "shrinkage", "schedule_adherence", "schedule_conformance",
                               "revenue_per_agent")),
         Pair(
             Trend("people.busy", ("occupancy",)),
-            Trend("people.handling", ("aht_s",)),
+            Trend("people.handling", ("aht_s.inbound", "aht_s.outbound")),
         ),
         Stacked("people.states", "agent_state_s", by="state"),
-        Table("people.each", ("handled", "aht_s", "acw_s", "hold_s", "occupancy", "contacts_per_hour", "transfer_rate"),
-              by="agent"),
+        Table("people.each", ("handled", "aht_s.inbound", "aht_s.outbound", "acw_s.inbound", "hold_s.inbound",
+                              "occupancy", "contacts_per_hour", "transfer_rate"), by="agent"),
     ),
 )  # fmt: skip
 
@@ -75,7 +76,8 @@ QUEUES = Board(
     (
         Tiles("service.level", ("offered", "answered", "service_level", "asa_s", "abandonment_rate", "short_abandons")),
         Tiles("service.care", ("service_level_strict", "wait_p90", "avg_abandon_wait_s", "callback_share",
-                               "callback_kept_rate", "transfer_rate")),
+                               "callback_kept_rate", "callback_wait_s")),
+        Tiles("service.resolution", ("fcr", "repeat_contact_rate", "transfer_rate", "csat", "qa_score")),
         Pair(
             Trend("service.over_time", ("service_level",), limit=0.8),
             Trend("service.volume", ("offered", "answered"), is_bars=True),
@@ -87,18 +89,18 @@ QUEUES = Board(
 
 COMPLIANCE = Board(
     "compliance",
-    ("campaign",),
+    ("dial_campaign",),
     (
-        Tiles("compliance.drop", ("drop_rate_us", "drop_rate_uk", "dial_block_rate", "compliance_incidents",
-                                  "consent_coverage")),
+        Tiles("compliance.drop", ("drop_rate_us.max", "drop_rate_uk.max", "compliance_incidents",
+                                  "consent_coverage.call", "consent_coverage.whatsapp")),
         Tiles("compliance.reach", ("connect_rate", "contact_rate_attempt", "rpc_rate", "wrong_number_rate",
                                    "attempts_per_contact", "list_penetration")),
         Pair(
-            Trend("compliance.over_time", ("drop_rate_us",), limit=0.03),
+            Trend("compliance.over_time", ("drop_rate_us.max",), limit=0.03),
             Ranking("compliance.blocks", "dial_block_rate", by="reason"),
         ),
         Table("compliance.each", ("drop_rate_us", "drop_rate_uk", "connect_rate", "contact_rate_attempt",
-                                  "dial_block_rate"), by="campaign"),
+                                  "list_penetration"), by="campaign"),
     ),
 )  # fmt: skip
 
@@ -125,5 +127,8 @@ PLATFORM = Board(
     (
         Tiles("platform_health.now", ("api_p95_ms", "error_rate_5xx", "event_lag_s", "mart_freshness_s", "uptime",
                                       "dialer_throughput")),
+        Trend("platform_health.over_time", ("api_p95_ms",)),
+        Table("platform_health.marts", ("mart_freshness_s",), by="domain"),
+        Table("platform_health.routes", ("api_p95_ms", "error_rate_5xx"), by="route"),
     ),
 )  # fmt: skip

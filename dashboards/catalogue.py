@@ -66,9 +66,12 @@ def kpi(name: str) -> Kpi | None:
 
 def label(name: str) -> str:
     """Return what people call a metric; one the catalogue does not know keeps its key, in words."""
-    known, stage = kpi(name), name.partition(".")[2]
-    if stage:
-        return say(f"reached.{stage}")
+    metric, _, which = name.partition(".")
+    if metric == "funnel_reached" and which:
+        return say(f"reached.{which}")
+    if which:
+        return f"{label(metric)} · {say('highest') if which == 'max' else words.name_of('which', which)}"
+    known = kpi(name)
     return known.label if known else name.removesuffix("_s").replace("_", " ").capitalize()
 
 
@@ -102,6 +105,6 @@ def written(name: str, value: float | None) -> str:
             return words.money(value, known.currency)
         case "ms" | "milliseconds":
             return f"{words.number(value, 0 if value >= 10 else 1)} ms"
-        case "per_hour" | "ratio" | "score" | "per_contact":
+        case "per_hour" | "per_minute" | "ratio" | "score" | "points" | "per_contact":
             return words.number(value, 2 if value < 10 else 1)
     return words.number(value, 0 if float(value).is_integer() or value >= 100 else 1)

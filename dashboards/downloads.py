@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards import catalogue, queries
-from dashboards.figures import Ask, Figures
+from dashboards.figures import Figures
 from dashboards.layout import Board
 from dashboards.queries import Scope
 from dashboards.words import say
@@ -54,14 +54,14 @@ def _rows(board: Board, found: Figures, scope: Scope, grain: str) -> Iterator[tu
         for row in found[ask].rows:
             for name in ask.metrics:
                 if name in row:
-                    yield _cells(ask, of, name, row)
+                    yield _cells(of, ask.grain or "", name, row)
 
 
-def _cells(ask: Ask, scope: Scope, name: str, row: dict[str, Any]) -> tuple[Any, ...]:
+def _cells(scope: Scope, grain: str, name: str, row: dict[str, Any]) -> tuple[Any, ...]:
     known = catalogue.catalogue()[name]
-    by = ask.by[0] if ask.by else ""
-    value_of = _harmless(queries.label(by, row[by])) if by else ""
-    period, grain = row.get("metric_time", ""), ask.grain or ""
+    dims = [dim for dim in row if dim in known.dimensions]
+    by, value_of = ", ".join(dims), _harmless(", ".join(queries.label(dim, row[dim]) for dim in dims))
+    period = row.get("metric_time", "")
     first, last = scope.first.isoformat(), scope.last.isoformat()
     is_final = "" if row.get("is_mature") is None else row["is_mature"]
     return (name, known.label, first, last, grain, period, by, value_of, row[name], known.unit, is_final,

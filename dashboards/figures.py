@@ -18,6 +18,10 @@ MOST = 20
 """Metrics that one question may name."""
 
 
+ALWAYS = ("stage", "direction", "channel", "reason")
+"""Dimensions that some metrics always come by."""
+
+
 @dataclass(frozen=True)
 class Ask:
     """Metrics wanted together: by which dimensions, in which grain, of the scope or of the period before it."""
@@ -29,7 +33,8 @@ class Ask:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics' keys; a name may say one stage of its metric (`funnel_reached.sale`)."""
+        """The metrics' keys. A name may say which value of the dimension its metric always comes by is meant
+        (`funnel_reached.sale`, `aht_s.inbound`), or that the highest of all is (`drop_rate_us.max`)."""
         return tuple(dict.fromkeys(name.partition(".")[0] for name in self.names))
 
 
@@ -58,8 +63,21 @@ class Reply:
 
     def series(self, name: str) -> list[dict[str, Any]]:
         """Return the rows that hold a metric, under its name."""
-        metric, _, stage = name.partition(".")
-        return [{**row, name: row[metric]} for row in self.rows if metric in row and stage in ("", row.get("stage"))]
+        metric, _, which = name.partition(".")
+        rows = [{**row, name: row[metric]} for row in self.rows if metric in row]
+        if which == "max":
+            return _highest(rows, name)
+        return [row for row in rows if not which or which in (row.get(dim) for dim in ALWAYS)]
+
+
+def _highest(rows: Rows, name: str) -> Rows:
+    """Return the row with the highest value of each period."""
+    found: dict[Any, dict[str, Any]] = {}
+    for row in rows:
+        best = found.get(row.get("metric_time"))
+        if row[name] is not None and (best is None or row[name] > best[name]):
+            found[row.get("metric_time")] = row
+    return list(found.values())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from dashboards.figures import Ask
 from dashboards.queries import Scope
 from dashboards.words import say
 
+MEANS = {"dial_campaign": "campaign"}
+"""Filters by another name than their dimension has: advertising and dialling both call something a campaign."""
 GRAINS = ("day", "week", "month")
 SPAN = 30
 """Days that are shown until somebody chooses others."""
@@ -38,7 +40,7 @@ def choose(dims: Sequence[str], *, with_grain: bool = True) -> tuple[Scope | Non
         chosen = {dim: _values(dim, known) for dim, known in _offered(dims).items()}
     if not isinstance(period, tuple) or len(period) != 2:
         return None, grain
-    return Scope(period[0], period[1], {dim: values for dim, values in chosen.items() if values}), grain
+    return Scope(period[0], period[1], {MEANS.get(dim, dim): values for dim, values in chosen.items() if values}), grain
 
 
 def _grain() -> str | None:
@@ -58,12 +60,13 @@ def _values(dim: str, known: Sequence[str]) -> Sequence[str]:
 def _offered(dims: Sequence[str]) -> dict[str, list[str]]:
     """Return the values that dimensions have had over the last year; a dimension nobody knows yet is not offered."""
     today = datetime.now(words.ZONE).date()
-    asks = {dim: Ask((ANCHORS[dim],), by=(dim,)) for dim in dims}
+    asks = {dim: Ask((ANCHORS[dim],), by=(MEANS.get(dim, dim),)) for dim in dims}
     found = figures.ask(Scope(today - timedelta(days=365), today), asks.values())
     offered = {}
     for dim, ask in asks.items():
-        rows = [row for row in found[ask].rows if row.get("stage", "lead") == "lead" and row[dim] is not None]
+        (by,) = ask.by
+        rows = [row for row in found[ask].rows if row.get("stage", "lead") == "lead" and row[by] is not None]
         rows.sort(key=lambda row: -(row[ANCHORS[dim]] or 0))
         if rows or ANCHORS[dim] == "funnel_reached":
-            offered[dim] = [row[dim] for row in rows]
+            offered[dim] = [row[by] for row in rows]
     return offered

@@ -116,6 +116,18 @@ def _people(who: str, _token: str) -> dict[str, str]:
     return {row["user_id"]: row["name"] for row in session.send("GET", "/dashboard/agents", _token, "en")["items"]}
 
 
+@st.cache_data(ttl=300, show_spinner=False)
+def _dial_campaigns(who: str, _token: str) -> dict[str, str]:
+    names: dict[str, str] = {}
+    cursor = ""
+    while True:
+        asked = {"limit": 200} | ({"cursor": cursor} if cursor else {})
+        page = session.send("GET", "/dialer/campaigns", _token, "en", params=asked)
+        names |= {row["id"]: row["name"] for row in page["items"]}
+        if not (cursor := page["next_cursor"] or ""):
+            return names
+
+
 @st.cache_data(ttl=60, show_spinner=False)
 def _queues(who: str, _token: str, language: str) -> dict[str, str]:
     lines = session.send("GET", "/queue/board", _token, language)["queues"]
@@ -126,8 +138,8 @@ def names_of(dim: str) -> dict[str, str]:
     """Return what people call the values of a dimension, by the id or code that figures carry; nothing for who may not
     see them."""
     who, token = session.me()["id"], session.token()
-    if dim == "campaign":
-        return campaigns()
+    if dim in ("campaign", "dial_campaign"):
+        return campaigns() | (_dial_campaigns(who, token) if session.may("dialling.view") else {})
     if dim == "team" and session.may("team.view"):
         return _teams(who, token)
     if dim == "agent" and session.may("dashboard.view"):

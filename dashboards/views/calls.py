@@ -18,7 +18,7 @@ FIELDS = ("queue", "agent")
 
 def of_scope(scope: Scope, filters: Sequence[str]) -> None:
     """Show the calls begun in a scope that pass the API's filters, and what happened in one."""
-    with st.container(key="explore"):
+    with st.container(key="explore-over"):
         left, right = st.columns([8, 5], gap="medium")
     with left:
         chosen = _list(scope, tuple(filters))
@@ -31,10 +31,8 @@ def of_scope(scope: Scope, filters: Sequence[str]) -> None:
 
 def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:
     known = {dim: values for dim, values in scope.chosen.items() if dim in FIELDS}
-    place = (scope.key, filters)
-    if st.session_state.get("calls of") != place:
-        st.session_state["calls of"], st.session_state["calls trail"] = place, []
-    trail: list[str] = st.session_state["calls trail"]
+    place = hash((scope.key, filters))
+    trail: list[str] = st.session_state.setdefault(f"trail {place}", [])
     narrowed = Scope(scope.first, scope.last, known)
     page = queries.calls(narrowed, filters=filters, cursor=trail[-1] if trail else None)
     if not page["items"]:
@@ -42,16 +40,15 @@ def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:
         return None
     event = st.dataframe(
         pd.DataFrame([_row(item) for item in page["items"]]), hide_index=True, on_select="rerun",
-        selection_mode="single-row", width="stretch", height=500, key=f"calls {hash((place, len(trail)))}",
+        selection_mode="single-row", width="stretch", height=500, key=f"calls {place} {len(trail)}",
         column_config={key: st.column_config.TextColumn(say(f"call.{key}")) for key in HEADS},
     )  # fmt: skip
     with st.container(horizontal=True):
-        if trail and st.button(say("back"), icon=":material/first_page:", key="calls back"):
-            trail.clear()
-            st.rerun(scope="fragment")
-        if page["next_cursor"] and st.button(say("calls.more"), icon=":material/chevron_right:", key="calls more"):
-            trail.append(page["next_cursor"])
-            st.rerun(scope="fragment")
+        if trail:
+            st.button(say("back"), icon=":material/first_page:", key=f"first {place}", on_click=trail.clear)
+        if page["next_cursor"]:
+            more = {"on_click": trail.append, "args": (page["next_cursor"],)}
+            st.button(say("calls.more"), icon=":material/chevron_right:", key=f"next {place}", **more)
     rows = event["selection"]["rows"]
     return page["items"][rows[0]] if rows else None
 

@@ -46,15 +46,18 @@ def explore(scope: Scope, *, stage: str | None) -> None:
         st.info(say("list.forbidden"), icon=":material/lock:")
         return
     st.caption(say("list.stage", stage=say(f"stage.{stage}")) if stage else say("list.all"))
-    of_scope(scope, (standing_in(stage),) if stage else ())
+    of_scope(scope, (standing_in(stage),) if stage else (), where="page")
 
 
-def of_scope(scope: Scope, filters: Sequence[str]) -> None:
-    """Show the leads received in a scope that pass the API's filters, and the timeline of one."""
-    with st.container(key="explore"):
+def of_scope(scope: Scope, filters: Sequence[str], *, where: str = "over") -> None:
+    """Show the leads received in a scope that pass the API's filters, and the timeline of one.
+
+    `where` tells two lists apart that show at once: on the page, and over it.
+    """
+    with st.container(key=f"explore-{where}"):
         left, right = st.columns([8, 5], gap="medium")
     with left:
-        chosen = _list(scope, tuple(filters))
+        chosen = _list(scope, tuple(filters), where)
     with right:
         if chosen:
             show_timeline(chosen)
@@ -67,12 +70,9 @@ def standing_in(stage: str) -> str:
     return queries.among("status", [row["code"] for row in queries.statuses(words.language()) if row["stage"] == stage])
 
 
-def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:
-    place = (scope.key, filters)
-    trail: list[str] = st.session_state.setdefault("trail", [])
-    if st.session_state.get("trail_of") != place:
-        st.session_state["trail_of"], trail = place, []
-        st.session_state["trail"] = trail
+def _list(scope: Scope, filters: tuple[str, ...], where: str) -> dict[str, Any] | None:
+    place = f"{where} {hash((scope.key, filters))}"
+    trail: list[str] = st.session_state.setdefault(f"trail {place}", [])
     page = queries.leads(
         _listable(scope),
         filters=filters,
@@ -85,15 +85,14 @@ def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:
     table = pd.DataFrame([_row(item) for item in page["items"]])
     event = st.dataframe(
         table, hide_index=True, on_select="rerun", selection_mode="single-row", width="stretch", height=560,
-        key=f"leads {hash((place, len(trail)))}", column_config=_columns(),
+        key=f"leads {place} {len(trail)}", column_config=_columns(),
     )  # fmt: skip
     with st.container(horizontal=True):
-        if trail and st.button(say("back"), icon=":material/first_page:"):
-            trail.clear()
-            st.rerun()
-        if page["next_cursor"] and st.button(say("more"), icon=":material/chevron_right:"):
-            trail.append(page["next_cursor"])
-            st.rerun()
+        if trail:
+            st.button(say("back"), icon=":material/first_page:", key=f"first {place}", on_click=trail.clear)
+        if page["next_cursor"]:
+            more = {"on_click": trail.append, "args": (page["next_cursor"],)}
+            st.button(say("more"), icon=":material/chevron_right:", key=f"next {place}", **more)
     rows = event["selection"]["rows"]
     return page["items"][rows[0]] if rows else None
 
@@ -136,7 +135,7 @@ def show_timeline(item: dict[str, Any]) -> None:
         st.caption(say("timeline.empty"))
         return
     labels = {row["code"]: row["label"] for row in queries.statuses(words.language())}
-    with st.container(height=430, border=False, key="timeline"):
+    with st.container(height=430, border=False):
         st.html(STYLE + f'<ul class="tl">{"".join(_entry(event, labels) for event in events)}</ul>')
 
 

@@ -23,13 +23,13 @@ def height(rows: int) -> Any:
 def rows_of(part: Table, found: Figures) -> dict[str | None, dict[str, Any]]:
     """Return the metrics of each value of the dimension, from however many answers they came in."""
     together: dict[str | None, dict[str, Any]] = {}
-    for row in found[part.asks("day")[0]].rows:
-        into = together.setdefault(row[part.by], {"immature": set()})
-        for name in part.names:
-            if name in row:
-                into[name] = row[name]
-                if row.get("is_mature") is False:
-                    into["immature"].add(name)
+    reply = found[part.asks("day")[0]]
+    for name in part.names:
+        for row in reply.series(name):
+            into = together.setdefault(row[part.by], {"immature": set()})
+            into[name] = row[name]
+            if row.get("is_mature") is False:
+                into["immature"].add(name)
     return together
 
 
@@ -38,7 +38,7 @@ def show(part: Table, found: Figures, scope: Scope, grain: str) -> None:
     st.subheader(say(part.title), anchor=False, help=say("row_help"))
     rows = rows_of(part, found)
     reply = found[part.asks(grain)[0]]
-    shown = [name for name in part.names if name not in reply.missing]
+    shown = [name for name in part.names if not reply.why_missing(name)]
     if not rows or not shown:
         why = next(iter(reply.missing.values()), "nothing")
         st.caption(f":material/hourglass_empty: {tile.reason(why)}")

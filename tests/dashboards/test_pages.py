@@ -158,5 +158,5 @@ class TestStates:
         assert await visit.tile("İstek") != "0"
         screens.api.kill()
         screens.api.wait()
-        await visit.page.get_by_role("link", name="Satış hunisi").click()
+        await visit.page.get_by_role("link", name="Santral", exact=True).click()
         await visit.shows(re.compile("API yanıt vermiyor"))
