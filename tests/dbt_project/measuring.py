@@ -1,4 +1,4 @@
-"""Metrics read from the workshop itself, whatever is published."""
+"""Metrics read from what the build has published."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,9 +11,9 @@ from tests.conftest import Tenant
 
 
 async def measure(tenant: Tenant, *metrics: str, by: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return metrics by MetricFlow's names of dimensions, from the schema that dbt builds in."""
+    """Return metrics by MetricFlow's names of dimensions, from what is published."""
     source = Source(("measured", *metrics), manifest.together(manifest.part_of(each) for each in metrics))
-    sql = compiler.compile_sql(source, metrics, by, schema="marts")
+    sql = compiler.compile_sql(source, metrics, by, schema="published")
     async with db.transaction(tenant.admin) as tx:
         await tx.execute("set local timezone to 'UTC'")
         found = await tx.fetch(sql)

@@ -124,7 +124,7 @@ class TestAgentTime:
             for row in await rows(
                 tenant.admin,
                 "select team_id, sum(busy_s) as busy, sum(available_s) as available, sum(paused_s) as paused"
-                f" from marts.fct_agent_time_15m where agent_id = '{anna}' group by team_id",
+                f" from published.fct_agent_time_15m where agent_id = '{anna}' group by team_id",
             )
         }
         assert teams_of_anna == {tenant.team_id: (1200, 1200, 1200), who["berlin"]: (0, 1200, 600)}, "edge case 14"
@@ -218,14 +218,14 @@ async def _something_happens(
 
 
 async def _content(tenant: Tenant, mart: str) -> list[str]:
-    return sorted(str(tuple(row)) for row in await rows(tenant.admin, f"select * from marts.{mart}"))
+    return sorted(str(tuple(row)) for row in await rows(tenant.admin, f"select * from published.{mart}"))
 
 
 async def _states(tenant: Tenant, agent: Actor) -> list[tuple[Any, ...]]:
     """Return an agent's states as the mart has them, those that a move to another team split put together again."""
     found = await rows(
         tenant.admin,
-        f"select * from marts.fct_agent_state_interval where agent_id = '{agent.user_id}' order by started_at",
+        f"select * from published.fct_agent_state_interval where agent_id = '{agent.user_id}' order by started_at",
     )
     own = {row["started_at"] for row in await floor.intervals(tenant, agent)}
     states: list[list[Any]] = []

@@ -10,44 +10,12 @@ import pytest
 
 from orchestration import definitions, policy
 
-KEYS = [
-    "int/int_agent_session_moves",
-    "int/int_agent_time_news",
-    "int/int_call_wrap_up",
-    "marts/dim_agent",
-    "marts/dim_campaign",
-    "marts/dim_date",
-    "marts/dim_pause_reason",
-    "marts/dim_queue",
-    "marts/dim_stage_map",
-    "marts/dim_team",
-    "marts/fct_ad_spend_daily",
-    "marts/fct_agent_state_15m",
-    "marts/fct_agent_state_interval",
-    "marts/fct_agent_time_15m",
-    "marts/fct_call",
-    "marts/fct_call_leg",
-    "marts/fct_lead_cycle",
-    "marts/fct_lead_stage_interval",
-    "marts/fct_lead_stage_reached",
-    "marts/fct_queue_visit",
-    "raw/ad_reports",
-    "stg/stg_ads__report_rows",
-    "stg/stg_crm__campaigns",
-    "stg/stg_crm__lead_events",
-    "stg/stg_crm__teams",
-    "stg/stg_crm__tenants",
-    "stg/stg_crm__users",
-    "stg/stg_telephony__agent_events",
-    "stg/stg_telephony__call_events",
-    "stg/stg_telephony__pause_reason_changes",
-    "stg/stg_telephony__queue_visit_events",
-    "stg/stg_telephony__queues",
-    "stg/stg_telephony__team_moves",
-    "stg/stg_telephony__team_zones",
-    "stg/stg_telephony__wrap_ups",
-]
-"""Others build on these names: changing one is a decision."""
+REPORTS = ["raw", "ad_reports"]
+"""Judged when it lands, by a sensor of its own."""
+SNAPSHOT = Path(__file__).with_name("asset_keys.txt")
+"""Every asset, one a line. Others build on these names: changing one is a decision that somebody reads here."""
+DOMAINS = {"ads", "bi", "imports", "leads", "metrics", "money", "operations", "platform", "quality", "telephony"}
+GROUPS = DOMAINS | {"ingestion", "sources"}
 
 
 @pytest.fixture
@@ -63,7 +31,7 @@ def ours(defs: dg.Definitions) -> list[dg.AssetSpec]:
 
 class TestAssets:
     def test_are_these(self, defs: dg.Definitions) -> None:
-        assert sorted(spec.key.to_user_string() for spec in ours(defs)) == KEYS
+        assert sorted(spec.key.to_user_string() for spec in ours(defs)) == SNAPSHOT.read_text().split()
 
     def test_have_an_owner_a_description_kinds_and_freshness(self, defs: dg.Definitions) -> None:
         bare = [
@@ -72,6 +40,30 @@ class TestAssets:
             if not (spec.owners and spec.description and spec.kinds and spec.freshness_policy)
         ]
         assert bare == []
+
+    def test_stand_in_groups_by_domain(self, defs: dg.Definitions) -> None:
+        strays = [
+            spec.key.to_user_string()
+            for spec in ours(defs)
+            if spec.group_name not in GROUPS or spec.tags.get("domain") not in DOMAINS
+        ]
+
+        assert strays == []
+
+    def test_read_operational_tables_only_past_their_gates(self, defs: dg.Definitions) -> None:
+        graph = defs.resolve_asset_graph()
+        gates = {
+            "leads": {"raw/leads", "raw/imports"}, "telephony": {"raw/calls", "raw/imports"},
+            "money": {"raw/leads", "raw/imports"}, "quality": {"raw/leads", "raw/calls", "raw/imports"},
+        }  # fmt: skip
+        open_to_the_world = []
+        for spec in ours(defs):
+            parents = {key.to_user_string() for key in graph.get(spec.key).parent_keys}
+            wanted = gates.get(spec.group_name or "", set())
+            if any(parent.startswith("crm/") for parent in parents) and not wanted <= parents:
+                open_to_the_world.append(spec.key.to_user_string())
+
+        assert open_to_the_world == []
 
     def test_refresh_eagerly_only_past_the_gate(self, defs: dg.Definitions) -> None:
         conditions = {spec.key.to_user_string(): spec.automation_condition for spec in ours(defs)}
@@ -115,15 +107,26 @@ class TestAutomation:
     def test_is_on_from_the_start(self, defs: dg.Definitions) -> None:
         repository = defs.get_repository_def()
 
-        assert {one.name: one.default_status for one in repository.schedule_defs} == {
-            "refresh_leads": dg.DefaultScheduleStatus.RUNNING,
-            "refresh_telephony": dg.DefaultScheduleStatus.RUNNING,
-        }
-        assert {one.name: one.default_status for one in repository.sensor_defs} == {
-            "landed_ad_reports": dg.DefaultSensorStatus.RUNNING,
-            "refresh_ads": dg.DefaultSensorStatus.RUNNING,
-        }
+        assert {one.default_status for one in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
+        assert {one.name for one in repository.schedule_defs} >= {
+            "refresh_leads", "refresh_telephony", "refresh_money", "refresh_quality", "refresh_platform",
+            "look_at_events", "look_at_operations", "look_for_silent_accounts", "write_data_docs",
+        }  # fmt: skip
+        assert {one.default_status for one in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
+        assert {one.name for one in repository.sensor_defs} == {
+            "landed_ad_reports", "refresh_ads", "tell_of_failures", "tell_of_recovery",
+        }  # fmt: skip
         assert repository.get_schedule_def("refresh_leads").cron_schedule == policy.EVERY_FIVE_MINUTES
+
+    def test_every_schedule_that_builds_passes_its_gates_first(self, defs: dg.Definitions) -> None:
+        graph, repository = defs.resolve_asset_graph(), defs.get_repository_def()
+
+        for name in ("refresh_leads", "refresh_telephony", "refresh_money", "refresh_quality"):
+            job = repository.get_job(repository.get_schedule_def(name).job_name)
+            chosen = job.asset_layer.executable_asset_keys
+            gates = {key for one in chosen for key in graph.get(one).parent_keys if key.path[0] == "raw"}
+
+            assert {key for key in gates if graph.get(key).is_executable} <= set(chosen) | {dg.AssetKey(REPORTS)}, name
 
 
 class TestImport:
