@@ -1,0 +1,13 @@
+select
+  tenant_id,
+  session_id,
+  interval_no,
+  agent_id,
+  team_id,
+  state,
+  reason,
+  call_id,
+  started_at,
+  ended_at,
+  seconds
+from {{ ref('fct_agent_state_interval') }}

@@ -1,0 +1,22 @@
+select
+  tenant_id,
+  agent_time_key,
+  agent_id,
+  team_id,
+  slot_at,
+  slot_on,
+  busy_s,
+  available_s,
+  reserved_s,
+  ringing_s,
+  on_call_s,
+  wrap_up_s,
+  paused_s,
+  not_responding_s,
+  unknown_s,
+  paused_internal_s,
+  paused_external_s,
+  paused_planned_s,
+  paused_unplanned_s,
+  source_max_recorded_at as updated_at
+from {{ ref('fct_agent_time_15m') }}

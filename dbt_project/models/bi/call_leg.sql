@@ -1,0 +1,25 @@
+select
+  tenant_id,
+  call_id,
+  leg_no,
+  call_leg_key,
+  party,
+  agent_id,
+  team_id,
+  direction,
+  queue,
+  campaign_id,
+  stage,
+  transfer_kind,
+  started_at,
+  rang_at,
+  answered_at,
+  answered_on,
+  ended_at,
+  talk_s,
+  hold_s,
+  wrap_s,
+  is_handled,
+  source_max_recorded_at as updated_at
+from {{ ref('fct_call_leg') }}
+where not is_test

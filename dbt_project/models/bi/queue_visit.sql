@@ -1,0 +1,25 @@
+select
+  tenant_id,
+  call_id,
+  visit_no,
+  queue_visit_key,
+  queue_id,
+  queue,
+  agent_id,
+  outcome,
+  enqueued_at,
+  enqueued_on,
+  left_at,
+  connected_at,
+  wait_s,
+  ring_s,
+  talk_s,
+  sl_s,
+  short_s,
+  in_sl,
+  is_short_abandon,
+  in_hours,
+  is_historical,
+  source_max_recorded_at as updated_at
+from {{ ref('fct_queue_visit') }}
+where not is_test
