@@ -40,6 +40,7 @@ told as (
     min(occurred_at) as first_at,
     max(ended_at) as ended_at,
     bool_or(event_type = 'call.denied') as is_denied,
+    bool_or(is_historical) as is_historical,
     (array_agg(legs order by event_id desc) filter (where legs is not null))[1] as legs,
     (array_agg(disposition order by event_id desc) filter (where event_type = 'call.dispositioned'))[1] as disposition,
     (array_agg(disposition_party order by event_id desc) filter (where event_type = 'call.dispositioned'))[1]
@@ -50,58 +51,6 @@ told as (
     max(tx_id::text::bigint) as tx_id
   from events
   group by tenant_id, call_id
-
-),
-
-parts as (
-
-  select
-    told.tenant_id,
-    told.call_id,
-    count(*) filter (where (leg.value ->> 'talk_s')::numeric >= {{ var('audible_s') }})::int as handled_legs,
-    sum((leg.value ->> 'talk_s')::numeric(18, 6)) as agents_talk_s,
-    sum((leg.value ->> 'hold_s')::numeric(18, 6)) as agents_hold_s,
-    bool_or(leg.value ->> 'transfer' = 'attended') as is_transferred_warm,
-    bool_or(leg.value ->> 'transfer' = 'blind') as is_transferred_blind
-  from told
-  cross join lateral jsonb_array_elements(told.legs) as leg
-  where leg.value ->> 'party' = 'agent'
-  group by told.tenant_id, told.call_id
-
-),
-
-wraps as (
-
-  select
-    tenant_id,
-    call_id,
-    sum(wrap_s) as wrap_s,
-    max(recorded_at) as recorded_at,
-    max(source_max_tx_id) as tx_id
-  from {{ ref('int_call_wrap_up') }}
-  where (tenant_id, call_id) in (select tenant_id, call_id from latest)
-  group by tenant_id, call_id
-
-),
-
-visits as (
-
-  select *
-  from {{ ref('fct_queue_visit') }}
-  where visit_no = 1 and (tenant_id, call_id) in (select tenant_id, call_id from latest)
-
-),
-
-tests as (
-
-  select
-    tenant_id,
-    lead_id,
-    bool_or(is_test) as is_test
-  from {{ ref('stg_crm__lead_events') }}
-  where event_type = 'lead.created'
-    and (tenant_id, lead_id) in (select tenant_id, lead_id from latest)
-  group by tenant_id, lead_id
 
 ),
 
@@ -132,10 +81,35 @@ joined as (
   from latest
   join told using (tenant_id, call_id)
   join {{ ref('stg_crm__tenants') }} as tenants using (tenant_id)
-  left join parts using (tenant_id, call_id)
-  left join wraps using (tenant_id, call_id)
-  left join visits using (tenant_id, call_id)
-  left join tests using (tenant_id, lead_id)
+  left join {{ ref('fct_queue_visit') }} as visits
+    on visits.tenant_id = latest.tenant_id and visits.call_id = latest.call_id and visits.visit_no = 1
+  -- Looked up call by call: how many there are is not known beforehand, and each is found by an index.
+  cross join lateral (
+    select
+      -- Of another system's calls its own word holds: whoever answered has handled them.
+      count(*) filter (
+        where told.is_historical or (leg.value ->> 'talk_s')::numeric >= {{ var('audible_s') }}
+      )::int as handled_legs,
+      sum((leg.value ->> 'talk_s')::numeric(18, 6)) as agents_talk_s,
+      sum((leg.value ->> 'hold_s')::numeric(18, 6)) as agents_hold_s,
+      bool_or(leg.value ->> 'transfer' = 'attended') as is_transferred_warm,
+      bool_or(leg.value ->> 'transfer' = 'blind') as is_transferred_blind
+    from jsonb_array_elements(told.legs) as leg
+    where leg.value ->> 'party' = 'agent'
+  ) as parts
+  cross join lateral (
+    select
+      sum(wrap_ups.wrap_s) as wrap_s,
+      max(wrap_ups.recorded_at) as recorded_at,
+      max(wrap_ups.source_max_tx_id) as tx_id
+    from {{ ref('int_call_wrap_up') }} as wrap_ups
+    where wrap_ups.tenant_id = latest.tenant_id and wrap_ups.call_id = latest.call_id
+  ) as wraps
+  cross join lateral (
+    select bool_or(leads.is_test) as is_test
+    from {{ ref('stg_crm__lead_events') }} as leads
+    where leads.tenant_id = latest.tenant_id and leads.lead_id = latest.lead_id and leads.event_type = 'lead.created'
+  ) as tests
 
 )
 

@@ -59,21 +59,6 @@ numbered as (
     row_number() over (partition by tenant_id, call_id, agent_id order by leg_no desc) = 1 as is_last
   from legs
 
-),
-
-wraps as (
-
-  select
-    tenant_id,
-    call_id,
-    agent_id,
-    sum(wrap_s) as wrap_s,
-    (array_agg(team_id order by event_id desc))[1] as team_id,
-    (array_agg(wrap_end_reason order by event_id desc))[1] as wrap_end_reason
-  from {{ ref('int_call_wrap_up') }}
-  where (tenant_id, call_id) in (select tenant_id, call_id from told)
-  group by tenant_id, call_id, agent_id
-
 )
 
 select
@@ -102,16 +87,23 @@ select
   legs.hold_s,
   coalesce(wraps.wrap_s, 0)::numeric(18, 6) as wrap_s,
   wraps.wrap_end_reason,
-  legs.party = 'agent' and legs.talk_s >= {{ var('audible_s') }} as is_handled,
-  calls.is_historical or wraps.call_id is not null as is_wrap_closed,
+  -- Of another system's calls its own word holds: whoever answered has handled them.
+  legs.party = 'agent' and (calls.is_historical or legs.talk_s >= {{ var('audible_s') }}) as is_handled,
+  calls.is_historical or wraps.wrap_s is not null as is_wrap_closed,
   calls.is_test,
   calls.is_historical,
   calls.source_max_recorded_at,
   calls.source_max_tx_id
 from numbered as legs
 join {{ ref('fct_call') }} as calls using (tenant_id, call_id)
-left join wraps
-  on wraps.tenant_id = legs.tenant_id
-  and wraps.call_id = legs.call_id
-  and wraps.agent_id = legs.agent_id
-  and legs.is_last
+left join lateral (
+  select
+    sum(wrap_ups.wrap_s) as wrap_s,
+    (array_agg(wrap_ups.team_id order by wrap_ups.event_id desc))[1] as team_id,
+    (array_agg(wrap_ups.wrap_end_reason order by wrap_ups.event_id desc))[1] as wrap_end_reason
+  from {{ ref('int_call_wrap_up') }} as wrap_ups
+  where wrap_ups.tenant_id = legs.tenant_id
+    and wrap_ups.call_id = legs.call_id
+    and wrap_ups.agent_id = legs.agent_id
+    and legs.is_last
+) as wraps on true
