@@ -33,7 +33,7 @@ async def ask(client: httpx.AsyncClient, query: str, **variables: Any) -> dict[s
 class TestKpi:
     async def test_answers_what_rest_answers(self, build: Build, tenant: Tenant, admin: httpx.AsyncClient) -> None:
         await golden.play(tenant)
-        await build("--select", "tag:leads")
+        await build("--select", "tag:leads", "--indirect-selection", "cautious")
         question = {"metrics": ["conversion_rate"], "by": ["platform"], "grain": "month"}
 
         found = (await ask(admin, ASK, question=question))["data"]["kpi"]

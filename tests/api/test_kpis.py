@@ -19,7 +19,7 @@ class TestQuery:
         unpublished = (await admin.post("/kpis/query", json=question)).json()
         assert (unpublished["rows"], unpublished["as_of"]) == ([], None)
         await golden.play(tenant)
-        await build()
+        await build("--select", "tag:leads", "--indirect-selection", "cautious")
 
         answer = (await admin.post("/kpis/query", json=question)).json()
 

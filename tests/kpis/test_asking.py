@@ -68,7 +68,7 @@ class TestAsk:
         self, build: Build, tenant: Tenant, other_tenant: Tenant
     ) -> None:
         await golden.play(tenant)
-        await build("--select", "tag:leads")
+        await build("--select", "tag:leads", "--indirect-selection", "cautious")
         boss, now = tenant.sales_manager, clock.utc_now()
 
         # Rows come as asked, what has no value last, and no more than asked.

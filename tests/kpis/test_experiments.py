@@ -84,7 +84,7 @@ class TestReadOut:
                 await expose(tenant, variant, story, began + random.random() * 30 * DAY)
         await expose(tenant, "short", [(1, Status.won)], began, is_test=True)
         await expose(other_tenant, "short", [(1, Status.won)], began)
-        await build()
+        await build("--select", "tag:leads", "--indirect-selection", "cautious")
 
         said = await read_out(tenant, clock.utc_now())
         early = await read_out(tenant, began + 60 * DAY)

@@ -27,7 +27,7 @@ class TestAsk:
     async def test_answers_the_golden_numbers(self, build: Build, tenant: Tenant, other_tenant: Tenant) -> None:
         await golden.play(tenant)
         await golden.Desk(other_tenant).lead("meta")
-        await build("--select", "tag:leads")
+        await build("--select", "tag:leads", "--indirect-selection", "cautious")
         boss = tenant.sales_manager
 
         funnel = (await ask(boss, "funnel_reached", by=["platform"])).rows
