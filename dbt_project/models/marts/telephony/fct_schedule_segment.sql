@@ -32,7 +32,7 @@ classed as (
 
 ),
 
-overlaps as (
+shared as (
 
   select
     segments.tenant_id,
@@ -56,7 +56,7 @@ done as (
     sum(seconds) filter (where class = 'work') as work_s,
     sum(seconds) filter (where class = 'break') as break_s,
     sum(seconds) filter (where class = 'meeting') as meeting_s
-  from overlaps
+  from shared
   group by tenant_id, segment_id
 
 )
