@@ -6,6 +6,7 @@
     meta={'affected_by': ['stg_telephony__call_events', 'stg_telephony__queue_visit_events', 'int_call_wrap_up']}
 ) }}
 
+-- depends_on: {{ ref('stg_telephony__queue_visit_events') }}, {{ ref('int_call_wrap_up') }}
 -- Each event says how its call stands: the latest holds. What only some of them tell (legs, what was said of it) is told
 -- by the latest that does.
 

@@ -6,6 +6,7 @@
     meta={'affected_by': ['stg_telephony__call_events', 'stg_telephony__queue_visit_events', 'int_call_wrap_up']}
 ) }}
 
+-- depends_on: {{ ref('stg_telephony__queue_visit_events') }}, {{ ref('int_call_wrap_up') }}
 -- The legs of a call are told whole from its end on: the latest telling holds.
 
 with told as (
