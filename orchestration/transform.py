@@ -17,7 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from crm.settings import settings
 from kpis import project
-from orchestration import policy, publishing, relations, warehouse
+from orchestration import policy, previews, publishing, relations, warehouse
 
 UNIQUE_ID = "dagster_dbt/unique_id"
 """Metadata under which assets and checks carry the id of their dbt node."""
@@ -51,19 +51,23 @@ class Models(DagsterDbtTranslator):
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         """Add what every asset of ours has."""
         spec = super().get_asset_spec(manifest, unique_id, project)
-        above = manifest.get("parent_map", {}).get(unique_id, [])
+        above, node = manifest.get("parent_map", {}).get(unique_id, []), manifest["nodes"].get(unique_id)
         gates = [dg.AssetDep(gate) for gate in self.gates if any(each.startswith("source.") for each in above)]
         return spec.replace_attributes(
             deps=[*spec.deps, *gates],
             owners=[policy.OWNER],
             freshness_policy=self.freshness,
             automation_condition=self.condition,
-            kinds={"dbt", "postgres"},
+            kinds={"dbt", "postgres"} | ({node["config"]["materialized"]} if node else set()),
         )
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """Group by layer: stg, marts, ops."""
-        return str(dbt_resource_props["schema"])
+        """Group by domain: leads, telephony, ads, …"""
+        return next(iter(dbt_resource_props.get("tags") or []), "") or str(dbt_resource_props["schema"])
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
+        """Tag with the domain and the layer: stg, int, marts."""
+        return {"domain": self.get_group_name(dbt_resource_props), "layer": str(dbt_resource_props["schema"])}
 
 
 @cache
@@ -91,7 +95,7 @@ def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[An
             if result.status not in ("success", "pass", "warn"):
                 problems[node.node_name] = f"{node.node_name}: {result.message}"
             if node.unique_id in assets and result.status == "success":
-                yield dg.MaterializeResult(asset_key=assets[node.unique_id])
+                yield dg.MaterializeResult(asset_key=assets[node.unique_id], metadata=previews.of(node, result))
             elif checks.get(node.unique_id) in context.selected_asset_check_keys:
                 yield _checked(checks[node.unique_id], result)
         if set(context.selected_asset_keys) == set(assets.values()):
