@@ -3,19 +3,24 @@
 import csv
 import random
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from crm import db
 from crm.leads import intake, operations, rules
 from crm.leads.rules import Channel, Direction, Status
+from crm.sla import clocks
 from kpis import project
 from tests.conftest import Tenant
 from tests.dbt_project import golden
 from tests.pipeline import Build, rows
 
-MARTS = ("fct_lead_cycle", "fct_lead_stage_interval")
-FACTS = ("--select", "+fct_lead_cycle", "--exclude-resource-type", "test")
+MARTS = (
+    "fct_lead_cycle", "fct_lead_stage_interval", "fct_lead_assignment_interval", "fct_activity", "fct_sla_timer",
+    "fct_sale",
+)  # fmt: skip
+FACTS = ("--select", *(f"+{mart}" for mart in MARTS), "--exclude-resource-type", "test")
 
 
 class TestBuild:
@@ -62,7 +67,8 @@ class TestBuild:
         ]
         lost = await rows(
             tenant.admin,
-            f"select stage from published.fct_lead_stage_interval where lead_id = '{leads['five']}' and status = 'lost'",
+            "select stage from published.fct_lead_stage_interval"
+            f" where lead_id = '{leads['five']}' and status = 'lost'",
         )
         assert [row["stage"] for row in lost] == ["sale"], "lost keeps what was reached"
         (published,) = await rows(tenant.admin, "select * from ops.publication where domain = 'leads'")
@@ -92,9 +98,11 @@ class TestBuild:
         anew = {mart: await _content(tenant, mart) for mart in MARTS}
         assert followed == anew
         assert any(
-            row["platform"] == "late" for row in await rows(tenant.admin, "select platform from published.fct_lead_cycle")
+            row["platform"] == "late"
+            for row in await rows(tenant.admin, "select platform from published.fct_lead_cycle")
         )
         assert len(anew["fct_lead_stage_interval"]) > len(anew["fct_lead_cycle"]) > 20
+        assert all(anew.values())
 
 
 async def _something_happens(tenant: Tenant, chance: random.Random, round_no: int) -> None:
@@ -106,12 +114,16 @@ async def _something_happens(tenant: Tenant, chance: random.Random, round_no: in
     for lead in chance.sample(known, min(12, len(known))):
         choice = [to for to in sorted(rules.FOLLOWS[Status(lead["status"])]) if to not in (Status.assigned, Status.new)]
         to, told = chance.choice(choice), at + timedelta(minutes=chance.randrange(600))
-        await db.run(
-            tenant.system,
-            lambda tx, lead=lead, to=to, told=told: operations.change_status(
-                tx, lead["id"], to, reason="other", now=told
-            ),
-        )
+        if to is Status.won:
+            await golden.Desk(tenant).sell(lead["id"], day=(told - golden.RECEIVED) / timedelta(days=1))
+        else:
+            await db.run(
+                tenant.system,
+                lambda tx, lead=lead, to=to, told=told: operations.change_status(
+                    tx, lead["id"], to, reason="other", now=told
+                ),
+            )
+        await _goes_on(tenant, chance, lead["id"], told)
         happened = told - timedelta(days=chance.randrange(5))
         await db.run(
             tenant.system,
@@ -120,6 +132,19 @@ async def _something_happens(tenant: Tenant, chance: random.Random, round_no: in
                 is_human=chance.random() < 0.5, occurred_at=happened, now=told,
             ),
         )  # fmt: skip
+
+
+async def _goes_on(tenant: Tenant, chance: random.Random, lead: UUID, told: datetime) -> None:
+    """Give a lead to somebody or to nobody, and look at its clocks as they stand a while later."""
+    who = chance.choice([tenant.sales_agent, tenant.sales_manager, None])
+    reason, later = chance.choice(["manual", "router.round_robin"]), told + timedelta(minutes=chance.randrange(90))
+    await db.run(
+        tenant.system,
+        lambda tx: operations.assign(
+            tx, lead, who and who.user_id, team_id=tenant.team_id, reason=reason, now=told
+        ),
+    )  # fmt: skip
+    await db.run(tenant.system, lambda tx: clocks.settle(tx, [lead], now=later))
 
 
 async def _content(tenant: Tenant, mart: str) -> list[str]:
