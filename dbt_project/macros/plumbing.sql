@@ -1,6 +1,7 @@
-{# A model's schema is exactly what its folder says: stg, int, marts, ops. #}
+{# A model's schema is exactly what its folder says: stg, int, marts. What is made as of an instant
+   (orchestration/as_of.py) stands in a schema of its own, all of it, with a horizon of its own. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
-  {{ custom_schema_name if custom_schema_name else target.schema }}
+  {{ env_var('SANTRAL_DBT_AS_OF', '') or custom_schema_name or target.schema }}
 {%- endmacro %}
 
 
@@ -9,6 +10,7 @@
    transaction holds it back) is not in the marts, so they are as of its first event at the latest. Builds that are pinned
    for the same thing read the events of the first of them, so that their domains tell of one instant. #}
 {% macro pin_horizon() %}
+{%- if not env_var('SANTRAL_DBT_AS_OF', '') -%}
 insert into ops.horizon as pinned (tx_id, pinned_at, pinned_for)
 select
   horizon,
@@ -18,20 +20,24 @@ from crm.event_horizon() as horizon
 on conflict (only_one) do update
 set tx_id = excluded.tx_id, pinned_at = excluded.pinned_at, pinned_for = excluded.pinned_for
 where pinned.pinned_for is null or pinned.pinned_for is distinct from excluded.pinned_for
+{%- endif -%}
 {% endmacro %}
 
 
 {# Bind a finished relation to the reader's tenant. Tables get row-level security; a view obeys the policies of what it
-   reads only as security_invoker. Relations without a tenant (calendar, stage map) are the same for all. #}
+   reads only as security_invoker. Relations without a tenant (calendar, stage map) are the same for all. Nobody reads
+   the workshop itself: publication gives `published` the same policy, and what is made as of an instant is read as is. #}
 {% macro protect() %}
 {%- if model.config.materialized == 'view' -%}
   alter view {{ this }} set (security_invoker = true);
-  {%- if model.config.schema == 'marts' %} grant select on {{ this }} to santral_app;{% endif %}
+  {%- if env_var('SANTRAL_DBT_AS_OF', '') %} grant select on {{ this }} to santral_app;{% endif %}
 {%- elif model.config.materialized not in ('ephemeral', 'test') -%}
   {%- set condition = "true" if (model.config.meta or {}).get('shared') else "tenant_id = current_setting('app.tenant_id')::uuid" -%}
   alter table {{ this }} enable row level security;
   drop policy if exists tenant on {{ this }};
   create policy tenant on {{ this }} for select to santral_app using ({{ condition }});
+  {%- if env_var('SANTRAL_DBT_AS_OF', '') %}
   grant select on {{ this }} to santral_app;
+  {%- endif %}
 {%- endif -%}
 {% endmacro %}

@@ -104,7 +104,7 @@ async def _legs(tenant: Tenant, call_id: UUID) -> list[tuple[Any, ...]]:
     found = await rows(
         tenant.admin,
         "select party, talk_s::float8, hold_s::float8, wrap_s::float8, transfer_kind, is_handled"
-        f" from marts.fct_call_leg where call_id = '{call_id}' order by leg_no",
+        f" from published.fct_call_leg where call_id = '{call_id}' order by leg_no",
     )
     return [tuple(row) for row in found]
 
@@ -112,7 +112,7 @@ async def _legs(tenant: Tenant, call_id: UUID) -> list[tuple[Any, ...]]:
 async def _visits(tenant: Tenant, call_id: UUID) -> list[tuple[Any, ...]]:
     found = await rows(
         tenant.admin,
-        "select queue, outcome, wait_s::float8, in_sl, is_short_abandon from marts.fct_queue_visit"
+        "select queue, outcome, wait_s::float8, in_sl, is_short_abandon from published.fct_queue_visit"
         f" where call_id = '{call_id}' order by visit_no",
     )
     return [tuple(row) for row in found]
@@ -124,7 +124,7 @@ async def _require_a_warm_transfer(tenant: Tenant, call_id: UUID) -> None:
         ("customer", 30, 10, 0, None, False), ("agent", 10, 10, 30, "attended", True), ("agent", 20, 0, 20, None, True),
     ]  # fmt: skip
     assert await _visits(tenant, call_id) == [("sales", "answered", 9, True, False)]
-    [call] = await rows(tenant.admin, f"select * from marts.fct_call where call_id = '{call_id}'")
+    [call] = await rows(tenant.admin, f"select * from published.fct_call where call_id = '{call_id}'")
     assert (call["handled_legs"], call["talk_s"], call["hold_s"], call["wrap_s"]) == (2, 30, 10, 50)
     assert (call["disposition"], call["is_disposition_forced"], call["status"]) == ("interested", False, "ended")
     assert (call["is_transferred_warm"], call["is_transferred_blind"]) == (True, False)
@@ -139,7 +139,7 @@ async def _require_a_blind_transfer(tenant: Tenant, call_id: UUID) -> None:
     assert await _visits(tenant, call_id) == [
         ("sales", "answered", 5, True, False), ("care", "answered", 25, True, False),
     ]  # fmt: skip
-    [call] = await rows(tenant.admin, f"select * from marts.fct_call where call_id = '{call_id}'")
+    [call] = await rows(tenant.admin, f"select * from published.fct_call where call_id = '{call_id}'")
     assert (call["first_queue"], call["queue"], call["first_outcome"]) == ("sales", "care", "answered")
     assert (call["is_transferred_warm"], call["is_transferred_blind"]) == (False, True)
 
