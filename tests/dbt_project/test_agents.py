@@ -19,10 +19,22 @@ from tests.crm.agents.test_tiling import change, telephone_of
 from tests.dbt_project.measuring import measure
 from tests.pipeline import Build, rows
 
-AGENTS = ("--select", "+fct_agent_state_15m", "+dim_agent", "dim_team", "dim_date", "--indirect-selection", "buildable")
+AGENTS = (
+    "--select",
+    "+fct_agent_state_15m",
+    "+fct_schedule_segment",
+    "+dim_agent",
+    "dim_team",
+    "dim_date",
+    "--indirect-selection",
+    "buildable",
+)
 FACTS = (*AGENTS, "--exclude-resource-type", "test")
 AGENT = ("agent_time__agent",)
 DAY = date(2026, 3, 3)
+NO_SOURCE = ("utilisation", "shrinkage", "shrinkage_planned", "schedule_adherence", "schedule_conformance")
+STEPS = [state for state in State if state is not State.paused]
+"""Where a call takes agents; a pause has a reason, which it does not give."""
 
 
 def at(hour: int, minute: int = 0, second: int = 0, *, day: date = DAY) -> datetime:
@@ -135,6 +147,9 @@ class TestAgentTime:
         whole = {row["metric_time__day"].date(): row["occupancy"] for row in days_of_all}
         assert whole[DAY] == (1200 + 600) / (1200 + 2400 + 600 + 3000 + 630), "the sum of seconds, no mean"
 
+        planned = await measure(tenant, *NO_SOURCE)
+        assert {value for row in planned for value in row.values()} <= {None}, "no plan, no value"
+        assert await measure(tenant, "contacts_per_hour") == [{"contacts_per_hour": 0}], "states, and no calls"
         await self._require_equal_to_the_board(tenant, [who[name] for name in ("anna", "cem", "dana")])
 
     async def _require_equal_to_the_board(self, tenant: Tenant, agents: list[Actor]) -> None:
@@ -207,7 +222,7 @@ async def _something_happens(
             name = chance.choice(["sign_on", "sign_on", "move", "move", "move", "pause", "make_ready", "sign_off"])
             what = (name, told)
             if name == "move":
-                what = (name, told, chance.choice([state for state in State if state is not State.paused]), None, None, By.calls)
+                what = (name, told, chance.choice(STEPS), None, None, By.calls)
             await change(tenant, agent, what)
             if chance.random() < 0.1:
                 to = users.Change(team_id=chance.choice([team, tenant.team_id]))

@@ -1,6 +1,6 @@
 {{ config(materialized='view', schema='int', tags=['telephony']) }}
 
--- Which sessions' seconds are to be counted again: those something was told of, and those that go on.
+-- Which sessions' seconds are to be counted again: those something was told of, them or their calls, and those that go on.
 
 select tenant_id, session_id, tx_id from {{ ref('stg_telephony__agent_events') }}
 union all
@@ -9,3 +9,12 @@ union all
 select tenant_id, session_id, '9223372036854775807'::xid8 as tx_id
 from {{ ref('fct_agent_state_interval') }}
 where ended_at is null
+union all
+select intervals.tenant_id, intervals.session_id, legs.source_max_tx_id::text::xid8 as tx_id
+from {{ ref('fct_call_leg') }} as legs
+join {{ ref('fct_agent_state_interval') }} as intervals
+  on intervals.tenant_id = legs.tenant_id
+  and intervals.agent_id = legs.agent_id
+  and legs.answered_at >= intervals.started_at
+  and (intervals.ended_at is null or legs.answered_at < intervals.ended_at)
+where legs.party = 'agent'

@@ -14,12 +14,12 @@ with events as (
   select events.*
   from {{ ref('stg_telephony__agent_events') }} as events
   {% if is_incremental() %}
-  where (events.tenant_id, events.session_id) in (
-    select news.tenant_id, news.session_id
+  where (events.tenant_id, events.agent_id, events.session_id) in (
+    select news.tenant_id, news.agent_id, news.session_id
     from {{ ref('stg_telephony__agent_events') }} as news
     where {{ is_news('news', this) }}
     union
-    select news.tenant_id, news.session_id
+    select news.tenant_id, news.agent_id, news.session_id
     from {{ ref('int_agent_session_moves') }} as news
     where {{ is_news('news', this) }}
   )

@@ -83,10 +83,37 @@ slots as (
 
 ),
 
+contacts as (
+
+  -- Calls an agent handled, each where they first had it (R2: C).
+  select distinct on (legs.tenant_id, legs.call_id, legs.agent_id)
+    legs.tenant_id,
+    intervals.session_id,
+    intervals.team_id,
+    date_bin('15 minutes', legs.answered_at, timestamptz '2000-01-01 00:00+00') as slot_at
+  from {{ ref('fct_call_leg') }} as legs
+  join intervals
+    on intervals.tenant_id = legs.tenant_id
+    and intervals.agent_id = legs.agent_id
+    and legs.answered_at <@ intervals.span
+  where legs.party = 'agent' and legs.talk_s >= {{ var('audible_s') }}
+  order by legs.tenant_id, legs.call_id, legs.agent_id, legs.answered_at, legs.leg_no
+
+),
+
+handled as (
+
+  select tenant_id, session_id, team_id, slot_at, count(*)::int as handled
+  from contacts
+  group by tenant_id, session_id, team_id, slot_at
+
+),
+
 zoned as (
 
   select
     slots.*,
+    coalesce(handled.handled, 0) as handled,
     coalesce(
       (
         select zones.timezone
@@ -104,6 +131,11 @@ zoned as (
   join {{ ref('stg_crm__tenants') }} as tenants using (tenant_id)
   left join {{ ref('stg_crm__teams') }} as teams
     on teams.tenant_id = slots.tenant_id and teams.team_id = slots.team_id
+  left join handled
+    on handled.tenant_id = slots.tenant_id
+    and handled.session_id = slots.session_id
+    and handled.team_id is not distinct from slots.team_id
+    and handled.slot_at = slots.slot_at
 
 )
 
@@ -126,6 +158,7 @@ select
   paused_external_s::numeric(18, 6) as paused_external_s,
   paused_planned_s::numeric(18, 6) as paused_planned_s,
   paused_unplanned_s::numeric(18, 6) as paused_unplanned_s,
+  handled,
   source_max_recorded_at,
   source_max_tx_id
 from zoned
