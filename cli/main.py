@@ -27,6 +27,7 @@ COMMANDS = {
     "quarantine": ("cli.quarantine", "See what the gates hold back from the numbers, and let it in."),
     "kpi": ("cli.kpi", "Ask for metrics."),
     "bi": ("cli.bi", "Give BI tools logins that read the numbers."),
+    "docs": ("cli.docs", "Write what every number is made of to a page: models, columns, lineage."),
     "twin": ("cli.twin", "Simulate a dialling campaign before it is run."),
     "routing": ("cli.routing", "Replay how leads were given out, by other rules."),
     "migrate": ("cli.migrate", "Bring the database up to date and exit."),
