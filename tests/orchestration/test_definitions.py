@@ -110,7 +110,7 @@ class TestAutomation:
         assert {one.default_status for one in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
         assert {one.name for one in repository.schedule_defs} >= {
             "refresh_leads", "refresh_telephony", "refresh_money", "refresh_quality", "refresh_platform",
-            "look_at_events", "look_at_operations", "look_for_silent_accounts", "write_data_docs",
+            "replay_yesterday", "look_at_events", "look_at_operations", "look_for_silent_accounts", "write_data_docs",
         }  # fmt: skip
         assert {one.default_status for one in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
         assert {one.name for one in repository.sensor_defs} == {
