@@ -35,18 +35,18 @@ class TestCompareSlices:
 
         async def compare(connection: psycopg.Connection, slices: list[Slice]) -> Report:
             return await equality.compare_slices(
-                connection, tenant.tenant_id, slices, now=clock.utc_now(), more={"HTTP": over_http}
+                connection, tenant.id, slices, now=clock.utc_now(), more={"HTTP": over_http}
             )
 
         with warehouse.connect() as connection:
-            slices = equality.slices_of(connection, tenant.tenant_id, Random(7), each=4)
+            slices = equality.slices_of(connection, tenant.id, Random(7), each=4)
             agreed = await compare(connection, [MARCH, *slices])
             # A number is falsified behind the product's back: what is kept still says the old one.
             connection.execute(
                 "update published.fct_lead_cycle set is_won_90d = not is_won_90d"
                 " where lead_cycle_key = (select min(lead_cycle_key) from published.fct_lead_cycle"
                 "   where tenant_id = %s and platform = 'meta' and received_on < '2026-04-01')",
-                (tenant.tenant_id,),
+                (tenant.id,),
             )
             falsified = await compare(connection, [MARCH])
             query.kept.clear()
