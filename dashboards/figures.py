@@ -93,19 +93,32 @@ class Figures:
 
 
 def ask(scope: Scope, asks: Iterable[Ask]) -> Figures:
-    """Answer all asks of a page about a scope."""
+    """Answer all asks of a page about a scope; those that are cut alike share their questions."""
     known = catalogue.catalogue()
     wanted = tuple(dict.fromkeys(asks))
-    missing = {one: {name: why for name in one.metrics if (why := _why_not(known, name, one, scope))} for one in wanted}
-    parts = [(one, group) for one in wanted for group in _groups(known, one, missing[one])]
+    merged = {one: _together(one, wanted) for one in wanted}
+    asked = tuple(dict.fromkeys(merged.values()))
+    missing = {one: {name: why for name in one.metrics if (why := _why_not(known, name, one, scope))} for one in asked}
+    parts = [(one, group) for one in asked for group in _groups(known, one, missing[one])]
     bodies = [_body(scope.before() if one.is_before else scope, one, group) for one, group in parts]
     answers = _answers(session.me()["id"], queries.publication(), tuple(bodies), session.token(), words.language())
-    rows: dict[Ask, Rows] = {one: [] for one in wanted}
+    rows: dict[Ask, Rows] = {one: [] for one in asked}
     for (one, group), answer in zip(parts, answers, strict=True):
         rows[one] += answer["rows"]
         missing[one] |= {name: why for name in group if (why := _why_null(answer, name))}
     told = next((answer for answer in answers if answer["as_of"]), {"as_of": None, "definition": None})
-    return Figures({one: Reply(rows[one], missing[one]) for one in wanted}, told["as_of"], told["definition"])
+    replies = {one: _reply(one, rows[merged[one]], missing[merged[one]]) for one in wanted}
+    return Figures(replies, told["as_of"], told["definition"])
+
+
+def _together(one: Ask, wanted: Iterable[Ask]) -> Ask:
+    """Return the ask for the metrics of all asks that are cut like one."""
+    alike = [each for each in wanted if (each.by, each.grain, each.is_before) == (one.by, one.grain, one.is_before)]
+    return Ask(tuple(dict.fromkeys(name for each in alike for name in each.metrics)), one.by, one.grain, one.is_before)
+
+
+def _reply(one: Ask, rows: Rows, missing: Mapping[str, str]) -> Reply:
+    return Reply(rows, {name: why for name, why in missing.items() if name in one.metrics})
 
 
 def _why_not(known: Mapping[str, catalogue.Kpi], name: str, one: Ask, scope: Scope) -> str | None:

@@ -113,7 +113,7 @@ def _teams(who: str, _token: str) -> dict[str, str]:
 
 @st.cache_data(ttl=60, show_spinner=False)
 def _people(who: str, _token: str) -> dict[str, str]:
-    return {row["user_id"]: row["name"] for row in session.send("GET", "/dashboard/agents", _token, "en")["items"]}
+    return {row["id"]: row["name"] for row in session.send("GET", "/dashboard/agents", _token, "en")["items"]}
 
 
 @st.cache_data(ttl=300, show_spinner=False)

@@ -88,6 +88,7 @@ def reason(why: str) -> str:
 
 
 def _colour(name: str) -> Any:
+    name = name.partition(".")[0]
     if name in NEITHER:
         return "off"
     return "inverse" if name in LESS_IS_BETTER else "normal"
@@ -100,10 +101,12 @@ def _change(name: str, now: float | None, then: float | None) -> str | None:
         return None
     if known is not None and known.unit == "share":
         points = (now - then) * 100
+        if abs(points) < 0.05:
+            return None
         return f"{'-' if points < 0 else '+'}{words.number(abs(points), 1)} {say('points')}"
     if not then:
         return None
     change = now / then - 1
-    if abs(change) > COMPARABLE:
+    if abs(change) > COMPARABLE or abs(change) < 0.005:
         return None
     return f"{'-' if change < 0 else '+'}{words.share(abs(change), 0)}"
