@@ -4,7 +4,7 @@ A metric that is not in the catalogue yet, has no source yet, or cannot be narro
 the question, and the page says why; one that the API refuses does not take its neighbours with it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -174,30 +174,34 @@ def _answers(
     who: str, published: str | None, bodies: tuple[Any, ...], _token: str, language: str
 ) -> list[dict[str, Any]]:
     found = session.send_all([_question(body) for body in bodies], "/kpis/query", _token, language)
-    return [_mended(body, answer, _token, language) for body, answer in zip(bodies, found, strict=True)]
+    return [
+        _mended(body, answer, _token, language, is_published=published is not None)
+        for body, answer in zip(bodies, found, strict=True)
+    ]
 
 
-def _mended(body: tuple[Any, ...], answer: Any, token: str, language: str) -> dict[str, Any]:
+def _mended(body: tuple[Any, ...], answer: Any, token: str, language: str, *, is_published: bool) -> dict[str, Any]:
     """Return an answer; of a refused question what its halves come to, down to the one metric that is at fault."""
-    if not isinstance(answer, session.Refused):
-        return dict(answer)
-    if answer.status in (401, 403):
-        raise answer
     metrics, *rest = body
+    if not isinstance(answer, session.Refused):
+        # One metric whose tables are not published yet leaves a whole question without an answer.
+        if answer["as_of"] or not is_published or len(metrics) == 1:
+            return dict(answer) if answer["as_of"] else {**answer, "unpublished": metrics}
+    elif answer.status in (401, 403):
+        raise answer
     if len(metrics) == 1:
         return {"rows": [], "metrics": [], "as_of": None, "definition": None}
     half = len(metrics) // 2
     halves = [(metrics[:half], *rest), (metrics[half:], *rest)]
     found = session.send_all([_question(one) for one in halves], "/kpis/query", token, language)
-    first, second = (_mended(one, part, token, language) for one, part in zip(halves, found, strict=True))
+    first, second = (
+        _mended(one, part, token, language, is_published=is_published) for one, part in zip(halves, found, strict=True)
+    )
     return {
         "rows": first["rows"] + second["rows"],
         "metrics": [*first["metrics"], *second["metrics"]],
+        "unpublished": [*first.get("unpublished", ()), *second.get("unpublished", ())],
+        "without_source": [*first.get("without_source", ()), *second.get("without_source", ())],
         "as_of": first["as_of"] or second["as_of"],
         "definition": first["definition"] or second["definition"],
     }
-
-
-def known(names: Sequence[str]) -> tuple[str, ...]:
-    """Return those of some metrics that are in the catalogue."""
-    return tuple(name for name in names if name in catalogue.catalogue())

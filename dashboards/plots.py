@@ -44,8 +44,11 @@ def over_time(series: Series, grain: str, *, limit: float | None, are_bars: bool
     else:
         dash = alt.StrokeDash("name:N", scale=alt.Scale(domain=labels, range=DASHES[: len(labels)]), legend=None)
         line = base.mark_line(strokeWidth=2.4, interpolate="linear").encode(y=y, color=colour, strokeDash=dash)
-        dots = base.mark_point(size=34, filled=True, opacity=1).encode(
-            y=y, color=colour, fillOpacity=alt.FillOpacity("solid:Q", scale=None)
+        dots = base.mark_point(size=34, filled=True, opacity=1, strokeWidth=1.6).encode(
+            y=y,
+            color=colour,
+            stroke=alt.Stroke("name:N", scale=colours, legend=None),
+            fillOpacity=alt.FillOpacity("solid:Q", scale=None),
         )
         marks = [line, dots]
     return charts.bare(alt.layer(*marks, *_limit(limit)), 250)

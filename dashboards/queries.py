@@ -168,7 +168,8 @@ def label(dim: str, value: str | None) -> str:
         return words.name_of("", value)
     if dim in CODED:
         return words.name_of(CODED[dim], value)
-    return names_of(dim).get(value, value)
+    known = names_of(dim).get(value)
+    return known or (f"…{value[-6:]}" if len(value) == 36 else value)  # an id without a name, as of a former system
 
 
 @st.cache_data(ttl=300, show_spinner=False)
