@@ -42,6 +42,13 @@ on conflict (schema_name) do update
 """
 
 
+OUTDATED = """
+select n.nspname from pg_namespace n
+ where n.nspname ~ '^asof_[0-9]{8}t[0-9]{6}z$'
+   and not exists (select from ops.as_of a where a.schema_name = n.nspname and a.kept_until > %s)
+"""
+
+
 class InTheFuture(errors.Invalid):
     """Nobody knows yet what will be known then."""
 
@@ -86,10 +93,8 @@ def make(instant: datetime, *, now: datetime, select: tuple[str, ...] = ()) -> s
 
 
 def drop_outdated(connection: psycopg.Connection, *, now: datetime) -> list[str]:
-    """Drop the schemas that were kept long enough at `now` (UTC); return their names."""
-    outdated = [
-        name for (name,) in connection.execute("select schema_name from ops.as_of where kept_until <= %s", (now,))
-    ]
+    """Drop the schemas that were kept long enough at `now` (UTC), and those that never became whole; return them."""
+    outdated = [name for (name,) in connection.execute(OUTDATED, (now,))]
     for schema in outdated:
         _drop(connection, schema)
     return outdated
