@@ -16,7 +16,7 @@ from kpis import project
 from orchestration import publishing, transform
 from tests.conftest import HOME
 
-GOOD = ("success", "pass")
+GOOD = ("success", "pass", "no-op")
 Build = Callable[..., Awaitable[None]]
 
 
