@@ -15,6 +15,7 @@ from crm.settings import settings
 from ingestion.sources import loopback
 from tests.api.conftest import token_of
 from tests.conftest import Tenant
+from tests.dbt_project import golden_money
 from tests.ingestion.sources.conftest import serving
 from tests.kill import firm
 from tests.pipeline import Build, build, parsed
@@ -62,6 +63,8 @@ async def test_from_a_webhook_to_the_numbers(tenant: Tenant, graph: loopback.Gra
 
         told = [event for message in heard for event in json.loads(message).get("events", [])]
         assert sum(event["type"] == "lead.assigned" for event in told) == len(PEOPLE)
+        # Somebody paid in euros: what a euro was worth has to be known before there is a number of money.
+        await golden_money.rates(tenant, clock.utc_now().date(), EUR="48.5")
         await build()
         async with _client(base, tenant.analyst) as analyst:
             funnel = await _ask(analyst, "funnel_reached")
