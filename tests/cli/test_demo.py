@@ -235,7 +235,7 @@ class TestLoad:
         assert traces["decisions"] == made.leads - 1
         assert traces["events"] >= made.leads + made.acts
         assert traces["audits"] >= made.acts
-        assert traces["reports"] == 2 * made.days_of_spend > 0
+        assert traces["reports"] == 3 * made.days_of_spend > 0, "two platforms' spend and what currencies were worth"
         assert traces["refusals"]
         assert traces["campaigns"] == sum(bool(campaign.adsets) for campaign in world.campaigns())
 
