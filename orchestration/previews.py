@@ -1,7 +1,6 @@
 """What Dagster shows of a table that was built: how much came, how large it is, and a few rows without a person."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
@@ -11,8 +10,8 @@ from psycopg.rows import dict_row
 
 from orchestration import warehouse
 
-ROWS, COLUMNS = 3, 12
-"""How much of a table is shown."""
+ROWS, COLUMNS, MOST = 3, 12, 60
+"""How much of a table is shown: rows, columns, and characters of each value."""
 EXACT = 100_000
 """Rows up to which a table is counted; of larger ones the planner's estimate is shown."""
 TABLES = ("table", "incremental", "seed", "snapshot")
@@ -44,26 +43,21 @@ def _table(name: str) -> dict[str, Any]:
         columns = connection.execute(SHOWN, (name, COLUMNS)).fetchall()
         if not columns:
             return {}
-        wanted = sql.SQL(", ").join(sql.Identifier(column) for column, _, _ in columns)
+        # As text: a table may hold instants that Python has no word for ("since ever").
+        wanted = sql.SQL(", ").join(
+            sql.SQL("{0}::text as {0}").format(sql.Identifier(column)) for column, _, _ in columns
+        )
         statement = sql.SQL("select {} from {} limit {}").format(wanted, sql.Identifier(schema, table), ROWS)
         rows = connection.cursor(row_factory=dict_row).execute(statement).fetchall()
         count = columns[0][2] if columns[0][2] > EXACT else _count(connection, sql.Identifier(schema, table))
     shape = dg.TableSchema([dg.TableColumn(column, kind) for column, kind, _ in columns])
-    records = [dg.TableRecord({key: _shown(value) for key, value in row.items()}) for row in rows]
+    records = [dg.TableRecord({key: value and value[:MOST] for key, value in row.items()}) for row in rows]
     return {"dagster/row_count": count, "preview": dg.MetadataValue.table(records, schema=shape)}
 
 
 def _count(connection: psycopg.Connection, table: sql.Identifier) -> int:
     row = connection.execute(sql.SQL("select count(*) from {}").format(table)).fetchone()
     return int(row[0]) if row else 0
-
-
-def _shown(value: Any) -> str | int | float | bool | None:
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    return value if isinstance(value, (int, float, bool, type(None))) else str(value)[:60]
 
 
 def _plain(answer: Any) -> Mapping[str, Any]:

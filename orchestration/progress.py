@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType
@@ -26,7 +27,7 @@ def in_words(event: dg.DagsterEvent) -> str:
         if not found.passed:
             return f"  {found.severity.value}: {found.check_name}: {found.description or 'failed'}"
     if event.event_type is DagsterEventType.STEP_FAILURE and event.step_failure_data.error:
-        return f"  failed {event.step_key}: {event.step_failure_data.error.message.strip()}"
+        return f"  failed {event.step_key}: {reason(event.step_failure_data.error)}"
     return ""
 
 
@@ -36,3 +37,8 @@ def lines(_context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("santral.pipeline", logging.DEBUG)
     logger.addHandler(Lines())
     return logger
+
+
+def reason(error: Any) -> str:
+    """Return what was wrong in the first place; what Dagster wraps around it tells nobody anything."""
+    return reason(error.cause) if error.cause else str(error.message).strip()

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from orchestration import definitions, publishing, transform, warehouse
+from orchestration import definitions, progress, publishing, transform, warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def everything() -> Outcome:
     evaluations = result.get_asset_check_evaluations()
     problems = [f"{one.check_name}: {one.description or 'failed'}" for one in evaluations if not one.passed]
     problems += [
-        f"{event.step_key}: {event.step_failure_data.error.message.strip()}"
+        f"{event.step_key}: {progress.reason(event.step_failure_data.error)}"
         for event in result.all_events
         if event.is_step_failure and event.step_failure_data.error
     ]

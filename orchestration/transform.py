@@ -21,8 +21,9 @@ from orchestration import policy, previews, publishing, relations, warehouse
 
 UNIQUE_ID = "dagster_dbt/unique_id"
 """Metadata under which assets and checks carry the id of their dbt node."""
-BUILD = ("build", "--exclude-resource-type", "unit_test")
-"""How domains are built: unit tests hold the models to examples of ours, which is the suite's business."""
+BUILD = ("build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable")
+"""How domains are built: unit tests hold the models to examples of ours, which is the suite's business; a test that
+reads another domain runs with the one that is built upon the other, not before the other is there."""
 PUBLISHES_LATER = "santral/publishes_later"
 """Tag of a run whose domains are published together at its end, by whoever started it."""
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from api.deps import CurrentActor, Now, Router, permission
 from api.schemas import Listing
 from api.schemas.settings import SettingChange, SettingHistoryRead, SettingRead
-from crm import db, tenancy, tenant_settings
+from crm import db, health, tenancy, tenant_settings
 from crm.calls import forgetting
 from crm.db import Tx
 from crm.recordings import retention
@@ -17,7 +17,7 @@ from crm.tenant_settings import Standing
 
 router = Router("/settings")
 
-DECLARING = (tenancy, retention, forgetting)
+DECLARING = (tenancy, retention, forgetting, health)
 """Modules that declare settings and that no other router imports. A test holds the list against all of `crm`."""
 
 At = Annotated[AwareDatetime | None, Query(description="The instant that is asked about; default: now.")]
