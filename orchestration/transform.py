@@ -24,6 +24,9 @@ UNIQUE_ID = "dagster_dbt/unique_id"
 BUILD = ("build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable")
 """How domains are built: unit tests hold the models to examples of ours, which is the suite's business; a test that
 reads another domain runs with the one that is built upon the other, not before the other is there."""
+QUIETLY = ("--log-level", "none", "--no-version-check")
+ARTIFACTS, NO_ARTIFACTS = "--write-json", "--no-write-json"
+"""dbt's files about a run cost more time than building a table does: they are written for those who ask."""
 PUBLISHES_LATER = "santral/publishes_later"
 """Tag of a run whose domains are published together at its end, by whoever started it."""
 
@@ -142,11 +145,10 @@ def run(arguments: Sequence[str], *, pinned_for: str = "") -> Iterator[tuple[Any
 
     def work() -> None:
         places = ["--project-dir", str(project.FOLDER), "--target-path", str(folder), "--log-path", str(folder)]
+        artifacts = () if ARTIFACTS in arguments else (NO_ARTIFACTS,)
         outcome = None
         try:
-            outcome = dbtRunner(callbacks=[hear]).invoke(
-                [*arguments, *places, "--log-level", "none", "--no-version-check"]
-            )
+            outcome = dbtRunner(callbacks=[hear]).invoke([*arguments, *places, *QUIETLY, *artifacts])
         finally:
             finished.put(outcome)
 
