@@ -43,7 +43,11 @@ class Asks:
     async def send(self, ear: bell.Ear) -> None:
         """Send what is wanted; while there is nobody to send it to, only let go of what comes too late."""
         await self.aside.until_done(lambda: self.forget_sent(timedelta()))
+        loop, began = asyncio.get_running_loop(), 0.0
         while True:
+            # The first ask after a silence goes out at once; those of a rush are gathered.
+            await asyncio.sleep(max(0.0, TOGETHER_S - (loop.time() - began)))
+            began = loop.time()
             out: list[Outgoing] = []
             try:
                 out = await self._claim(sending.AT_ONCE)
@@ -56,7 +60,6 @@ class Asks:
                 task.add_done_callback(self._sending.discard)
             if len(out) < sending.AT_ONCE:
                 await ear.wait(LOOK_S)
-                await asyncio.sleep(TOGETHER_S)
 
     async def forget_sent(self, ago: timedelta) -> None:
         """Hold for unanswered what was sent longer ago than that."""
