@@ -95,7 +95,8 @@ async def test_our_book_and_the_exchanges_agree(tenant: Tenant):
         wanted = [await begin(floor, chance, n, people) for n in range(CALLS)]
         helpers[0].cancel()
         await asyncio.gather(helpers[0], return_exceptions=True)
-        if those.work.done():
+        if those.work.done() or those.work.cancelling():  # the trouble ended in the middle of a kill
+            await asyncio.gather(those.work, return_exceptions=True)
             those.begin()
         await settled(floor)
         helpers[1].cancel()
