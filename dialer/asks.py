@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -30,6 +31,19 @@ TOGETHER_S = 0.04
 """Seconds for which what is asked, answered or heard is gathered into one transaction."""
 
 
+class Turns:
+    """Work done in turns: the first after a silence at once, in a rush one every `TOGETHER_S`."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+
+    async def next(self) -> None:
+        """Wait for the next turn; what has come meanwhile belongs to it."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, TOGETHER_S - (loop.time() - self._began)))
+        self._began = loop.time()
+
+
 class Asks:
     """A bridge's asks. `is_up`: is there somebody to send them to? `begins` is told of calls about to begin."""
 
@@ -43,11 +57,9 @@ class Asks:
     async def send(self, ear: bell.Ear) -> None:
         """Send what is wanted; while there is nobody to send it to, only let go of what comes too late."""
         await self.aside.until_done(lambda: self.forget_sent(timedelta()))
-        loop, began = asyncio.get_running_loop(), 0.0
+        turns = Turns()
         while True:
-            # The first ask after a silence goes out at once; those of a rush are gathered.
-            await asyncio.sleep(max(0.0, TOGETHER_S - (loop.time() - began)))
-            began = loop.time()
+            await turns.next()
             out: list[Outgoing] = []
             try:
                 out = await self._claim(sending.AT_ONCE)
@@ -113,9 +125,8 @@ class Asks:
             await asyncio.sleep(TOGETHER_S)
             while not self._answers.empty():
                 answers.append(self._answers.get_nowait())
-            await self.aside.until_done(
-                lambda answers=answers: self.aside.each(answers, self._keep_answers, lambda _: "answer")  # type: ignore[misc]
-            )
+            each = partial(self.aside.each, answers, self._keep_answers, lambda _: "answer")
+            await self.aside.until_done(each)
 
     async def _keep_answers(self, answers: Sequence[Answered]) -> None:
         await db.run(self.actor, lambda tx: sending.settle(tx, answers, now=self.now()))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from dialer import resync, words
 from dialer.ami.connection import Connection, Heard, Lost, Refused, Up
 from dialer.ami.messages import Message
 from dialer.aside import AGAIN_S, Aside
-from dialer.asks import TOGETHER_S, Asks
+from dialer.asks import Asks, Turns
 from dialer.figures import Figures
 from dialer.hearing import Arrival, Ear, Early
 
@@ -111,17 +112,15 @@ class Bridge:
 
     async def _hear(self) -> None:
         """Take what is heard, as much as comes within a moment, in one transaction; what fails is tried again."""
-        loop, began = asyncio.get_running_loop(), 0.0
+        turns = Turns()
         while True:
             batch = [await self._items.get()]
-            # What came while the last was taken has waited long enough.
-            await asyncio.sleep(max(0.0, TOGETHER_S - (loop.time() - began)))
-            began = loop.time()
+            await turns.next()
             while len(batch) < MOST_TOGETHER and not self._items.empty():
                 batch.append(self._items.get_nowait())
             self._note_connection(batch)
             told = [item for item in batch if isinstance(item, Message)]
-            await self.aside.until_done(lambda told=told: self._take(told))  # type: ignore[misc]
+            await self.aside.until_done(partial(self._take, told))
 
     def _note_connection(self, batch: Sequence[Heard]) -> None:
         for item in batch:
