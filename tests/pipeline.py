@@ -14,7 +14,7 @@ from crm.actor import Actor
 from crm.settings import settings
 from kpis import project
 from orchestration import publishing, transform
-from tests.conftest import HOME
+from tests.conftest import HOME, settled
 
 GOOD = ("success", "pass", "no-op")
 Build = Callable[..., Awaitable[None]]
@@ -46,6 +46,7 @@ def build(parsed: Path) -> Build:
         assert not published.problems, published.problems
 
     async def run(*arguments: str) -> None:
+        await settled()  # a build reads up to the horizon, and tests beside this one hold it back
         await asyncio.to_thread(work, arguments)
 
     return run
