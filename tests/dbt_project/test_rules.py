@@ -2,6 +2,7 @@
 that matter here; the package itself comes from a hub on the network, so its rules stand here over the manifest)."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,18 @@ Node = dict[str, Any]
 
 SHOWN = ("marts", "bi")
 """Schemas whose every column is explained."""
-PREFIXES = {"stg": ("stg_",), "int": ("int_",), "marts": ("fct_", "dim_")}
+PREFIXES = {"stg": ("stg_",), "int": ("int_",), "marts": ("fct_", "dim_", "dq_")}
 READS_SOURCES = {
     "int_open_days reads crm.lead": "only to know how far back the calendar must reach",
 }
 """What other layers than staging read of what others wrote, and why."""
 HORIZON = "ops.horizon"
 """Up to which transaction a run reads: no data."""
+CLOCK = re.compile(
+    r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday)\s*\(|\b(current_(date|time|timestamp)|"
+    r"localtime(stamp)?)\b",
+    re.IGNORECASE,
+)
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +159,15 @@ def test_bi_views_name_their_columns_and_their_version(models: list[Node]):
         assert "*" not in node["raw_code"], node["name"]
         major, minor, patch = node["config"]["meta"]["version"].split(".")
         assert (int(major), int(minor), int(patch)) >= (1, 0, 0), node["name"]
+
+
+def test_no_model_asks_what_time_it_is(models: list[Node]):
+    """What runs on runs up to where the run reads: built again as of then, it comes to the same."""
+    telling = [node["name"] for node in models if CLOCK.search(_without_comments(node["raw_code"]))]
+
+    assert telling == []
+    assert CLOCK.search("where valid_from <= now()")
+
+
+def _without_comments(sql: str) -> str:
+    return re.sub(r"--[^\n]*|\{#.*?#\}", "", sql, flags=re.DOTALL)

@@ -1,4 +1,5 @@
--- A request is fulfilled when the last of its targets is verified, not when it was worked on.
+-- A request is fulfilled when the last of its targets is verified, not when it was worked on. Due is what was to be done
+-- by where the run reads.
 select
   tenant_id,
   request_id,
@@ -11,7 +12,11 @@ select
     <= min(requested_at) + interval '{{ var("erasure_days") }} days',
     false
   ) as is_in_time,
-  (min(requested_at) + interval '{{ var("erasure_days") }} days' <= now() or bool_and(verified_at is not null)) as is_due,
+  (
+    min(requested_at) + interval '{{ var("erasure_days") }} days' <= max(horizon.pinned_at)
+    or bool_and(verified_at is not null)
+  ) as is_due,
   max(recorded_at) as source_max_recorded_at
 from {{ ref('stg_quality__erasure_targets') }}
+cross join {{ source('ops', 'horizon') }} as horizon
 group by tenant_id, request_id

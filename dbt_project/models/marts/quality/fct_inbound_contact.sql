@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
--- One handled inbound call is one contact, whoever it was transferred to. A contact is judged against the next of the same
--- person: of a chain of three within a week each, the first two did not resolve. Our own calls are no repeats.
+-- One handled inbound call is one contact, whoever it was transferred to. A contact is judged against the next of the
+-- same person: of a chain of three within a week each, the first two did not resolve. Our own calls are no repeats.
 
 with handled as (
 
@@ -46,9 +46,11 @@ select
   case when contact_id is not null then next_same_reason_at end as next_same_reason_at,
   case when contact_id is not null then next_any_reason_at end as next_any_reason_at,
   contact_id is not null
-  and coalesce(next_same_reason_at - started_at <= interval '{{ var("fcr_days") }} days', false) as is_followed_same_reason,
+  and coalesce(next_same_reason_at - started_at <= interval '{{ var("fcr_days") }} days', false)
+    as is_followed_same_reason,
   contact_id is not null
-  and coalesce(next_any_reason_at - started_at <= interval '{{ var("fcr_days") }} days', false) as is_followed_any_reason,
+  and coalesce(next_any_reason_at - started_at <= interval '{{ var("fcr_days") }} days', false)
+    as is_followed_any_reason,
   contact_id is not null
   and coalesce(started_at - previous_same_reason_at <= interval '{{ var("fcr_days") }} days', false) as is_repeat,
   is_historical,

@@ -1,5 +1,5 @@
--- Whether a lead may be offered things by each channel: the latest that the person said of it, when that was yes and has
--- not run out by the instant the marts are as of.
+-- Whether a lead may be offered things by each channel: the latest that the person said of it, when that was yes and
+-- has not run out by the instant the marts are as of.
 
 with said as (
 
@@ -12,7 +12,8 @@ with said as (
   from {{ ref('stg_quality__consents') }} as consents
   cross join {{ source('ops', 'horizon') }} as horizon
   where consents.purpose = 'marketing' and consents.recorded_at <= horizon.pinned_at
-  order by consents.tenant_id, consents.contact_id, consents.channel, consents.recorded_at desc, consents.consent_id desc
+  order by
+    consents.tenant_id, consents.contact_id, consents.channel, consents.recorded_at desc, consents.consent_id desc
 
 )
 

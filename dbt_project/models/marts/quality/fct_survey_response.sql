@@ -1,4 +1,5 @@
--- One per contact: the latest answer that came within 72 hours of its end. No answer stays, as a survey without a score.
+-- One per contact: the latest answer that came within 72 hours of its end. No answer stays, as a survey without
+-- a score.
 
 with answers as (
 

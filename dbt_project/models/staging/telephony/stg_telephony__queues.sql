@@ -1,6 +1,11 @@
 with source as (
 
-  select * from {{ source('crm', 'queue') }}
+  select
+    queue.*,
+    horizon.pinned_at
+  from {{ source('crm', 'queue') }} as queue
+  cross join {{ source('ops', 'horizon') }} as horizon
+  where queue.created_at <= horizon.pinned_at
 
 ),
 
@@ -12,7 +17,7 @@ versions as (
     valid_from,
     settings
   from {{ source('crm', 'queue_version') }}
-  where valid_from <= now()
+  where valid_from <= (select horizon.pinned_at from {{ source('ops', 'horizon') }} as horizon)
   order by tenant_id, queue_id, valid_from desc, id desc
 
 ),
@@ -39,7 +44,7 @@ renamed as (
 
     -- timestamps
     source.created_at,
-    source.retired_at,
+    case when source.retired_at <= source.pinned_at then source.retired_at end as retired_at,
     versions.valid_from as updated_at
 
   from source
