@@ -45,6 +45,7 @@ class Hold:
     day: date | None
     rules: Sequence[str]
     reasons: Sequence[str]
+    reasons_tr: Sequence[str]
     status: str
     """held, warned (passed, but to be looked at), released (let in by somebody), cleared (keeps to the rules now)."""
     since: datetime
@@ -88,7 +89,8 @@ async def release(tx: Tx, hold_id: UUID, *, because: str, now: datetime) -> None
 async def standing(tx: Tx, *, at_most: int = 500) -> list[Hold]:
     """Return what is held, then what is to be looked at, the latest first."""
     rows = await tx.fetch(
-        """select id, feed, label, day, rules, reasons, status, since, judged_at, released_at, released_by, because
+        """select id, feed, label, day, rules, reasons, reasons_tr, status, since, judged_at, released_at,
+                  released_by, because
              from ops.quarantine where tenant_id = $1::uuid and status in ('held', 'warned')
             order by status, since desc, id limit $2::int""",
         tx.actor.tenant_id, at_most,

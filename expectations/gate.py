@@ -13,10 +13,11 @@ from expectations.suites import expectations
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A rule that a set breaks, and what is told of it."""
+    """A rule that a set breaks, and what is told of it, in English and in Turkish."""
 
     rule: Rule
     says: str
+    tr: str
 
     @property
     def is_critical(self) -> bool:
@@ -42,15 +43,15 @@ def judge(frame: pd.DataFrame, suite: Suite, *, key: str) -> Faults:
         for row in [] if result.success else result.result["unexpected_index_list"]:
             for which in dict.fromkeys(row[key] if isinstance(row[key], list) else [row[key]]):
                 if not any(fault.rule is rule for fault in found[which]):
-                    found[which].append(Fault(rule, _words(rule, frame, key, which)))
+                    found[which].append(Fault(rule, *_words(rule, frame, key, which)))
     return dict(found)
 
 
-def _words(rule: Rule, frame: pd.DataFrame, key: str, which: Any) -> str:
+def _words(rule: Rule, frame: pd.DataFrame, key: str, which: Any) -> tuple[str, str]:
     if rule.detail is None:
-        return rule.says
+        return rule.says, rule.tr
     detail = frame.loc[frame[key] == which, rule.detail].iloc[0]
-    return f"{rule.says} ({detail})"
+    return f"{rule.says} ({detail})", f"{rule.tr} ({detail})"
 
 
 def _run(frame: pd.DataFrame, suite: Suite, key: str) -> list[Any]:

@@ -5,6 +5,7 @@ A streak is kept in `ops.alert`, so that no restart forgets or repeats it. It is
 """
 
 import smtplib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -23,11 +24,11 @@ LONGEST = 1000
 """Characters of a reason that are kept."""
 
 FAILED = """
-insert into ops.alert as a (subject, owner, failures, said, run_id, first_at, last_at)
-values (%(subject)s, %(owner)s, 1, %(said)s, %(run_id)s, %(now)s, %(now)s)
-on conflict (subject) where recovered_at is null do update
+insert into ops.alert as a (subject, owner, severity, failures, causes, said, run_id, first_at, last_at)
+values (%(subject)s, %(owner)s, %(severity)s, 1, %(causes)s, %(said)s, %(run_id)s, %(now)s, %(now)s)
+on conflict (subject, severity) where recovered_at is null do update
    set failures = a.failures + case when a.run_id is distinct from excluded.run_id then 1 else 0 end,
-       said = excluded.said, run_id = excluded.run_id, last_at = excluded.last_at
+       causes = excluded.causes, said = excluded.said, run_id = excluded.run_id, last_at = excluded.last_at
 returning id, failures, told_at is not null as is_told, first_at
 """
 """A run that is told of twice counts once: a sensor may see it again after a restart."""
@@ -55,6 +56,8 @@ def failed(
     owner: str,
     said: str,
     run_id: str,
+    severity: str = "error",
+    causes: Sequence[str] = (),
     after: int = AFTER,
     now: datetime,
 ) -> Message | None:
@@ -64,6 +67,7 @@ def failed(
     """
     now = now.astimezone(UTC)
     told = {"subject": subject, "owner": owner, "said": said[:LONGEST], "run_id": run_id, "now": now}
+    told |= {"severity": severity, "causes": list(causes)}
     row = connection.execute(FAILED, told).fetchone()
     assert row is not None
     alert_id, failures, is_told, since = row

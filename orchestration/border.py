@@ -27,11 +27,13 @@ CHECK = "keeps_to_the_rules"
 """The name of every gate's check."""
 
 KEEP = """
-insert into ops.quarantine as q (tenant_id, feed, set_key, label, day, rules, reasons, weight, status, since, judged_at)
-values (%(tenant_id)s, %(feed)s, %(set_key)s, %(label)s, %(day)s, %(rules)s, %(reasons)s, %(weight)s, %(status)s,
-        %(now)s, %(now)s)
+insert into ops.quarantine as q (tenant_id, feed, set_key, label, day, rules, reasons, reasons_tr, weight,
+                                 status, since, judged_at)
+values (%(tenant_id)s, %(feed)s, %(set_key)s, %(label)s, %(day)s, %(rules)s, %(reasons)s, %(reasons_tr)s,
+        %(weight)s, %(status)s, %(now)s, %(now)s)
 on conflict (tenant_id, feed, set_key) do update
-   set label = excluded.label, reasons = excluded.reasons, weight = excluded.weight, judged_at = excluded.judged_at,
+   set label = excluded.label, reasons = excluded.reasons, reasons_tr = excluded.reasons_tr,
+       weight = excluded.weight, judged_at = excluded.judged_at,
        rules = case when q.status = 'released' and excluded.rules <@ q.rules then q.rules else excluded.rules end,
        status = case when q.status = 'released' and excluded.rules <@ q.rules then q.status else excluded.status end,
        since = case when q.status = 'cleared' then excluded.since else q.since end
@@ -115,6 +117,7 @@ def keep(
             row |= {
                 "rules": [fault.rule.id for fault in found],
                 "reasons": [fault.says for fault in found],
+                "reasons_tr": [fault.tr for fault in found],
                 "weight": max(1, each["weight"]),
                 "status": "held" if any(fault.is_critical for fault in found) else "warned",
             }

@@ -18,6 +18,7 @@ class HoldRead(Read):
     day: date | None
     rules: list[str]
     reasons: list[str]
+    reasons_tr: list[str]
     status: Literal["held", "warned"]
     since: datetime
     judged_at: datetime

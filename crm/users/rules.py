@@ -74,6 +74,7 @@ PERMISSIONS = {
     "recording.play": "listen to the recordings of the calls one sees, with a reason, audited",
     "recording.hold": "keep recordings from being deleted, by order of law, and release them",
     "call.supervise": "listen to the calls of one's team, whisper to its agents, barge in",
+    "alert.view": "see what the person on duty was told about the numbers, and whether it is over",
     "quarantine.view": "see what the gates hold back from the numbers, and why",
     "quarantine.release": "let what a gate holds back into the numbers, with a reason",
     "kpi.view": "ask for the KPIs of the whole firm",
@@ -129,6 +130,7 @@ ROLES: dict[Role, frozenset[str]] = {
             "profile.manage", "absence.plan", "experiment.view", "experiment.expose", "queue.view", "queue.manage",
             "process.view", "process.manage", "process.work", "callback.view", "callback.work", "callback.manage",
             "twin.keep", "dialling.view", "dialling.manage", "dialling.override", "dialling.work",
+            "alert.view", "quarantine.view",
         }
     ),
     Role.sales_agent: frozenset(
@@ -148,10 +150,14 @@ ROLES: dict[Role, frozenset[str]] = {
             "inbox.view", "connection.view", "campaign.view", "routing.view", "kpi.view", "dashboard.view",
             "audit.read", "recording.play", "review.view", "settings.view", "view.manage", "consent.audit", "dnc.view",
             "experiment.view", "process.view", "callback.view", "queue.view", "dialling.view", "quarantine.view",
+            "alert.view",
         }
     ),
     Role.analyst: frozenset(
-        {"kpi.view", "dashboard.view", "campaign.view", "team.view", "experiment.view", "quarantine.view"}
+        {
+            "kpi.view", "dashboard.view", "campaign.view", "team.view", "experiment.view", "quarantine.view",
+            "alert.view",
+        }
     ),
 }  # fmt: skip
 """An auditor looks at everything and changes nothing; an analyst sees numbers and no person."""

@@ -37,6 +37,7 @@ QUARANTINE = """
     day date,
     rules text[] not null,
     reasons text[] not null,
+    reasons_tr text[] not null,
     weight int not null check (weight > 0),
     status text not null check (status in ('held', 'warned', 'released', 'cleared')),
     since timestamptz not null,
@@ -59,7 +60,9 @@ create table ops.alert (
   id uuid primary key default gen_random_uuid(),
   subject text not null,
   owner text not null,
+  severity text not null check (severity in ('error', 'warning')),
   failures int not null check (failures > 0),
+  causes text[] not null,
   said text not null,
   run_id text,
   first_at timestamptz not null,
@@ -68,10 +71,16 @@ create table ops.alert (
   recovered_at timestamptz
 );
 comment on table ops.alert is 'Trouble of the pipeline, one row per streak of failures: of no tenant.';
-create unique index alert_open on ops.alert (subject) where recovered_at is null;
+comment on column ops.alert.causes is 'Codes of what failed: tests, kinds of errors, and marks of held sets.';
+comment on column ops.alert.said is 'Why, for the operator of the pipeline; may name several firms.';
+create unique index alert_open on ops.alert (subject, severity) where recovered_at is null;
+create index alert_told on ops.alert (told_at, id) where told_at is not null;
 alter table ops.alert enable row level security;
 create policy pipeline on ops.alert to {PIPELINE_ROLE} using (true) with check (true);
 grant select, insert, update on ops.alert to {PIPELINE_ROLE};
+create policy what_was_told on ops.alert for select to {APP_ROLE} using (told_at is not null);
+grant select (id, subject, owner, severity, failures, causes, run_id, first_at, last_at, told_at, recovered_at)
+   on ops.alert to {APP_ROLE};
 
 -- Which questions people answered, by their names alone: the answers stay hidden from the pipeline.
 create function ops.lead_questions(asked_tenant uuid, since timestamptz)

@@ -1,0 +1,139 @@
+"""What the person on duty was told about the pipeline, for a firm's own people: when, by what, why, and whether it is
+over.
+
+One pipeline serves every firm. What it tells its operator may name several of them, and stays in its log and mails;
+here, codes are put into words, and where a gate is closed a firm reads what of its own is held.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from crm import paging
+from crm.db import Tx
+from crm.sql import Args
+
+ORDER = paging.Order("told_at", "timestamptz", True, "a")
+
+# A gate may look at more than one feed. What is held or was mended during the streak is its reason.
+ALERTS = """
+select a.id, a.subject, a.owner, a.severity, a.failures, a.causes, a.run_id, a.told_at, a.last_at, a.recovered_at,
+       h.en, h.tr
+  from ops.alert a
+  left join lateral (
+    select array_agg(q.label || ': ' || array_to_string(q.reasons, ', ') order by q.since desc, q.id) as en,
+           array_agg(q.label || ': ' || array_to_string(q.reasons_tr, ', ') order by q.since desc, q.id) as tr
+      from (select * from ops.quarantine q
+             where q.tenant_id = {tenant} and q.since <= a.last_at
+               and q.feed in (a.subject, case a.subject when 'raw/ad_reports' then 'raw/ad_accounts' end)
+               and q.status = any(case a.severity when 'error' then array['held', 'released', 'cleared']
+                                                  else array['held', 'warned', 'released', 'cleared'] end)
+               and (q.status in ('held', 'warned') or coalesce(q.released_at, q.judged_at) >= a.first_at)
+             order by q.since desc, q.id limit 5) q) h on a.causes @> array['test:keeps_to_the_rules']
+"""
+
+WORDS: Mapping[str, tuple[str, str]] = {
+    "test:keeps_to_the_rules": (
+        "what came in broke rules of the gate; nothing of this firm is held",
+        "gelen veriler kapının kurallarına uymadı; bu firmanın bekletilen verisi yok",
+    ),
+    "test:horizon_age": (
+        "a transaction has been open for minutes: nothing that happened since is in any number",
+        "bir işlem dakikalardır açık: o zamandan beri olanlar hiçbir sayıda yok",
+    ),
+    "test:clocks_agree": (
+        "events are dated after they were told: a clock is wrong",
+        "olaylar bildirildikleri andan sonraya tarihlenmiş: bir saat yanlış",
+    ),
+    "test:is_done_in_time": (
+        "the worker has not done it three times in a row",
+        "işçi süreç bunu art arda üç kez yapmadı",
+    ),
+    "test:is_identical": (
+        "a day built anew from its events differs from what readers see",
+        "olaylarından yeniden kurulan bir gün, okunan sayılardan farklı",
+    ),
+    "test:one_number_everywhere": (
+        "the same number differs between two ways of reading it",
+        "aynı sayı iki okuma yolunda farklı",
+    ),
+}
+"""What is told of a check that did not hold, in English and in Turkish."""
+OTHERS = ("tests of tables do not hold: {}", "tabloların sınamaları tutmuyor: {}")
+DIED = ("the step ended with {}", "adım {} ile bitti")
+TOLD = 3
+"""Tests that a sentence names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A streak of failures that was told of. Instants are UTC; no `recovered_at`: it still fails."""
+
+    id: UUID
+    subject: str
+    """What fails: an asset of the pipeline (`raw/leads`), or a step that makes many (`lead_marts`)."""
+    owner: str
+    """Who was told: `team:…`."""
+    severity: str
+    """error: readers keep older numbers until it is mended; warning: to be looked at."""
+    failures: int
+    sentence: str
+    sentence_tr: str
+    run_id: str | None
+    """The latest run that failed, as Dagster shows it."""
+    raised_at: datetime
+    last_at: datetime
+    recovered_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still fails."""
+        return self.recovered_at is None
+
+
+def sentences(causes: Sequence[str]) -> tuple[str, str]:
+    """Return why something fails, in English and in Turkish. `causes`: `test:name` and `error:Class`; others are not
+    told of."""
+    known = [WORDS[cause] for cause in causes if cause in WORDS]
+    names = {kind: [c.partition(":")[2] for c in causes if c.startswith(kind) and c not in WORDS] for kind in KINDS}
+    for kind, words in KINDS.items():
+        if found := names[kind]:
+            more = f" (+{len(found) - TOLD})" if len(found) > TOLD else ""
+            told = ", ".join(found[:TOLD]) + more
+            known.append((words[0].format(told), words[1].format(told)))
+    return "; ".join(en for en, _ in known), "; ".join(tr for _, tr in known)
+
+
+KINDS = {"test:": OTHERS, "error:": DIED}
+
+
+async def page(
+    tx: Tx, *, is_open: bool | None = None, limit: int = 50, cursor: str | None = None
+) -> tuple[list[Alert], str | None]:
+    """Return the alerts that were told, the latest first, and the cursor of the next page. `is_open`: only those that
+    still fail, or only those that are over.
+
+    :raises crm.cursors.BadCursor: when the cursor is not one of this list.
+    """
+    places = paging.Cursor.of("alerts", tx.actor, filter=is_open)
+    args = Args()
+    where, tenant = ["a.told_at is not null"], args.add(tx.actor.tenant_id, "uuid")
+    if is_open is not None:
+        where.append(f"a.recovered_at is {'' if is_open else 'not '}null")
+    if cursor:
+        where.append(ORDER.after(args, places.read(cursor, ORDER.kind)))
+    size = max(1, min(limit, paging.LARGEST))
+    rows = await tx.fetch(
+        f"{ALERTS.format(tenant=tenant)} where {' and '.join(where)} order by {ORDER.sql} limit {size + 1}", *args
+    )
+    last = rows[size - 1] if len(rows) > size else None
+    return [_alert(row) for row in rows[:size]], last and places.sign(last["told_at"], last["id"])
+
+
+def _alert(row: asyncpg.Record) -> Alert:
+    en, tr = ("; ".join(row["en"]), "; ".join(row["tr"])) if row["en"] else sentences(row["causes"])
+    same = ("id", "subject", "owner", "severity", "failures", "run_id", "last_at", "recovered_at")
+    return Alert(**{name: row[name] for name in same}, raised_at=row["told_at"], sentence=en, sentence_tr=tr)
