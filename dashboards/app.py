@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import boards, charts, session, words
-from dashboards.views import board, budgets, experiments, floor, funnel, health, overdue, signin
+from dashboards import address, boards, charts, session, words
+from dashboards.views import board, budgets, experiments, floor, funnel, health, overdue, quality, signin
 from dashboards.words import say
 
 HERE = Path(__file__).parent
@@ -72,6 +72,7 @@ def main() -> None:
         )
     )
     st.logo(str(HERE / "logo.svg"), size="large")
+    address.begin()
     pages = _pages()
     page = st.navigation(pages, position="hidden")
     if not session.is_open():
@@ -96,7 +97,7 @@ def _links(pages: dict[str, list[Any]]) -> None:
             if open_to_me:
                 st.markdown(f"**{about}**")
             for page in open_to_me:
-                st.page_link(page)
+                st.page_link(page, query_params=address.query())
 
 
 def _pages() -> dict[str, list[Any]]:
@@ -125,6 +126,12 @@ def _pages() -> dict[str, list[Any]]:
         ],
         say("nav.system"): [
             at(board.page(boards.PLATFORM), "platform_health", "monitoring", "kpi.view", path="platform"),
+            at(
+                board.page(boards.QUALITY, quality.ask_before_release, above=(quality.show_held, quality.show_alerts)),
+                "quality",
+                "verified",
+                "quarantine.view",
+            ),
             at(health.show, "health", "monitor_heart", "dashboard.view"),
         ],
     }

@@ -121,6 +121,18 @@ FUNNEL = Board(
 )  # fmt: skip
 """What stands below the funnel itself: cohorts, grey while they may still change, beside what the period saw."""
 
+QUALITY = Board(
+    "quality",
+    (),
+    (
+        Tiles("quality.fresh", ("mart_freshness_s", "event_lag_s", "ingestion_lag_s", "duplicate_rate")),
+        Pair(
+            Trend("quality.lag", ("event_lag_s",)),
+            Ranking("platform_health.marts", "mart_freshness_s", by="domain"),
+        ),
+    ),
+)  # fmt: skip
+
 PLATFORM = Board(
     "platform_health",
     (),

@@ -3,11 +3,12 @@
 import csv
 import io
 from collections.abc import Iterator
+from datetime import date, datetime
 from typing import Any
 
 import streamlit as st
 
-from dashboards import catalogue, queries
+from dashboards import catalogue, names, queries, words
 from dashboards.figures import Figures
 from dashboards.layout import Board
 from dashboards.queries import Scope
@@ -60,12 +61,19 @@ def _rows(board: Board, found: Figures, scope: Scope, grain: str) -> Iterator[tu
 def _cells(scope: Scope, grain: str, name: str, row: dict[str, Any]) -> tuple[Any, ...]:
     known = catalogue.catalogue()[name]
     dims = [dim for dim in row if dim in known.dimensions]
-    by, value_of = ", ".join(dims), _harmless(", ".join(queries.label(dim, row[dim]) for dim in dims))
-    period = row.get("metric_time", "")
-    first, last = scope.first.isoformat(), scope.last.isoformat()
-    is_final = "" if row.get("is_mature") is None else row["is_mature"]
-    return (name, known.label, first, last, grain, period, by, value_of, row[name], known.unit, is_final,
-            queries.publication())  # fmt: skip
+    by, value_of = (
+        ", ".join(words.name_of("", dim) for dim in dims),
+        ", ".join(names.label(dim, row[dim]) for dim in dims),
+    )
+    period = date.fromisoformat(row["metric_time"][:10]) if row.get("metric_time") else None
+    return (name, known.label, scope.first, scope.last, say(f"grain.{grain}") if grain else None, period, by,
+            _harmless(value_of), row[name], known.currency or known.unit, row.get("is_mature"), _as_of())  # fmt: skip
+
+
+def _as_of() -> datetime | None:
+    """Return the publication's instant on the clinic's clock; a spreadsheet knows no zones."""
+    published = queries.publication()
+    return datetime.fromisoformat(published).astimezone(words.ZONE).replace(tzinfo=None) if published else None
 
 
 def _harmless(text: str) -> str:
@@ -73,32 +81,68 @@ def _harmless(text: str) -> str:
 
 
 def _csv(rows: list[tuple[Any, ...]]) -> bytes:
-    """Return UTF-8 with its mark, by which Excel knows Turkish letters."""
+    """Return UTF-8 with its mark, by which Excel knows Turkish letters; separators as the language's Excel reads."""
+    is_turkish = words.language() == "tr"
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(HEADS)
-    writer.writerows(rows)
+    writer = csv.writer(out, delimiter=";" if is_turkish else ",")
+    writer.writerow([say(f"file.{head}") for head in HEADS])
+    writer.writerows([_plain(cell, is_turkish) for cell in row] for row in rows)
     return out.getvalue().encode("utf-8-sig")
 
 
+def _plain(cell: Any, is_turkish: bool) -> Any:
+    if isinstance(cell, bool):
+        return say("yes" if cell else "no")
+    if isinstance(cell, float) and is_turkish:
+        return str(cell).replace(".", ",")
+    return "" if cell is None else cell
+
+
 def _excel(rows: list[tuple[Any, ...]]) -> bytes:
+    """Return a workbook of two sheets, figures and definitions; numbers are numbers, days are days."""
     import xlsxwriter
 
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
-        bold = book.add_format({"bold": True})
-        _sheet(book.add_worksheet("figures"), HEADS, rows, bold)
+    safe = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True}
+    with xlsxwriter.Workbook(out, safe) as book:
+        _sheet(book, say("file.figures"), HEADS, rows)
         known = [catalogue.catalogue()[name] for name in dict.fromkeys(row[0] for row in rows)]
         said = [(one.name, one.label, one.description, one.formula, " ".join(one.edge_cases), one.owner, one.unit,
                  one.maturity_days) for one in known]  # fmt: skip
         heads = ("metric", "label", "description", "formula", "edge_cases", "owner", "unit", "maturity_days")
-        _sheet(book.add_worksheet("definitions"), heads, said, bold)
+        _sheet(book, say("file.definitions"), heads, said)
     return out.getvalue()
 
 
-def _sheet(sheet: Any, heads: tuple[str, ...], rows: list[tuple[Any, ...]], bold: Any) -> None:
-    sheet.write_row(0, 0, heads, bold)
+SHAPES = {
+    "share": "0.0%",
+    "seconds": "#,##0.0",
+    "days": "#,##0.0",
+    "TRY": "#,##0.00",
+    "EUR": "#,##0.00",
+    "USD": "#,##0.00",
+}
+"""How values of a unit are shown in a workbook, which writes its separators as its reader's machine does."""
+
+
+def _sheet(book: Any, title: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    sheet = book.add_worksheet(title)
+    sheet.write_row(0, 0, [say(f"file.{head}") for head in heads], book.add_format({"bold": True}))
+    formats = {key: book.add_format({"num_format": shape}) for key, shape in SHAPES.items()}
+    day, instant = (book.add_format({"num_format": shape}) for shape in ("yyyy-mm-dd", "yyyy-mm-dd hh:mm"))
     for place, row in enumerate(rows, 1):
-        sheet.write_row(place, 0, row)
+        for at, cell in enumerate(row):
+            match cell:
+                case datetime():
+                    sheet.write_datetime(place, at, cell, instant)
+                case date():
+                    sheet.write_datetime(place, at, cell, day)
+                case float() | int() if heads[at] == "value":
+                    sheet.write(place, at, cell, formats.get(row[heads.index("unit")]))
+                case bool():
+                    sheet.write(place, at, say("yes" if cell else "no"))
+                case _:
+                    sheet.write(place, at, cell)
     sheet.freeze_panes(1, 0)
+    sheet.autofilter(0, 0, max(len(rows), 1), len(heads) - 1)
     sheet.autofit()

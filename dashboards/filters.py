@@ -1,11 +1,11 @@
 """The one filter bar: period, grain and dimensions, kept in the address, so that a link shows what its sender saw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import streamlit as st
 
-from dashboards import figures, queries, words
+from dashboards import address, figures, names, words
 from dashboards.figures import Ask
 from dashboards.queries import Scope
 from dashboards.words import say
@@ -28,33 +28,37 @@ ANCHORS = {
 """The metric whose values of a dimension are offered, the busiest first."""
 
 
-def choose(dims: Sequence[str], *, with_grain: bool = True) -> tuple[Scope | None, str]:
+def choose(dims: Sequence[str]) -> tuple[Scope | None, str]:
     """Show the bar; return the scope and the grain. No scope: only one end of the period is chosen so far."""
     today = datetime.now(words.ZONE).date()
+    usual = (today - timedelta(days=SPAN - 1), today)
     with st.container(key="filters", horizontal=True, vertical_alignment="bottom", gap="small"):
-        period = st.date_input(
-            say("period"), (today - timedelta(days=SPAN - 1), today), max_value=today,
-            format=words.DATES[words.language()], key="period", bind="query-params", width=235,
-        )  # fmt: skip
-        grain = str(_grain()) if with_grain else "day"
+        shape = words.DATES[words.language()]
+        period = address.period(say("period"), "period", usual, today, format=shape, width=235)
+        grain = address.one_of(say("grain"), GRAINS, "grain", lambda each: say(f"grain.{each}"))
         chosen = {dim: _values(dim, known) for dim, known in _offered(dims).items()}
-    if not isinstance(period, tuple) or len(period) != 2:
+        if any(chosen.values()):
+            st.button(
+                say("clear"), icon=":material/filter_alt_off:", type="tertiary", on_click=address.clear,
+                args=(list(chosen),),
+            )  # fmt: skip
+    _say_idle(chosen)
+    if period is None:
         return None, grain
-    return Scope(period[0], period[1], {MEANS.get(dim, dim): values for dim, values in chosen.items() if values}), grain
+    return Scope(*period, {MEANS.get(dim, dim): values for dim, values in chosen.items() if values}), grain
 
 
-def _grain() -> str | None:
-    return st.segmented_control(
-        say("grain"), GRAINS, format_func=lambda grain: say(f"grain.{grain}"), key="grain", default="day",
-        required=True, bind="query-params",
+def _values(dim: str, known: Sequence[str]) -> list[str]:
+    return address.some_of(
+        say(dim), known, dim, lambda value: names.label(dim, value), placeholder=say("all"), width="stretch"
     )  # fmt: skip
 
 
-def _values(dim: str, known: Sequence[str]) -> Sequence[str]:
-    return st.multiselect(
-        say(dim), known, format_func=lambda value: queries.label(dim, value), key=dim, bind="query-params",
-        placeholder=say("all"), width="stretch",
-    )  # fmt: skip
+def _say_idle(shown: Mapping[str, Sequence[str]]) -> None:
+    """Say which choices of other pages stay in the address without narrowing this one."""
+    idle = [dim for dim in ANCHORS if dim not in shown and dim in st.query_params]
+    if idle:
+        st.caption(f":material/filter_alt_off: {say('idle', dims=', '.join(say(dim) for dim in idle))}")
 
 
 def _offered(dims: Sequence[str]) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ import streamlit as st
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal, format_percent
 
+from dashboards import address
 from dashboards.board_words import BOARDS
 from dashboards.floor_words import FLOOR
 
@@ -191,24 +192,21 @@ WORDS: dict[str, tuple[str, str]] = {
     **BOARDS,
 }
 
-LANGUAGES = {"Türkçe": "tr", "English": "en"}
-"""The languages by their own names, which is how the address names them."""
+LANGUAGES = {"tr": "Türkçe", "en": "English"}
 DATES = {"tr": "DD.MM.YYYY", "en": "DD/MM/YYYY"}
 LOCALES = {"tr": "tr_TR", "en": "en_GB"}
 ZONE = ZoneInfo("Europe/Istanbul")
 
 
 def language() -> str:
-    """Return the language of this visit: the one chosen, else the one its address names, else Turkish."""
-    chosen = st.session_state.get("lang") or st.query_params.get("lang")
-    return LANGUAGES.get(chosen or "", "tr")
+    """Return the language that the address names, else Turkish."""
+    return "en" if st.query_params.get("lang") == "en" else "tr"
 
 
 def choose_language(width: Literal["content", "stretch"] = "content") -> None:
     """Offer the languages; the choice stays in the address."""
-    names = list(LANGUAGES)
-    st.segmented_control(
-        say("language"), names, key="lang", default=names[0], required=True, bind="query-params", width=width,
+    address.one_of(
+        say("language"), list(LANGUAGES), "lang", lambda code: LANGUAGES[code], width=width,
         label_visibility="collapsed",
     )  # fmt: skip
 

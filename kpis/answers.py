@@ -2,21 +2,25 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import count
 from typing import Any
 from uuid import UUID
 
 from kpis import compiler, manifest, questions, suppression
 from kpis.access import FLOOR, Scope
 from kpis.catalogue import Definition
-from kpis.compiler import Condition, Source
+from kpis.compiler import TIME, Condition, Source
 from kpis.questions import Filter, Order, Query
 
-TIME = "metric_time"
+MARKS = ("is_mature", "is_suppressed")
+"""What a row says of its values."""
 MACHINES = 7
 """The section of the catalogue about the platform itself."""
+DAYS = {"since": "{column} >= {value}::timestamptz", "until": "{column} < {value}::timestamptz"}
+"""What a question says of days: those in `[since, until)`."""
 Row = dict[str, Any]
 
 
@@ -31,10 +35,12 @@ class Statement:
     counts_rows: bool
     """Whether to count what stands behind each value, too."""
 
-    @property
-    def values(self) -> list[list[str]]:
-        """What is bound to the statement's placeholders."""
-        return [list(one.values) for one in self.filters if _is_bound(one)]
+    def values(self, query: Query) -> list[list[str] | datetime]:
+        """Return what is bound to the statement's placeholders."""
+        return [
+            *(list(one.values) for one in self.filters if _is_bound(one)),
+            *(datetime.combine(getattr(query, end), time(), UTC) for end in DAYS if getattr(query, end)),
+        ]
 
     def columns(self, query: Query) -> dict[str, str]:
         """Return the group-bys: MetricFlow's name → ours."""
@@ -45,8 +51,6 @@ class Statement:
     def sql(self, query: Query, schema: str) -> str:
         """Return the SELECT; compiling takes a moment, so never on the event loop."""
         source, _ = _counted(tuple(_Same(item) for item in self.items))
-        named = self.items[0].dimensions
-        bound = [one for one in self.filters if _is_bound(one)]
         return compiler.compile_sql(
             source,
             [
@@ -54,18 +58,24 @@ class Statement:
                 *dict.fromkeys(name for pair in self.extras() for name in pair if name),
             ],
             list(self.columns(query)),
-            query.since,
-            query.until,
-            [
+            self._conditions(query),
+            schema=schema,
+        )
+
+    def _conditions(self, query: Query) -> list[Condition]:
+        """Return the conditions, the bound ones numbered as their values come."""
+        named, number = self.items[0].dimensions, count(1)
+        return [
+            *(
                 Condition(
                     named[one.dim].dunder,
                     questions.condition(one, named[one.dim].kind),
-                    bound.index(one) + 1 if _is_bound(one) else 0,
+                    next(number) if _is_bound(one) else 0,
                 )
                 for one in self.filters
-            ],
-            schema=schema,
-        )
+            ),
+            *(Condition(TIME, sql, next(number)) for end, sql in DAYS.items() if getattr(query, end)),
+        ]
 
     def extras(self) -> list[tuple[str | None, str | None]]:
         """Return, for each metric, the columns that count the rows behind it and say how young the youngest is."""
@@ -204,7 +214,7 @@ def _merge(merged: dict[tuple[Any, ...], Row], row: Row, keys: Sequence[str]) ->
 
 def _full(row: Row, keys: Sequence[str], names: Sequence[str]) -> Row:
     """Return a row with every metric, those that no record spoke of as no data, and its marks last."""
-    marks = {mark: row[mark] for mark in ("is_mature", "is_suppressed") if mark in row}
+    marks = {mark: row[mark] for mark in MARKS if mark in row}
     return {**{key: row[key] for key in keys}, **{name: row.get(name) for name in names}, **marks}
 
 

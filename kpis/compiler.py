@@ -9,14 +9,14 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from functools import lru_cache
 from typing import Any, cast
 
 from kpis import manifest
 from kpis.manifest import Json
 
-DAY = "{{ TimeDimension('metric_time', 'day') }}"
+TIME = "metric_time"
+"""MetricFlow's name of the business day."""
 PLACEHOLDER = re.compile(r"'__value_(\d+)__'")
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 READ = "published"
@@ -98,7 +98,8 @@ def cuts(source: Source, metric: str) -> list[Cut]:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One filter: a dimension (MetricFlow's name), an operator's SQL with one `{value}`, the number of its value."""
+    """One filter: a dimension (MetricFlow's name, or `TIME`), an operator's SQL with one `{value}`, the number of its
+    value: days are bound too, so that one compilation serves a question of whatever days."""
 
     dimension: str
     sql: str
@@ -109,18 +110,16 @@ def compile_sql(
     source: Source,
     metrics: Sequence[str],
     group_by: Sequence[str],
-    since: date | None = None,
-    until: date | None = None,
     conditions: Sequence[Condition] = (),
     *,
     schema: str = READ,
 ) -> str:
-    """Return the SELECT for some metrics by some group-bys (MetricFlow's names), of days in `[since, until)`.
+    """Return the SELECT for some metrics by some group-bys (MetricFlow's names), of what meets some conditions.
 
     The columns are named as the metrics and group-bys; `$n` stands where condition n wants its value. The relations
     are those of `schema`.
     """
-    return _reading(schema, _compiled(source, tuple(metrics), tuple(group_by), since, until, tuple(conditions)))
+    return _reading(schema, _compiled(source, tuple(metrics), tuple(group_by), tuple(conditions)))
 
 
 def _reading(schema: str, sql: str) -> str:
@@ -134,17 +133,10 @@ def _compiled(
     source: Source,
     metrics: tuple[str, ...],
     group_by: tuple[str, ...],
-    since: date | None,
-    until: date | None,
     conditions: tuple[Condition, ...],
 ) -> str:
     # Not MetricFlow's own time constraint: it widens the range to whole weeks or months of the grain asked for.
-    wheres = [
-        *(f"{DAY} >= '{since.isoformat()}'" for since in (since,) if since),
-        *(f"{DAY} < '{until.isoformat()}'" for until in (until,) if until),
-        *(_template(condition) for condition in conditions),
-    ]
-    return _explained(source, metrics, group_by, wheres)
+    return _explained(source, metrics, group_by, [_template(condition) for condition in conditions])
 
 
 def _explained(source: Source, metrics: Sequence[str], group_by: Sequence[str], wheres: Sequence[str]) -> str:
@@ -174,5 +166,6 @@ def _compiled_cycles(metric: str) -> str:
 
 
 def _template(condition: Condition) -> str:
-    column = f"{{{{ Dimension('{condition.dimension}') }}}}"
+    is_day = condition.dimension == TIME
+    column = f"{{{{ TimeDimension('{TIME}', 'day') }}}}" if is_day else f"{{{{ Dimension('{condition.dimension}') }}}}"
     return condition.sql.format(column=column, value=f"'__value_{condition.position}__'")

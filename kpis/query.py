@@ -149,7 +149,7 @@ class _Making:
     async def _records(self, one: Statement) -> list[asyncpg.Record]:
         sql = await asyncio.to_thread(one.sql, self.query, self.state.schema)
         try:
-            return await self.tx.fetch(sql, *one.values)
+            return await self.tx.fetch(sql, *one.values(self.query))
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError) as error:
             if self.query.definitions:
                 raise definitions.outlived(list(one.items), error) from error

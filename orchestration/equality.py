@@ -1,13 +1,13 @@
-"""One number everywhere: what the API and the dashboards answer, what BI tools see, and SQL by hand, on random slices.
+"""One number everywhere: what the API answers, what dashboards show, what BI tools see, and SQL by hand, on slices.
 
-The SQL here is written by people from the formulas of the catalogue and knows nothing of the semantic layer: that two
-ways come to the same number is what it shows.
+The SQL (`orchestration.by_hand`) knows nothing of the semantic layer: that two ways come to the same number is what
+this shows. Slices are drawn by a seed, so that the same publication is looked at again in the same places.
 """
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any, LiteralString, cast
@@ -15,218 +15,249 @@ from uuid import UUID
 
 import psycopg
 
-from crm import db, tenancy
+from crm import db, ids, tenancy
 from crm.actor import Actor
+from crm.users import rules
 from kpis import query
-from kpis.query import Query
-from orchestration import warehouse
+from kpis.access import FLOOR
+from kpis.query import Grain, Query
+from orchestration import looking, warehouse
+from orchestration.by_hand import HANDS, Hand, Place
 
-Figures = dict[str | None, float | None]
-"""Of a metric, by the value of the dimension; a metric by nothing stands under None."""
-LIVE = "in_hours and not is_test and outcome <> 'system'"
-
-
-@dataclass(frozen=True, slots=True)
-class Hand:
-    """A metric in SQL by hand: over which relation, by which business day, its value, what counts, its dimensions."""
-
-    relation: str
-    day: str
-    value: str
-    where: str
-    dims: Mapping[str, str]
-
-
-LEAD_DIMS = {"platform": "platform", "source": "source", "campaign": "campaign", "form": "form"}
-VISIT_DIMS = {"queue": "queue"}
-WON = "count(*) filter (where is_won_90d)::float8 / nullif(count(*), 0)"
-SPEED = "percentile_cont(0.5) within group (order by speed_to_lead_s::float8)"
-
-HANDS: Mapping[str, Sequence[Hand]] = {
-    "conversion_rate": [
-        Hand("published.fct_lead_cycle", "received_on", WON, "not is_test", LEAD_DIMS),
-        Hand("bi.lead", "received_on", WON, "true", LEAD_DIMS),
-    ],
-    "speed_to_lead_s": [
-        Hand("published.fct_lead_cycle", "received_on", SPEED, "not is_test", LEAD_DIMS),
-        Hand("bi.lead", "received_on", SPEED, "true", LEAD_DIMS),
-    ],
-    "offered": [Hand("published.fct_queue_visit", "enqueued_on", "count(*)::float8", LIVE, VISIT_DIMS)],
-    "service_level": [
-        Hand(
-            "published.fct_queue_visit", "enqueued_on",
-            "count(*) filter (where outcome = 'answered' and wait_s <= sl_s)::float8 / nullif(count(*) filter ("
-            " where outcome in ('answered', 'overflow', 'timeout') or (outcome = 'abandoned' and not is_short_abandon)"
-            "), 0)",
-            LIVE, VISIT_DIMS,
-        )
-    ],
-    "asa_s": [
-        Hand(
-            "published.fct_queue_visit", "enqueued_on",
-            "(sum(wait_s) filter (where outcome = 'answered'))::float8"
-            " / nullif(count(*) filter (where outcome = 'answered'), 0)",
-            LIVE, VISIT_DIMS,
-        )
-    ],
-}  # fmt: skip
+Key = tuple[str | None, ...]
+"""The period, where there is a grain, and the values of the dimensions."""
+Figures = dict[Key, float | None]
+"""Of a metric, by period and values of dimensions; a metric by nothing stands under the empty key."""
+GRAINS: Sequence[Grain | None] = (None, None, "day", "week", "month")
+API, ANEW, DASHBOARDS, ANALYST = "the API", "the metric asked anew", "the dashboards", "the API to an analyst"
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A metric of some business days `[since, until)`, by a dimension or by nothing."""
+    """A metric of the business days `[since, until)`, by a dimension or by nothing, by a grain of time or whole."""
 
     metric: str
     dim: str | None
     since: date
     until: date
+    grain: Grain | None = None
+
+    @property
+    def hand(self) -> Hand:
+        """The metric by hand."""
+        return HANDS[self.metric]
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Every dimension it is told by."""
+        return tuple(dict.fromkeys([*([self.dim] if self.dim else []), *self.hand.always]))
 
     @property
     def query(self) -> Query:
         """The slice as a question."""
-        return Query([self.metric], by=[self.dim] if self.dim else [], since=self.since, until=self.until)
+        by = [self.dim] if self.dim else []
+        return Query([self.metric], by=by, grain=self.grain, since=self.since, until=self.until)
+
+    def figures(self, rows: Sequence[Mapping[str, Any]]) -> Figures:
+        """Return the rows of an answer by their keys."""
+        keys = (*(["metric_time"] if self.grain else []), *self.by)
+        return {tuple(row[key] for key in keys): row[self.metric] for row in rows if self.metric in row}
 
     def __str__(self) -> str:
-        by = f" by {self.dim}" if self.dim else ""
+        by = "".join(f" by {name}" for name in (self.dim, self.grain) if name)
         return f"{self.metric}{by} from {self.since} to {self.until}"
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two ways that do not come to the same number."""
+    """Two ways that do not come to the same number, or a number that is told although too few made it."""
 
+    firm: str
     slice: Slice
-    key: str | None
+    key: Key
     one: tuple[str, float | None]
     other: tuple[str, float | None]
+    made_by: int | None = None
+    """How few made it, where it should not have been told."""
 
     def __str__(self) -> str:
-        of = f" ({self.key})" if self.key is not None else ""
+        of = f" ({', '.join(str(each) for each in self.key)})" if self.key else ""
         (here, this), (there, that) = self.one, self.other
-        return f"{self.slice}{of}: {here} says {this}, {there} says {that}"
+        if self.made_by is not None:
+            return (
+                f"{self.firm}, {self.slice}{of}: {there} is told {that}, which {self.made_by} made and nobody may see"
+            )
+        return f"{self.firm}, {self.slice}{of}: {here} says {_said(this)}, {there} says {_said(that)}"
+
+
+def _said(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.12g}"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a comparison came to: how many slices in how many ways, and where they differ."""
+    """What a comparison came to: how many slices of which metrics in how many ways, and where they differ."""
 
+    seed: int
     slices: int
-    ways: tuple[str, ...]
-    differences: tuple[Difference, ...]
+    metrics: frozenset[str] = frozenset()
+    ways: Mapping[str, int] = field(default_factory=dict)
+    """How many slices were asked in each way."""
+    differences: tuple[Difference, ...] = ()
+    not_asked: tuple[str, ...] = ()
+    """Ways that could not be asked, and why."""
 
-
-Way = Callable[[Slice], Awaitable[Figures]]
+    def and_(self, other: "Report") -> "Report":
+        """Return both in one."""
+        ways = {name: self.ways.get(name, 0) + other.ways.get(name, 0) for name in sorted({*self.ways, *other.ways})}
+        return Report(
+            self.seed, self.slices + other.slices, self.metrics | other.metrics, ways,
+            self.differences + other.differences, tuple(dict.fromkeys(self.not_asked + other.not_asked)),
+        )  # fmt: skip
 
 
 def compare(seed: int, *, now: datetime, each: int = 3) -> Report:
-    """Compare random slices of every firm; publications wait meanwhile, so that all ways see the same one."""
+    """Compare random slices of every firm; publications wait meanwhile, so that all ways see the same one.
+
+    `each`: how many slices of every metric that has data.
+    """
+
+    async def work() -> Report:
+        try:
+            return await compare_firms(seed, now=now, each=each)
+        finally:
+            await db.close()
+
     with warehouse.one_writer():
-        return asyncio.run(_compare(seed, now=now, each=each))
+        return asyncio.run(work())
 
 
-async def _compare(seed: int, *, now: datetime, each: int) -> Report:
-    random, reports = Random(seed), []
-    try:
+async def compare_firms(seed: int, *, now: datetime, each: int) -> Report:
+    """Compare random slices of every firm; see `compare`, which keeps publications away meanwhile."""
+    found = Report(seed, 0)
+    with warehouse.connect() as connection:
         for tenant in await tenancy.tenants():
-            with warehouse.connect() as connection:
-                slices = slices_of(connection, tenant, random, each=each)
-                reports.append(await compare_slices(connection, tenant, slices, now=now))
-    finally:
-        await db.close()
-    return Report(
-        sum(one.slices for one in reports),
-        tuple(sorted({way for one in reports for way in one.ways})),
-        tuple(found for one in reports for found in one.differences),
-    )
+            slices = slices_of(connection, tenant, seed, each=each)
+            found = found.and_(await compare_slices(connection, tenant, slices, now=now, seed=seed))
+    return found
 
 
-def slices_of(connection: psycopg.Connection, tenant: UUID, random: Random, *, each: int) -> list[Slice]:
-    """Return random slices of every metric that has data: some days, by a dimension or by nothing."""
+def slices_of(connection: psycopg.Connection, tenant: UUID, seed: int, *, each: int) -> list[Slice]:
+    """Return random slices of every metric that has data: some days, by a dimension or by nothing, in some grain."""
     slices = []
-    for metric, hands in HANDS.items():
-        first, last = _days(connection, tenant, hands[0])
+    for metric, hand in HANDS.items():
+        first, last = _days(connection, tenant, hand.places[0])
+        random = Random(f"{seed} {metric}")
         for _ in range(each if first else 0):
             since = first + timedelta(days=random.randrange((last - first).days + 1))
             until = since + timedelta(days=random.choice((1, 7, 30, (last - since).days + 1)))
-            slices.append(Slice(metric, random.choice((None, *hands[0].dims)), since, until))
+            dim = random.choice((None, *hand.places[0].dims))
+            slices.append(Slice(metric, dim, since, until, random.choice(GRAINS)))
     return slices
 
 
-def _days(connection: psycopg.Connection, tenant: UUID, hand: Hand) -> tuple[date, date]:
-    if not _exists(connection, hand.relation):
-        return cast(tuple[date, date], (None, None))
-    asked = f"select min({hand.day}), max({hand.day}) from {hand.relation} where tenant_id = %s"
-    return cast(tuple[date, date], connection.execute(cast(LiteralString, asked), (tenant,)).fetchone())
+def _days(connection: psycopg.Connection, tenant: UUID, place: Place) -> tuple[date, date]:
+    nothing = cast(tuple[date, date], (None, None))
+    if not _exists(connection, place):
+        return nothing
+    asked = f"select min({place.day}), max({place.day}) from {place.relation} where tenant_id = %s and {place.where}"
+    return cast(tuple[date, date], connection.execute(cast(LiteralString, asked), (tenant,)).fetchone()) or nothing
 
 
-def _exists(connection: psycopg.Connection, relation: str) -> bool:
-    return bool(connection.execute("select to_regclass(%s) is not null", (relation,)).fetchall()[0][0])
+def _exists(connection: psycopg.Connection, place: Place) -> bool:
+    return bool(connection.execute("select to_regclass(%s) is not null", (place.name,)).fetchall()[0][0])
 
 
 async def compare_slices(
-    connection: psycopg.Connection,
-    tenant: UUID,
-    slices: Sequence[Slice],
-    *,
-    now: datetime,
-    more: Mapping[str, Way] | None = None,
+    connection: psycopg.Connection, tenant: UUID, slices: Sequence[Slice], *, now: datetime, seed: int = 0
 ) -> Report:
-    """Compare slices of a firm: what is kept for the API and dashboards, the same asked anew, BI views, SQL by hand.
+    """Compare slices of a firm in all ways: the API's answer at hand and anew, dashboards, BI views, SQL by hand.
 
-    `more`: further ways by name.
+    An analyst may see no figure that few made: what is told must be the same, and made by enough.
     """
+    firm = connection.execute("select slug from crm.tenant where tenant_id = %s", (tenant,)).fetchall()[0][0]
+    shown, why_not = await looking.at_dashboards(tenant, [each.query for each in slices], now=now)
     differences: list[Difference] = []
-    used: set[str] = set()
-    for each in slices:
-        found = {
-            "the API": await asked(tenant, each, now=now),
-            "the metric": await asked(tenant, each, now=now, fresh=True),
-        }
-        for hand in HANDS[each.metric]:
-            if _exists(connection, hand.relation):
-                found[f"SQL over {hand.relation}"] = by_hand(connection, tenant, each, hand)
-        for name, way in (more or {}).items():
-            found[name] = await way(each)
-        used |= set(found)
-        differences += _differences(each, found)
-    return Report(len(slices), tuple(sorted(used)), tuple(differences))
+    ways: dict[str, int] = {}
+    for place, each in enumerate(slices):
+        found = await _ways(connection, tenant, each, now=now)
+        if shown is not None:
+            found[DASHBOARDS] = each.figures(shown[place])
+        told = await _to_an_analyst(tenant, each, now=now)
+        for name in (*found, ANALYST):
+            ways[name] = ways.get(name, 0) + 1
+        differences += _differences(firm, each, found)
+        differences += _wrongly_told(firm, each, found[API], told, _made_by(connection, tenant, each))
+    metrics = frozenset(each.metric for each in slices)
+    return Report(
+        seed, len(slices), metrics, ways, tuple(differences), (f"{DASHBOARDS}: {why_not}",) if why_not else ()
+    )
 
 
-async def asked(tenant: UUID, each: Slice, *, now: datetime, fresh: bool = False) -> Figures:
-    """Return a slice as the API and the dashboards are answered; `fresh`: past what is kept."""
-    answer = await db.run(Actor.system(tenant), lambda tx: query.ask(tx, each.query, now=now, fresh=fresh))
-    return figures(each, answer.rows)
+async def _ways(connection: psycopg.Connection, tenant: UUID, each: Slice, *, now: datetime) -> dict[str, Figures]:
+    system = Actor.system(tenant)
+    found = {
+        API: each.figures(await _asked(system, each, now=now)),
+        ANEW: each.figures(await _asked(system, each, now=now, fresh=True)),
+    }
+    for place in each.hand.places:
+        if each.by == tuple(name for name in each.by if name in place.dims) and _exists(connection, place):
+            found[f"SQL over {place.name}"] = by_hand(connection, tenant, each, place, each.hand.in_place(place))
+    return found
 
 
-def figures(each: Slice, rows: Sequence[Mapping[str, Any]]) -> Figures:
-    """Return the rows of an answer by the value of the slice's dimension."""
-    return {row[each.dim] if each.dim else None: row[each.metric] for row in rows}
+async def _asked(actor: Actor, each: Slice, *, now: datetime, fresh: bool = False) -> list[dict[str, Any]]:
+    """Return a slice's rows as somebody is answered; `fresh`: past what is kept."""
+    return (await db.run(actor, lambda tx: query.ask(tx, each.query, now=now, fresh=fresh))).rows
 
 
-def by_hand(connection: psycopg.Connection, tenant: UUID, each: Slice, hand: Hand) -> Figures:
-    """Return a slice by SQL that knows nothing of the semantic layer."""
-    by = hand.dims[each.dim] if each.dim else "null"
+async def _to_an_analyst(tenant: UUID, each: Slice, *, now: datetime) -> Figures:
+    """Return what somebody who may see no person is told; what is hidden from them is left out."""
+    roles = [rules.Role.analyst]
+    actor = Actor(tenant, ids.new(), None, frozenset(roles), rules.permissions_of(roles))
+    rows = await _asked(actor, each, now=now)
+    return {key: value for key, value in each.figures(rows).items() if value is not None}
+
+
+def by_hand(connection: psycopg.Connection, tenant: UUID, each: Slice, place: Place, value: str) -> Figures:
+    """Return a slice of a value by SQL that knows nothing of the semantic layer."""
+    period = [f"date_trunc('{each.grain}', {place.day})::date::text"] if each.grain else []
+    keys = [*period, *(place.dims[name] for name in each.by)]
     asked = (
-        f"select {by}, {hand.value} from {hand.relation}"
-        f" where tenant_id = %s and {hand.day} >= %s and {hand.day} < %s and {hand.where}"
-        + (f" group by {by}" if each.dim else "")
+        f"select {', '.join([*keys, value])} from {place.relation}"
+        f" where tenant_id = %s and {place.day} >= %s and {place.day} < %s and {place.where}"
+        + (f" group by {', '.join(str(n) for n in range(1, len(keys) + 1))}" if keys else "")
     )
     rows = connection.execute(cast(LiteralString, asked), (tenant, each.since, each.until)).fetchall()
-    return dict(rows)
+    return {tuple(keys): found for *keys, found in rows}
 
 
-def _differences(each: Slice, found: Mapping[str, Figures]) -> list[Difference]:
+def _made_by(connection: psycopg.Connection, tenant: UUID, each: Slice) -> Figures:
+    """Return how many rows make each figure, where a dimension could single somebody out and rows can be counted."""
+    if each.dim is None or not each.hand.counts_rows:
+        return {}
+    return by_hand(connection, tenant, each, each.hand.places[0], "count(*)")
+
+
+def _differences(firm: str, each: Slice, found: Mapping[str, Figures]) -> Iterator[Difference]:
     (first, figures), *others = found.items()
-    return [
-        Difference(each, key, (first, figures.get(key)), (name, theirs.get(key)))
-        for name, theirs in others
-        for key in sorted({*figures, *theirs}, key=str)
-        if not _same(figures.get(key), theirs.get(key))
-    ]
+    for name, theirs in others:
+        for key in sorted({*figures, *theirs}, key=str):
+            if not _same(figures.get(key), theirs.get(key), each.hand.is_count):
+                yield Difference(firm, each, key, (first, figures.get(key)), (name, theirs.get(key)))
 
 
-def _same(one: float | None, other: float | None) -> bool:
-    """Tell whether two values are the same; nothing counted and counted nothing are."""
-    if not one or not other:
-        return (one or 0) == (other or 0)
+def _wrongly_told(firm: str, each: Slice, figures: Figures, told: Figures, made_by: Figures) -> Iterator[Difference]:
+    for key, value in sorted(told.items(), key=str):
+        both = (API, figures.get(key)), (ANALYST, value)
+        if not _same(figures.get(key), value, each.hand.is_count):
+            yield Difference(firm, each, key, *both)
+        if value and 0 < (made_by.get(key) or 0) < FLOOR:
+            yield Difference(firm, each, key, *both, made_by=int(made_by[key] or 0))
+
+
+def _same(one: float | None, other: float | None, is_count: bool) -> bool:
+    """Tell whether two values are the same: to nine digits, and no value is no zero, but where things are counted."""
+    if one is None or other is None:
+        return one is other or (is_count and not one and not other)
     return math.isclose(float(one), float(other), rel_tol=1e-9)

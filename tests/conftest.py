@@ -205,11 +205,14 @@ async def other_tenant(tenant: Tenant) -> Tenant:
 
 
 async def settled() -> None:
-    """Wait until batch readers may read whatever is committed now.
+    """Wait until batch readers may read whatever is committed now, but for what this test itself holds open.
 
     Their horizon is the whole server's: transactions of tests beside this one, in databases of their own, hold it back.
     """
-    [now_known] = await db.ask("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as goal")
+    [now_known] = await db.ask(
+        "select least(pg_snapshot_xmax(pg_current_snapshot())::text::bigint,"
+        " (select min(backend_xid::text::bigint) from pg_stat_activity where datname = current_database())) as goal"
+    )
     async with asyncio.timeout(60):
         while True:
             [seen] = await db.ask("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon")

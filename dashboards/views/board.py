@@ -1,10 +1,10 @@
 """A page of figures, drawn from its table of contents."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import streamlit as st
 
-from dashboards import catalogue, downloads, figures, filters, plots, queries, words
+from dashboards import catalogue, downloads, figures, filters, names, plots, queries, words
 from dashboards.figures import Figures
 from dashboards.layout import Board, Pair, Part, Ranking, Stacked, Table, Tiles, Trend
 from dashboards.queries import Scope
@@ -16,17 +16,17 @@ LOOKS = 20
 Extra = Callable[[Scope], None]
 
 
-def page(board: Board, *extras: Extra) -> Callable[[], None]:
-    """Return what shows a board, and below its figures some parts of its own."""
+def page(board: Board, *below: Extra, above: Sequence[Extra] = ()) -> Callable[[], None]:
+    """Return what shows a board, and above and below its figures some parts of its own."""
 
     def show() -> None:
-        _show(board, extras)
+        _show(board, above, below)
 
     show.__name__ = board.key  # Streamlit knows pages by it
     return show
 
 
-def _show(board: Board, extras: tuple[Extra, ...]) -> None:
+def _show(board: Board, above: Sequence[Extra], below: Sequence[Extra]) -> None:
     with st.container(key="head", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(say(board.key), anchor=False)
         place = st.empty()
@@ -41,8 +41,10 @@ def _show(board: Board, extras: tuple[Extra, ...]) -> None:
     with place:
         downloads.offer(board, found, scope, grain)
     caption.caption(_up_to(scope))
+    for extra in above:
+        extra(scope)
     show_parts(board.parts, found, scope, grain)
-    for extra in extras:
+    for extra in below:
         extra(scope)
     watch(queries.publication())
 
@@ -82,9 +84,9 @@ def _part(part: Part | Pair, found: Figures, scope: Scope, grain: str) -> None:
 
 def _chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
     reply = found[part.asks(grain)[0]]
-    names = part.names if isinstance(part, Trend) else (part.metric,)
-    st.subheader(say(part.title), anchor=False, help="\n\n---\n\n".join(catalogue.definition(name) for name in names))
-    series = {name: rows for name in names if (rows := reply.series(name))}
+    metrics = part.names if isinstance(part, Trend) else (part.metric,)
+    st.header(say(part.title), anchor=False, help="\n\n---\n\n".join(catalogue.definition(name) for name in metrics))
+    series = {name: rows for name in metrics if (rows := reply.series(name))}
     if not any(row[name] is not None for name, rows in series.items() for row in rows):
         why = next(iter(reply.missing.values()), "nothing")
         st.caption(f":material/hourglass_empty: {tile.reason(why)}")
@@ -94,20 +96,20 @@ def _chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
         if any(row.get("is_mature") is False for rows in series.values() for row in rows):
             st.caption(f"○ {say('hollow')}")
     else:
-        rows = [{**row, "name": queries.label(part.by, row[part.by])} for row in reply.series(part.metric)]
+        rows = [{**row, "name": names.label(part.by, row[part.by])} for row in reply.series(part.metric)]
         chart = plots.ranking(part.metric, rows, limit=part.limit)
         st.altair_chart(chart, theme=None, alt=plots.said_ranking(part.metric, rows))
 
 
 def _stacked(part: Stacked, found: Figures, grain: str) -> None:
     reply = found[part.asks(grain)[0]]
-    st.subheader(say(part.title), anchor=False, help=catalogue.definition(part.metric))
-    rows = [{**row, "name": queries.label(part.by, row[part.by])} for row in reply.series(part.metric)]
+    st.header(say(part.title), anchor=False, help=catalogue.definition(part.metric))
+    rows = [{**row, "name": names.label(part.by, row[part.by])} for row in reply.series(part.metric)]
     if not any(row[part.metric] for row in rows):
         st.caption(f":material/hourglass_empty: {tile.reason(next(iter(reply.missing.values()), 'nothing'))}")
         return
     found_values = dict.fromkeys(row[part.by] for row in rows)
-    order = [queries.label(part.by, value) for value in sorted(found_values, key=queries.place_of(part.by))]
+    order = [names.label(part.by, value) for value in sorted(found_values, key=names.place_of(part.by))]
     totals = {name: sum(row[part.metric] or 0 for row in rows if row["name"] == name) for name in order}
     said = ", ".join(f"{name} {catalogue.written(part.metric, total)}" for name, total in totals.items())
     st.altair_chart(plots.stacked(part.metric, rows, grain, order), theme=None, alt=said)

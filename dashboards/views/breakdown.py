@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards import charts, queries, words
+from dashboards import address, charts, names, queries, words
 from dashboards.queries import Scope
 from dashboards.words import say
 
@@ -18,21 +18,18 @@ MOST_ROWS = 15
 def show(scope: Scope, dimensions: Sequence[str]) -> None:
     """Show one row for each value of the dimension that is chosen."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader(say("breakdown"), anchor=False)
-        by = st.segmented_control(
-            say("by"), dimensions, format_func=say, key="by", default=dimensions[1], required=True, bind="query-params",
-            label_visibility="collapsed",
-        )  # fmt: skip
-    table = _table(scope, str(by))
+        st.header(say("breakdown"), anchor=False)
+        by = address.one_of(say("by"), dimensions, "by", say, usual=dimensions[1], label_visibility="collapsed")
+    table = _table(scope, by)
     height = 35 * (min(len(table), MOST_ROWS) + 1) + 2
-    st.dataframe(table, hide_index=True, column_config=_columns(str(by)), width="stretch", height=height)
+    st.dataframe(table, hide_index=True, column_config=_columns(by), width="stretch", height=height)
 
 
 def _table(scope: Scope, by: str) -> pd.DataFrame:
     asked = ("funnel_reached", "conversion_rate", "speed_to_lead_s")
     groups: dict[str | None, dict[str, Any]] = {}
     for row in queries.kpis(scope, *asked, by=[by], language=words.language()).rows:
-        group = groups.setdefault(row[by], {"name": queries.label(by, row[by])})
+        group = groups.setdefault(row[by], {"name": names.label(by, row[by])})
         group |= {row["stage"]: row["funnel_reached"] or 0} if "stage" in row else row
     rows = [_row(group) for group in sorted(groups.values(), key=lambda group: -group.get("lead", 0))]
     return pd.DataFrame(rows, columns=["name", "leads", *LATER, "rate", "speed"])

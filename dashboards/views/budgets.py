@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboards import live, markup, queries, session
+from dashboards import live, markup, moment, session
 from dashboards.queries import Scope
 from dashboards.views import floor_dialling
 from dashboards.words import say
@@ -15,5 +15,5 @@ def show(_scope: Scope) -> None:
     if not session.may("dialling.view"):
         return
     st.html(markup.STYLE)
-    st.subheader(say("compliance.budgets"), anchor=False, help=say("budget.help"))
-    live.watch("budgets", queries.dialling, floor_dialling.draw, every=SECONDS, is_first=True)
+    st.header(say("compliance.budgets"), anchor=False, help=say("budget.help"))
+    live.watch("budgets", moment.dialling, floor_dialling.draw, every=SECONDS, is_first=True)

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards import queries, session, words
+from dashboards import names, records, session, words
 from dashboards.queries import Scope
 from dashboards.views import lead
 from dashboards.words import name_of, say
 
-FIELDS = ("queue", "agent")
+FIELDS = ("queue", "agent", "campaign")
 """Dimensions of figures that the list of calls can be narrowed by."""
 
 
@@ -34,7 +34,7 @@ def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:
     place = hash((scope.key, filters))
     trail: list[str] = st.session_state.setdefault(f"trail {place}", [])
     narrowed = Scope(scope.first, scope.last, known)
-    page = queries.calls(narrowed, filters=filters, cursor=trail[-1] if trail else None)
+    page = records.calls(narrowed, filters=filters, cursor=trail[-1] if trail else None)
     if not page["items"]:
         st.info(say("calls.empty"), icon=":material/search_off:")
         return None
@@ -61,15 +61,15 @@ def _row(item: dict[str, Any]) -> dict[str, str]:
         "at": words.instant(item["requested_at"]),
         "direction": name_of("direction", item["direction"]),
         "outcome": name_of("call", item["outcome"]),
-        "queue": queries.label("queue", item["queue"]) if item["queue"] else words.NOTHING,
+        "queue": names.label("queue", item["queue"]) if item["queue"] else words.NOTHING,
         "agent": item["agent_name"] or words.NOTHING,
         "talk": words.clock(item["talk_s"]),
     }
 
 
 def _call(item: dict[str, Any]) -> None:
-    call = queries.call(item["id"])
-    st.markdown(f"#### {words.instant(call['requested_at'], shape='d MMMM y HH:mm:ss')}")
+    call = records.call(item["id"])
+    st.markdown(f"### {words.instant(call['requested_at'], shape='d MMMM y HH:mm:ss')}")
     st.caption(f"{name_of('direction', call['direction'])} · {name_of('call', call['outcome'])}")
     steps = "".join(
         f"<li>{escape(words.instant(step['at'], shape='HH:mm:ss'))} · {escape(name_of('step', step['status']))}</li>"
@@ -79,7 +79,7 @@ def _call(item: dict[str, Any]) -> None:
     st.html(f'<ul class="steps">{steps}{visits}</ul>')
     if call["lead_id"] and any(session.may(permission) for permission in lead.VIEW):
         try:
-            lead.show_timeline(queries.lead(call["lead_id"]))
+            lead.show_timeline(records.lead(call["lead_id"]))
         except session.Refused as refusal:
             if refusal.status != 404:
                 raise
@@ -88,7 +88,7 @@ def _call(item: dict[str, Any]) -> None:
 
 def _visit(visit: dict[str, Any]) -> str:
     said = say(
-        "calls.visit", queue=queries.label("queue", visit["queue"]), wait=words.span(visit["wait_s"]),
+        "calls.visit", queue=names.label("queue", visit["queue"]), wait=words.span(visit["wait_s"]),
         outcome=name_of("visit", visit["outcome"]),
     )  # fmt: skip
     return f"<li>{escape(said)}</li>"

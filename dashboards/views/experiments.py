@@ -29,7 +29,7 @@ def show() -> None:
 
 def _experiment(each: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(each["key"], anchor=False)
+        st.header(each["key"], anchor=False)
         st.badge(name_of("experiment", each["status"]), color="green" if each["status"] == "running" else "gray")
     st.markdown(escape(each["hypothesis"]))
     st.caption(_design(each))

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboards import live, markup, queries, session, words
+from dashboards import live, markup, moment, session, words
 from dashboards.views import floor_agents, floor_day, floor_dialling, floor_queues
 from dashboards.words import say
 
@@ -18,13 +18,13 @@ def show() -> None:
         moves = st.toggle(say("live"), value=True, key="moves", help=say("live.help"))
     often, seldom = (SECONDS, SLOWER) if moves else (None, None)
     _head("queues")
-    live.watch("queues", queries.board, floor_queues.draw, every=often, is_first=True)
+    live.watch("queues", moment.board, floor_queues.draw, every=often, is_first=True)
     if session.may("dashboard.view"):
         _head("agents")
         live.watch("agents", _agents, floor_agents.draw, every=often)
     if session.may("dialling.view"):
-        st.subheader(say("dialling"), anchor=False, help=say("budget.help"))
-        live.watch("dialling", queries.dialling, floor_dialling.draw, every=seldom)
+        st.header(say("dialling"), anchor=False, help=say("budget.help"))
+        live.watch("dialling", moment.dialling, floor_dialling.draw, every=seldom)
     if session.may("queue.manage") or session.may("kpi.view"):
         _head("day")
         live.watch("day", _day, floor_day.draw, every=seldom)
@@ -33,12 +33,12 @@ def show() -> None:
 
 
 def _head(key: str) -> None:
-    st.subheader(say(key), anchor=False)
+    st.header(say(key), anchor=False)
 
 
 def _agents() -> dict[str, object]:
-    return {**queries.agents(), "reasons": queries.pause_reasons(words.language())}
+    return {**moment.agents(), "reasons": moment.pause_reasons(words.language())}
 
 
 def _day() -> dict[str, object]:
-    return {**queries.queue_day(), "queues": queries.board()["queues"]}
+    return {**moment.queue_day(), "queues": moment.board()["queues"]}

@@ -27,7 +27,7 @@ def draw(answer: dict[str, Any]) -> str:
 def _card(item: dict[str, Any]) -> str:
     name = escape(item["name"])
     return (
-        f'<li class="card" aria-label="{name}"><div class="head"><b role="heading" aria-level="4">{name}</b>'
+        f'<li class="card" aria-label="{name}"><div class="head"><b role="heading" aria-level="3">{name}</b>'
         f'<span class="tag">{escape(name_of("mode", item["mode"]))}</span>'
         f'<span class="tag">{escape(name_of("run", item["status"]))}</span>'
         f'<span class="quiet">{escape(say("under_way", n=words.number(item["calls"])))}</span></div>'

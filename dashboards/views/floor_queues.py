@@ -32,7 +32,7 @@ def _card(line: dict[str, Any]) -> str:
     name = escape(name_of(line))
     return (
         f'<li class="card" aria-label="{name}">'
-        f'<div class="head"><b role="heading" aria-level="4">{name}</b>'
+        f'<div class="head"><b role="heading" aria-level="3">{name}</b>'
         f'<span class="quiet">{escape(line["code"])}</span>{marked}</div>'
         f"<dl>{_figures(line)}</dl>{_agents(line)}"
         f'<div class="quiet">{escape(_next(line))}</div></li>'

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboards import boards, charts, downloads, figures, filters, queries, session, words
+from dashboards import boards, charts, downloads, figures, filters, names, queries, session, words
 from dashboards.queries import Scope
 from dashboards.views import board, breakdown, lead
 from dashboards.words import say
@@ -68,7 +68,7 @@ def _now() -> None:
 
 def _funnel(rows: queries.Rows) -> str | None:
     """Draw the funnel; return the stage that was clicked."""
-    st.subheader(say("funnel"), anchor=False, help=say("funnel.help"))
+    st.header(say("funnel"), anchor=False, help=say("funnel.help"))
     chart = charts.funnel([row for row in rows if "stage" in row])
     event = st.altair_chart(chart, on_select="rerun", selection_mode="stage", key="picked", theme=None)
     picked = event["selection"].get("stage") or []
@@ -76,14 +76,14 @@ def _funnel(rows: queries.Rows) -> str | None:
 
 
 def _conversion(scope: Scope) -> None:
-    st.subheader(say("conversion_by"), anchor=False, help=say("conversion.help"))
+    st.header(say("conversion_by"), anchor=False, help=say("conversion.help"))
     rows = queries.kpis(scope, "conversion_rate", by=["platform"], language=words.language()).rows
-    named = [{**row, "name": queries.label("platform", row["platform"])} for row in rows]
+    named = [{**row, "name": names.label("platform", row["platform"])} for row in rows]
     st.altair_chart(charts.conversion(named), theme=None)
 
 
 def _speed(scope: Scope) -> None:
-    st.subheader(say("speed.title"), anchor=False, help=say("speed.help"))
+    st.header(say("speed.title"), anchor=False, help=say("speed.help"))
     rows = queries.kpis(scope, "speed_to_lead_s", grain="day", language=words.language()).rows
     st.altair_chart(charts.speed(rows), theme=None)
     st.caption(say("share_axis"))

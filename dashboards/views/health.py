@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards import charts, queries, session, words
+from dashboards import address, charts, queries, session, words
 from dashboards.words import say
 
 COLUMNS = ("method", "route", "requests", "errors", "error_rate", "p50_ms", "p95_ms")
@@ -15,13 +15,10 @@ def show() -> None:
     """Show the page for the stretch of time that its address names."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(say("health"), anchor=False)
-        last = st.segmented_control(
-            say("period"), ("1h", "24h"), format_func=say, key="last", default="1h", required=True, bind="query-params",
-            label_visibility="collapsed",
-        )  # fmt: skip
+        last = address.one_of(say("period"), ("1h", "24h"), "last", say, label_visibility="collapsed")
     st.caption(say("health.help"))
-    queries.api_health(str(last))  # a refusal shows on the page, not inside the part that refreshes
-    _figures(str(last))
+    queries.api_health(last)  # a refusal shows on the page, not inside the part that refreshes
+    _figures(last)
 
 
 @st.fragment(run_every=10)
@@ -47,7 +44,7 @@ def _figures(last: str) -> None:
         st.metric(say("errors"), words.number(errors), words.share(errors / requests, 2), **quiet)
         st.metric(say("slowest"), f"{words.number(slowest['p95_ms'], 1)} ms", slowest["route"], **quiet)
     with st.container(border=True):
-        st.subheader(say("durations"), anchor=False)
+        st.header(say("durations"), anchor=False)
         st.altair_chart(charts.durations(rows), theme=None)
     table = pd.DataFrame(rows).sort_values("requests", ascending=False)
     table["error_rate"] *= 100

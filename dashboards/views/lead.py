@@ -7,12 +7,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards import queries, session, words
+from dashboards import names, records, session, words
 from dashboards.queries import Scope
 from dashboards.words import name_of, say
 
 VIEW = ("lead.view.own", "lead.view.team", "lead.view.all")
-FIELDS = {name: name for name in ("platform", "source", "campaign", "form", "team")} | {"agent": "owner"}
+FIELDS = {name: name for name in ("platform", "source", "campaign", "form", "team")} | {
+    "agent": "owner",
+    "reason": "loss_reason",
+}
 """Dimensions of figures and the filters of the list of leads that mean them."""
 ICONS = {
     "lead.created": ("＋", "#009E73"),
@@ -41,7 +44,7 @@ STYLE = """
 
 def explore(scope: Scope, *, stage: str | None) -> None:
     """Show the leads of a scope (those that stand in a stage now, when one is picked) and the timeline of one."""
-    st.subheader(say("list"), anchor=False)
+    st.header(say("list"), anchor=False)
     if not any(session.may(permission) for permission in VIEW):
         st.info(say("list.forbidden"), icon=":material/lock:")
         return
@@ -67,13 +70,13 @@ def of_scope(scope: Scope, filters: Sequence[str], *, where: str = "over") -> No
 
 def standing_in(stage: str) -> str:
     """Return the API's filter on leads that stand in a stage now."""
-    return queries.among("status", [row["code"] for row in queries.statuses(words.language()) if row["stage"] == stage])
+    return records.among("status", [row["code"] for row in records.statuses(words.language()) if row["stage"] == stage])
 
 
 def _list(scope: Scope, filters: tuple[str, ...], where: str) -> dict[str, Any] | None:
     place = f"{where} {hash((scope.key, filters))}"
     trail: list[str] = st.session_state.setdefault(f"trail {place}", [])
-    page = queries.leads(
+    page = records.leads(
         _listable(scope),
         filters=filters,
         cursor=trail[-1] if trail else None,
@@ -125,16 +128,16 @@ def _columns() -> dict[str, Any]:
 def show_timeline(item: dict[str, Any]) -> None:
     """Show who a lead is, masked, and what happened to it, the newest first."""
     contact = item["contact"]
-    st.markdown(f"#### {escape(contact['name'] or words.NOTHING)}")
+    st.markdown(f"### {escape(contact['name'] or words.NOTHING)}")
     masked = "  ·  ".join(part for part in (contact["phone_masked"], contact["email_masked"]) if part)
-    campaign = queries.campaigns().get(item["campaign"] or "", item["campaign"] or item["source"])
+    campaign = names.campaigns().get(item["campaign"] or "", item["campaign"] or item["source"])
     st.caption(f"{masked}  \n{name_of('', item['platform'])}  ·  {campaign}")
     st.badge(item["status"]["label"], color="blue")
-    events = queries.timeline(item["id"])
+    events = records.timeline(item["id"])
     if not events:
         st.caption(say("timeline.empty"))
         return
-    labels = {row["code"]: row["label"] for row in queries.statuses(words.language())}
+    labels = {row["code"]: row["label"] for row in records.statuses(words.language())}
     with st.container(height=430, border=False):
         st.html(STYLE + f'<ul class="tl">{"".join(_entry(event, labels) for event in events)}</ul>')
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards import queries, session, words
+from dashboards import names, records, session, words
 from dashboards.queries import Scope
 from dashboards.views import lead, table
 from dashboards.words import name_of, say
@@ -19,9 +19,9 @@ def show(scope: Scope) -> None:
     if not session.may("sla.view"):
         return
     with st.container(border=True):
-        st.subheader(say("sla.overdue"), anchor=False, help=say("sla.overdue.help"))
+        st.header(say("sla.overdue"), anchor=False, help=say("sla.overdue.help"))
         teams = scope.chosen.get("team", ())
-        page = queries.overdue(teams[0] if len(teams) == 1 else None, limit=MOST)
+        page = records.overdue(teams[0] if len(teams) == 1 else None, limit=MOST)
         items = [item for item in page["items"] if not teams or item["team_id"] in teams]
         if not items:
             st.success(say("sla.overdue.none"), icon=":material/check_circle:")
@@ -46,13 +46,13 @@ def _row(item: dict[str, Any]) -> dict[str, str]:
         "late": words.span(late),
         "due": words.instant(item["due_at"]),
         "status": _statuses().get(item["lead_status"], item["lead_status"]),
-        "owner": queries.names_of("agent").get(item["owner_id"] or "", words.NOTHING),
-        "team": queries.names_of("team").get(item["team_id"] or "", words.NOTHING),
+        "owner": names.names_of("agent").get(item["owner_id"] or "", words.NOTHING),
+        "team": names.names_of("team").get(item["team_id"] or "", words.NOTHING),
     }
 
 
 def _statuses() -> dict[str, str]:
-    return {row["code"]: row["label"] for row in queries.statuses(words.language())}
+    return {row["code"]: row["label"] for row in records.statuses(words.language())}
 
 
 def _open(picked: list[str]) -> None:
@@ -61,4 +61,4 @@ def _open(picked: list[str]) -> None:
         st.session_state["overdue opened"] = picked
         return
     st.session_state["overdue opened"] = picked
-    st.dialog(say("timeline"), width="medium")(lambda: lead.show_timeline(queries.lead(picked[0])))()
+    st.dialog(say("timeline"), width="medium")(lambda: lead.show_timeline(records.lead(picked[0])))()

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards import catalogue, queries, words
+from dashboards import catalogue, names, words
 from dashboards.figures import Figures
 from dashboards.layout import Table
 from dashboards.queries import Scope
@@ -35,7 +35,7 @@ def rows_of(part: Table, found: Figures) -> dict[str | None, dict[str, Any]]:
 
 def show(part: Table, found: Figures, scope: Scope, grain: str) -> None:
     """Show the table; a picked row opens the list behind it."""
-    st.subheader(say(part.title), anchor=False, help=say("row_help"))
+    st.header(say(part.title), anchor=False, help=say("row_help"))
     rows = rows_of(part, found)
     reply = found[part.asks(grain)[0]]
     shown = [name for name in part.names if not reply.why_missing(name)]
@@ -59,7 +59,7 @@ def _texts(part: Table, value: str | None, row: dict[str, Any], shown: list[str]
     texts = {name: catalogue.written(name, row.get(name)) for name in shown}
     marked = {name: f"◌ {text}" if name in row["immature"] and text != words.NOTHING else text
               for name, text in texts.items()}  # fmt: skip
-    return {"name": queries.label(part.by, value), **marked}
+    return {"name": names.label(part.by, value), **marked}
 
 
 def _columns(part: Table, shown: list[str]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ COMPARABLE = 3
 def show_all(part: Tiles, figures: Figures, scope: Scope, grain: str) -> None:
     """Show the figures of a part side by side, as many as there is room for."""
     if part.title:
-        st.subheader(say(part.title), anchor=False)
+        st.header(say(part.title), anchor=False)
     now, before, trend = (figures[one] for one in part.asks(grain))
     with st.container(key=f"tiles-{len(part.names)}-{part.title.replace('.', '-')}"):
         for name, place in zip(part.names, st.columns(len(part.names), gap="small"), strict=True):
@@ -84,7 +84,7 @@ def _absent(name: str, why: str) -> None:
 def reason(why: str) -> str:
     """Return in words why a figure is missing."""
     known = why in ("unknown", "no_source", "refused", "nothing", "suppressed")
-    return say(f"missing.{why}") if known else say("missing.dimension", dim=say(why).lower())
+    return say(f"missing.{why}") if known else say("missing.dimension", dim=words.name_of("", why).lower())
 
 
 def _colour(name: str) -> Any:

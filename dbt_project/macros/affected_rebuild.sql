@@ -5,19 +5,34 @@
 {% endmacro %}
 
 
+{# The keys of the entities that have news: `meta.affected_by` names the models that carry their events, each with the
+   columns of `key` and `tx_id`. #}
+{% macro affected_keys(held, key) %}
+{%- for name in config.get('meta')['affected_by'] %}
+select news.{{ key | join(', news.') }} from {{ ref(name) }} as news where {{ is_news('news', held) }}
+{%- if not loop.last %} union {% endif %}
+{%- endfor %}
+{% endmacro %}
+
+
+{# The condition that rows are of an entity that has news; on the first run all are. `key` is the model's own, unless
+   more columns help to find the rows. #}
+{% macro is_affected(rows, key=none) %}
+{%- if is_incremental() -%}
+{%- set key = key or config.get('unique_key') -%}
+({{ rows }}.{{ key | join(', ' ~ rows ~ '.') }}) in ({{ affected_keys(this, key) }})
+{%- else -%}
+true
+{%- endif -%}
+{% endmacro %}
+
+
 {# The incremental strategy `affected_rebuild`: the rows of every entity that has news go, and those it has now come back,
-   so that none is left of an entity all whose rows have vanished, which dbt's delete+insert keeps. `meta.affected_by`
-   names the models that carry an entity's events, each with the columns of `unique_key` and `tx_id`. #}
+   so that none is left of an entity all whose rows have vanished, which dbt's delete+insert keeps. #}
 {% macro get_incremental_affected_rebuild_sql(arguments) %}
 {%- set target = arguments['target_relation'] -%}
 {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
-{%- set key = arguments['unique_key'] | join(', ') -%}
-delete from {{ target }}
-where ({{ key }}) in (
-  {%- for name in config.get('meta')['affected_by'] %}
-  select {{ key }} from {{ ref(name) }} as news where {{ is_news('news', target) }}
-  {%- if not loop.last %} union {% endif %}
-  {%- endfor %}
-);
+{%- set key = arguments['unique_key'] -%}
+delete from {{ target }} where ({{ key | join(', ') }}) in ({{ affected_keys(target, key) }});
 insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ arguments['temp_relation'] }}
 {% endmacro %}

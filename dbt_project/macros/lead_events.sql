@@ -27,13 +27,13 @@ select
     1
   ) as cycle_no
 from {{ ref('stg_crm__lead_events') }} as events
-where events.event_type in ({% for type in wanted %}'{{ type }}'{{ ', ' if not loop.last }}{% endfor %})
+where events.event_type in ({{ quoted(wanted) }})
 {% if is_incremental() %}
   and (events.tenant_id, events.lead_id) in (
     select news.tenant_id, news.lead_id
     from {{ ref('stg_crm__lead_events') }} as news
     where news.tx_id > (select coalesce(max(held.source_max_tx_id), 0)::text::xid8 from {{ this }} as held)
-      and news.event_type in ({% for type in wanted %}'{{ type }}'{{ ', ' if not loop.last }}{% endfor %})
+      and news.event_type in ({{ quoted(wanted) }})
   )
 {% endif %}
 {% endmacro %}

@@ -41,3 +41,9 @@ where pinned.pinned_for is null or pinned.pinned_for is distinct from excluded.p
   {%- endif %}
 {%- endif -%}
 {% endmacro %}
+
+
+{# Words as a list of SQL strings. #}
+{% macro quoted(words) -%}
+'{{ words | join("', '") }}'
+{%- endmacro %}

@@ -35,10 +35,9 @@ FUNNEL = {
 """Three skipped to the sale and counts everywhere before it; five's undone sale was reached; two stays contacted."""
 CONVERSION = {"google": 0.0, "meta": 0.5, "tiktok": 0.0}
 """google: three is late, five undone, so 0 of 4; meta: one and six of 4."""
-SPEED_P50, SPEED_P90 = 210.0, 510.0
-"""Of 60, 120, 300, 600: half way between 120 and 300; 0.9 * 3 = 2.7 steps, so 300 + 0.7 * 300."""
-SHARE_5M = 3 / 7
-"""Attempted within 300 s: six, one, three; of one, two, three, five, six, eight, nine (four's instant is unknown)."""
+SPEED = {"speed_to_lead_s": 210.0, "speed_to_lead_s_p90": 510.0, "speed_to_lead_s_share_5m": 3 / 7}
+"""Of 60, 120, 300, 600: half way between 120 and 300; 0.9 * 3 = 2.7 steps, so 300 + 0.7 * 300. Attempted within 300 s:
+six, one, three; of one, two, three, five, six, eight, nine (four's instant is unknown)."""
 
 
 @dataclass

@@ -1,12 +1,17 @@
 """Metrics read from what the build has published."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from crm import db
-from kpis import compiler, manifest
+import pytest
+
+from crm import clock, db
+from kpis import compiler, manifest, query
+from kpis.answers import MARKS
 from kpis.compiler import Source
+from kpis.query import Query
 from tests.conftest import Tenant
 
 
@@ -18,3 +23,25 @@ async def measure(tenant: Tenant, *metrics: str, by: Sequence[str] = ()) -> list
         await tx.execute("set local timezone to 'UTC'")
         found = await tx.fetch(sql)
     return [{name: float(v) if isinstance(v, Decimal) else v for name, v in row.items()} for row in found]
+
+
+async def holds(
+    tenant: Tenant, *, by: Sequence[str] = (), since: date | None = None, until: date | None = None, **figures: Any
+) -> None:
+    """Check golden figures: what metrics answer is what somebody worked out by hand.
+
+    Each is a number, or numbers by the values of what the metric is cut by (several: a tuple). Which metrics are named
+    here is what `tests/kpis/test_golden.py` knows of them.
+    """
+    asked = Query(list(figures), by=by, since=since, until=until)
+    answer = await db.run(tenant.sales_manager, lambda tx: query.ask(tx, asked, now=clock.utc_now()))
+    for name, expected in figures.items():
+        wanted = expected if isinstance(expected, Mapping) else {(): expected}
+        found = {_cut(row, answer.metrics): row[name] for row in answer.rows if name in row}
+        told = {key: value for key, value in found.items() if value is not None or key in wanted}
+        assert told == pytest.approx(wanted), name
+
+
+def _cut(row: Mapping[str, Any], metrics: Sequence[str]) -> Any:
+    values = tuple(value for name, value in row.items() if name not in (*metrics, *MARKS))
+    return values[0] if len(values) == 1 else values

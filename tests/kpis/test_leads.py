@@ -11,6 +11,7 @@ from kpis.query import Query
 from tests.conftest import Tenant
 from tests.dbt_project import golden_leads as golden
 from tests.dbt_project import golden_money
+from tests.dbt_project.measuring import holds
 from tests.pipeline import Build, rows
 
 LEADS = ("--select", "+path:models/marts/leads", "--indirect-selection", "cautious")
@@ -20,14 +21,6 @@ MONEY = ("--select", "+path:models/marts/money", "--indirect-selection", "cautio
 async def ask(tenant: Tenant, *metrics: str, **how: Any) -> list[dict[str, Any]]:
     answer = await db.run(tenant.sales_manager, lambda tx: query.ask(tx, Query(metrics, **how), now=clock.utc_now()))
     return list(answer.rows)
-
-
-async def one(tenant: Tenant, *metrics: str, **how: Any) -> dict[str, Any]:
-    """Return the figures of several metrics that stand alone, in one row."""
-    found: dict[str, Any] = {}
-    for row in await ask(tenant, *metrics, **how):
-        found |= row
-    return found
 
 
 def near(expected: dict[str, float | None]) -> dict[str, Any]:
@@ -41,28 +34,20 @@ class TestWeekAtTheDesk:
         await golden.settle(other_tenant, [theirs], golden.at(9))
         await build(*LEADS)
 
-        for expected in (golden.LAG, golden.RESPONSE, golden.AGENT, golden.CONTACT, golden.HANDS, golden.PROMISES):
-            found = await one(tenant, *expected)
-            assert {name: found[name] for name in expected} == near(expected)
-        assert (await one(tenant, "duplicate_rate"))["duplicate_rate"] == pytest.approx(golden.DUPLICATES)
-        late = await one(other_tenant, "response_sla_compliance", "overdue_followups")
-        assert (late["response_sla_compliance"], late["overdue_followups"]) == (0, 1)
+        await holds(tenant, **golden.FIGURES)
+        await holds(other_tenant, response_sla_compliance=0, overdue_followups=1)
         (a,) = await rows(
             tenant.admin, f"select first_response_biz_s from published.fct_lead_cycle where lead_id = '{leads['a']}'"
         )
         assert a["first_response_biz_s"] == golden.BUSINESS_A
 
-        found = {row["stage"]: row["stage_conversion"] for row in await ask(tenant, "stage_conversion")}
-        assert found == near(golden.STAGES)
+        await holds(
+            tenant, stage_conversion=golden.STAGES, stage_dwell_s=golden.DWELL, loss_reason_share=golden.LOSSES,
+            stage_conversion_period=golden.ENTERED,
+        )  # fmt: skip
         days = await ask(tenant, "stage_conversion_period", grain="day")
         found = {row["metric_time"]: row["stage_conversion_period"] for row in days if row["stage"] == "lead"}
         assert found == near(golden.ENTRIES)
-        found = {row["stage"]: row["stage_dwell_s"] for row in await ask(tenant, "stage_dwell_s")}
-        assert found == near(golden.DWELL)
-        velocity = await one(tenant, "conversion_velocity_days")
-        assert velocity["conversion_velocity_days"] == pytest.approx(golden.DAYS_TO_SALE)
-        found = {row["reason"]: row["loss_reason_share"] for row in await ask(tenant, "loss_reason_share")}
-        assert found == near(golden.LOSSES)
         hands = await rows(
             tenant.admin,
             "select user_id, is_auto, is_queue, is_reassignment, agent_response_s from"
@@ -84,8 +69,7 @@ class TestMoney:
         await golden_money.same_person(tenant, leads["p"], leads["s"])
         await build(*MONEY)
 
-        found = {name: (await one(tenant, name))[name] for name in golden_money.FIGURES}
-        assert found == near(golden_money.FIGURES)
+        await holds(tenant, **golden_money.FIGURES)
         months = await ask(tenant, "revenue_per_agent", grain="month")
         assert {row["metric_time"]: row["revenue_per_agent"] for row in months} == near(golden_money.PER_AGENT)
         (day,) = await ask(tenant, "cpl", until=date(2026, 3, 17))

@@ -1,15 +1,17 @@
 select
-  tenant_id,
-  sale_id,
-  entry,
-  sale_entry_key,
-  lead_id,
-  cycle_no,
-  agent_id,
-  team_id,
-  booked_at,
-  booked_on,
-  received_on,
-  is_within_90d,
-  source_max_recorded_at as updated_at
-from {{ ref('fct_sale') }}
+  sales.tenant_id,
+  sales.sale_id,
+  sales.entry,
+  sales.sale_entry_key,
+  sales.lead_id,
+  sales.cycle_no,
+  sales.agent_id,
+  sales.team_id,
+  sales.booked_at,
+  sales.booked_on,
+  sales.received_on,
+  sales.is_within_90d,
+  sales.source_max_recorded_at as updated_at
+from {{ ref('fct_sale') }} as sales
+join {{ ref('fct_lead_cycle') }} as cycles using (tenant_id, lead_id, cycle_no)
+where not cycles.is_test

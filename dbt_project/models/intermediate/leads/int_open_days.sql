@@ -7,7 +7,7 @@ with whose as (
 
   select tenant_id, '{{ var("no_team") }}'::uuid as team_id, timezone from {{ ref('stg_crm__tenants') }}
   union all
-  select teams.tenant_id, teams.team_id, coalesce(teams.timezone, tenants.timezone)
+  select teams.tenant_id, teams.team_id, coalesce(teams.timezone, tenants.timezone) as timezone
   from {{ ref('stg_crm__teams') }} as teams
   join {{ ref('stg_crm__tenants') }} as tenants using (tenant_id)
 
@@ -40,7 +40,7 @@ dates as (
   from whose
   join bounds using (tenant_id)
   -- A date's hours may begin or end a day away in UTC, and pass midnight.
-  cross join lateral generate_series(-3, bounds.last_day - bounds.first_day + 3) as step(n)
+  cross join lateral generate_series(-3, bounds.last_day - bounds.first_day + 3) as step (n)
 
 ),
 
@@ -53,8 +53,10 @@ said as (
     coalesce(week.timezone, zone.timezone, dates.timezone) as timezone,
     special.kind,
     case when special.kind = 'closed' then coalesce(special.closed_from_minute, 0) end as closed_from_minute,
-    case when special.kind = 'hours' then special.hours else coalesce(week.hours, '{{ var("default_hours") }}'::jsonb) end
-      as hours
+    case
+      when special.kind = 'hours' then special.hours
+      else coalesce(week.hours, '{{ var("default_hours") }}'::jsonb)
+    end as hours
   from dates
   left join lateral (
     select weeks.hours, weeks.timezone
@@ -96,13 +98,13 @@ spans as (
     (said.day + make_interval(mins => opening.opens)) at time zone said.timezone as begins,
     (said.day + make_interval(mins => opening.closes)) at time zone said.timezone as ends
   from said
-  cross join lateral (
+  join lateral (
     select
       (item.value ->> 1)::int as opens,
       least((item.value ->> 2)::int, said.closed_from_minute) as closes
     from jsonb_array_elements(said.hours) as item
     where said.kind = 'hours' or (item.value ->> 0)::int = extract(isodow from said.day)::int - 1
-  ) as opening
+  ) as opening on true
   where opening.opens < opening.closes
 
 ),
@@ -118,10 +120,10 @@ sliced as (
       * tstzrange(slice.day at time zone 'UTC', (slice.day + interval '1 day') at time zone 'UTC')
     ) as open
   from spans
-  cross join lateral generate_series(
+  join lateral generate_series(
     date_trunc('day', spans.begins at time zone 'UTC'), date_trunc('day', spans.ends at time zone 'UTC'),
     interval '1 day'
-  ) as slice(day)
+  ) as slice (day) on true
   group by spans.tenant_id, spans.team_id, slice.day
 
 ),

@@ -11,7 +11,7 @@ select
   moves.event_id,
   moves.tx_id
 from {{ ref('stg_telephony__team_moves') }} as moves
-cross join lateral (
+join lateral (
   select
     events.session_id,
     min(events.since) as started_at,
@@ -20,6 +20,6 @@ cross join lateral (
   where events.tenant_id = moves.tenant_id
     and events.agent_id = moves.agent_id
   group by events.session_id
-) as sessions
+) as sessions on true
 where moves.moved_at > sessions.started_at
   and (sessions.ended_at is null or moves.moved_at < sessions.ended_at)

@@ -1,6 +1,7 @@
 {{ config(materialized='view', schema='int', tags=['telephony']) }}
 
--- Which sessions' seconds are to be counted again: those something was told of, them or their calls, and those that go on.
+-- Which sessions' seconds are to be counted again: those something was told of, them or their calls, and those that
+-- go on.
 
 select tenant_id, session_id, tx_id from {{ ref('stg_telephony__agent_events') }}
 union all

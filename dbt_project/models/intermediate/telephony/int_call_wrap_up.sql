@@ -24,5 +24,5 @@ select
   wraps.tx_id::text::bigint as source_max_tx_id
 from {{ ref('stg_telephony__wrap_ups') }} as wraps
 {% if is_incremental() %}
-where {{ is_news('wraps', this) }}
+  where {{ is_news('wraps', this) }}
 {% endif %}

@@ -20,9 +20,8 @@ select
   events.activity_kind in ('call', 'message') and events.direction = 'outbound' and coalesce(events.is_human, false)
     as is_attempt,
   events.activity_kind in ('call', 'message', 'meeting')
-  and (events.direction = 'inbound' or coalesce(events.outcome in (
-    {%- for outcome in var('two_way_outcomes') %}'{{ outcome }}'{{ ', ' if not loop.last }}{% endfor -%}
-  ), false)) as is_contact,
+  and (events.direction = 'inbound' or coalesce(events.outcome in ({{ quoted(var('two_way_outcomes')) }}), false))
+    as is_contact,
   events.occurred_at,
   (events.occurred_at at time zone tenants.timezone)::date as occurred_on,
   events.recorded_at as source_max_recorded_at,
@@ -31,6 +30,6 @@ from {{ ref('stg_crm__lead_events') }} as events
 join {{ ref('stg_crm__tenants') }} as tenants on tenants.tenant_id = events.tenant_id
 where events.event_type = 'activity.recorded'
   and events.activity_id is not null
-{% if is_incremental() %}
-  and {{ is_news('events', this) }}
-{% endif %}
+  {% if is_incremental() %}
+    and {{ is_news('events', this) }}
+  {% endif %}

@@ -56,7 +56,7 @@ reached as (
     -- A sale undone within the cancellation period is none, though the stage stays reached.
     min(started_at) filter (
       where status = 'won'
-        and (next_at is null or next_at > started_at + interval '{{ var("cancellation_days") }} days')
+      and (next_at is null or next_at > started_at + interval '{{ var("cancellation_days") }} days')
     ) as won_at,
     max(started_at) filter (where status = 'lost') as lost_at,
     (array_agg(reason order by interval_no desc) filter (where status = 'lost'))[1] as loss_reason,
@@ -100,20 +100,20 @@ touched as (
     lead_id,
     cycle_no,
     min(occurred_at) filter (where event_type = 'lead.assigned' and assigned_user_id is not null) as assigned_at,
-    (array_agg(assigned_user_id order by occurred_at, event_id)
-      filter (where event_type = 'lead.assigned' and assigned_user_id is not null))[1] as first_owner_id,
-    (array_agg(assigned_team_id order by occurred_at, event_id)
-      filter (where event_type = 'lead.assigned' and assigned_team_id is not null))[1] as first_team_id,
+    (array_agg(assigned_user_id order by occurred_at, event_id) filter (
+      where event_type = 'lead.assigned' and assigned_user_id is not null
+    ))[1] as first_owner_id,
+    (array_agg(assigned_team_id order by occurred_at, event_id) filter (
+      where event_type = 'lead.assigned' and assigned_team_id is not null
+    ))[1] as first_team_id,
     min(occurred_at) filter (
       where event_type = 'activity.recorded' and direction = 'outbound' and is_human
-        and activity_kind in ('call', 'message')
+      and activity_kind in ('call', 'message')
     ) as first_attempt_at,
     min(occurred_at) filter (
       where event_type = 'activity.recorded'
-        and activity_kind in ('call', 'message', 'meeting')
-        and (direction = 'inbound' or outcome in (
-          {%- for outcome in var('two_way_outcomes') %}'{{ outcome }}'{{ ', ' if not loop.last }}{% endfor -%}
-        ))
+      and activity_kind in ('call', 'message', 'meeting')
+      and (direction = 'inbound' or outcome in ({{ quoted(var('two_way_outcomes')) }}))
     ) as first_contact_at
   from events
   group by tenant_id, lead_id, cycle_no
@@ -224,8 +224,10 @@ select
   end as first_response_s,
   case
     when clocks.first_attempt_at >= clocks.cycle_received_at
-      then ({{ open_seconds_until('replied', 'clocks.first_attempt_at') }}
-        - {{ open_seconds_until('received', 'clocks.cycle_received_at') }})::numeric(18, 6)
+      then (
+        {{ open_seconds_until('replied', 'clocks.first_attempt_at') }}
+        - {{ open_seconds_until('received', 'clocks.cycle_received_at') }}
+      )::numeric(18, 6)
   end as first_response_biz_s,
   case
     when clocks.cycle_acquired_at_known and clocks.first_contact_at >= clocks.cycle_acquired_at

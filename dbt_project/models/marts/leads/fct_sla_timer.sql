@@ -12,13 +12,7 @@ with latest as (
 
   select distinct on (events.tenant_id, events.clock_id) events.*
   from {{ ref('stg_crm__sla_events') }} as events
-  {% if is_incremental() %}
-  where (events.tenant_id, events.clock_id) in (
-    select news.tenant_id, news.clock_id
-    from {{ ref('stg_crm__sla_events') }} as news
-    where {{ is_news('news', this) }}
-  )
-  {% endif %}
+  where {{ is_affected('events') }}
   order by events.tenant_id, events.clock_id, events.event_id desc
 
 )
@@ -50,11 +44,11 @@ select
   latest.tx_id::text::bigint as source_max_tx_id
 from latest
 join {{ ref('stg_crm__tenants') }} as tenants on tenants.tenant_id = latest.tenant_id
-cross join lateral (
+join lateral (
   select
     coalesce(
       sum(extract(epoch from (pause.value ->> 1)::timestamptz - (pause.value ->> 0)::timestamptz)), 0
     )::numeric(18, 6) as seconds
   from jsonb_array_elements(latest.pauses) as pause
-) as paused
+) as paused on true
 where latest.event_type = 'sla_clock.stated'

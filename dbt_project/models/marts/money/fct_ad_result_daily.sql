@@ -1,5 +1,5 @@
--- What an ad cost on a day beside what came of the leads that enquired through it on that day, days in the account's own
--- zone. Leads without an ad are organic and stand elsewhere; of a reopened lead only its first cycle was acquired.
+-- What an ad cost on a day beside what came of the leads that enquired through it on that day, days in the account's
+-- own zone. Leads without an ad are organic and stand elsewhere; of a reopened lead only its first cycle was acquired.
 
 with zones as (
 
@@ -44,7 +44,7 @@ acquired as (
     and revenue.lead_id = cycles.lead_id
     and revenue.cycle_no = cycles.cycle_no
   where cycles.cycle_no = 1 and not cycles.is_test and cycles.ad <> 'unknown' and cycles.campaign <> 'unknown'
-  group by 1, 2, 3, 4, 5, 6, 7
+  group by cycles.tenant_id, cycles.platform, zones.account_id, cycles.campaign, adset_id, cycles.ad, day
 
 ),
 
@@ -68,7 +68,8 @@ spent as (
     on rates.tenant_id = spend.tenant_id
     and rates.currency = spend.currency
     and rates.rate_on = spend.spend_on
-  group by 1, 2, 3, 4, 5, 6, 7
+  group by
+    spend.tenant_id, spend.platform, spend.account_id, spend.campaign_id, spend.adset_id, spend.ad_id, spend.spend_on
 
 )
 

@@ -16,8 +16,7 @@ with requests as (
   select
     *,
     -- width_bucket counts a bound itself to the next bucket, a histogram to its own.
-    width_bucket(-duration_ms::float8, array[{% for bound in bounds | reverse %}-{{ bound }}{{ ', ' if not loop.last }}{% endfor %}]::float8[])
-      as above
+    width_bucket(-duration_ms::float8, array[-{{ bounds | reverse | join(', -') }}]::float8[]) as above
   from {{ ref('stg_platform__requests') }}
   where minute_at >= {{ recent_since() }}
 
@@ -28,12 +27,13 @@ select
   requests.minute_at,
   requests.route,
   requests.method,
-  requests.route || ' ' || requests.method || ' ' || extract(epoch from requests.minute_at)::bigint as request_minute_key,
+  requests.route || ' ' || requests.method || ' ' || extract(epoch from requests.minute_at)::bigint
+    as request_minute_key,
   (requests.minute_at at time zone tenants.timezone)::date as minute_on,
   count(*) as requests,
   count(*) filter (where requests.status_code >= 500) as errors,
   {% for bound in bounds %}
-  count(*) filter (where requests.above = {{ bounds | length - loop.index0 }}) as le_{{ bound }},
+    count(*) filter (where requests.above = {{ bounds | length - loop.index0 }}) as le_{{ bound }},
   {% endfor %}
   count(*) filter (where requests.above = 0) as le_inf,
   max(requests.answered_at) as source_max_recorded_at

@@ -44,8 +44,8 @@ select
   campaign_id,
   ran_on,
   campaign_id || ':' || ran_on as campaign_day_key,
-  sum(
-    extract(epoch from
+  extract(
+    epoch from sum(
       least(ended_at, (ran_on + 1)::timestamp at time zone timezone)
       - greatest(started_at, ran_on::timestamp at time zone timezone)
     )

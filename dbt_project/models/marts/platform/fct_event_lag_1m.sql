@@ -15,7 +15,7 @@ select
   (lags.minute_at at time zone tenants.timezone)::date as minute_on,
   extract(epoch from lags.minute_at)::bigint::text as minute_key,
   {% for bound in bounds %}
-  coalesce(sum(lags.counts[{{ loop.index }}]), 0)::bigint as le_{{ bound }},
+    coalesce(sum(lags.counts[{{ loop.index }}]), 0)::bigint as le_{{ bound }},
   {% endfor %}
   coalesce(sum(lags.counts[{{ bounds | length + 1 }}]), 0)::bigint as le_inf,
   lags.minute_at as source_max_recorded_at

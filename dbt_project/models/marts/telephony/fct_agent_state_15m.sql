@@ -10,10 +10,10 @@ select
   states.state,
   states.seconds
 from {{ ref('fct_agent_time_15m') }} as slots
-cross join lateral (
+join lateral (
   values
   {%- for state in agent_states() %}
-  ('{{ state }}', slots.{{ state }}_s){{ ',' if not loop.last }}
+    ('{{ state }}', slots.{{ state }}_s){{ ',' if not loop.last }}
   {%- endfor %}
-) as states (state, seconds)
+) as states (state, seconds) on true
 where states.seconds > 0

@@ -6,24 +6,15 @@
     meta={'affected_by': ['stg_telephony__agent_events', 'int_agent_session_moves']}
 ) }}
 
--- Each event says since when an agent has stood how; of several of one instant the latest holds. A state lasts until the
--- next one begins, so that a session has neither gaps nor overlaps, whatever was told late, twice or in another order.
+-- Each event says since when an agent has stood how; of several of one instant the latest holds. A state lasts until
+-- the next one begins, so that a session has neither gaps nor overlaps, whatever was told late, twice or in another
+-- order.
 
 with events as (
 
   select events.*
   from {{ ref('stg_telephony__agent_events') }} as events
-  {% if is_incremental() %}
-  where (events.tenant_id, events.agent_id, events.session_id) in (
-    select news.tenant_id, news.agent_id, news.session_id
-    from {{ ref('stg_telephony__agent_events') }} as news
-    where {{ is_news('news', this) }}
-    union
-    select news.tenant_id, news.agent_id, news.session_id
-    from {{ ref('int_agent_session_moves') }} as news
-    where {{ is_news('news', this) }}
-  )
-  {% endif %}
+  where {{ is_affected('events', ['tenant_id', 'agent_id', 'session_id']) }}
 
 ),
 
@@ -57,7 +48,7 @@ pieces as (
       states.next_at
     ) as ended_at
   from states
-  cross join lateral (
+  join lateral (
     select
       states.since as started_at,
       states.team_id as piece_team_id
@@ -70,8 +61,8 @@ pieces as (
       and moves.session_id = states.session_id
       and moves.moved_at > states.since
       and (states.next_at is null or moves.moved_at < states.next_at)
-    order by 1
-  ) as teams
+    order by started_at
+  ) as teams on true
   where states.state <> 'offline'
 
 ),

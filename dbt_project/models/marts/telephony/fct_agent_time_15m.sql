@@ -26,13 +26,7 @@ with intervals as (
     and intervals.started_at >= reasons.valid_from
     and intervals.started_at < coalesce(reasons.valid_to, 'infinity'::timestamptz)
   where coalesce(intervals.ended_at, horizon.pinned_at) > intervals.started_at
-  {% if is_incremental() %}
-    and (intervals.tenant_id, intervals.session_id) in (
-      select news.tenant_id, news.session_id
-      from {{ ref('int_agent_time_news') }} as news
-      where {{ is_news('news', this) }}
-    )
-  {% endif %}
+    and {{ is_affected('intervals') }}
 
 ),
 
@@ -70,7 +64,7 @@ slots as (
     slot_at,
     range_agg(piece) filter (where state in ('on_call', 'wrap_up')) as busy,
     {%- for state in agent_states() %}
-    coalesce(sum(piece_s) filter (where state = '{{ state }}'), 0) as {{ state }}_s,
+      coalesce(sum(piece_s) filter (where state = '{{ state }}'), 0) as {{ state }}_s,
     {%- endfor %}
     coalesce(sum(piece_s) filter (where pause_kind = 'internal'), 0) as paused_internal_s,
     coalesce(sum(piece_s) filter (where pause_kind = 'external'), 0) as paused_external_s,
@@ -142,7 +136,8 @@ zoned as (
 select
   tenant_id,
   session_id,
-  session_id::text || ':' || coalesce(team_id::text, '') || ':' || extract(epoch from slot_at)::bigint as agent_time_key,
+  session_id::text || ':' || coalesce(team_id::text, '') || ':' || extract(epoch from slot_at)::bigint
+    as agent_time_key,
   agent_id,
   team_id,
   slot_at,
@@ -152,7 +147,7 @@ select
     (select sum(extract(epoch from upper(part) - lower(part))) from unnest(busy) as part), 0
   )::numeric(18, 6) as busy_s,
   {%- for state in agent_states() %}
-  {{ state }}_s::numeric(18, 6) as {{ state }}_s,
+    {{ state }}_s::numeric(18, 6) as {{ state }}_s,
   {%- endfor %}
   paused_internal_s::numeric(18, 6) as paused_internal_s,
   paused_external_s::numeric(18, 6) as paused_external_s,

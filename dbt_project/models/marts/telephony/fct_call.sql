@@ -7,21 +7,14 @@
 ) }}
 
 -- depends_on: {{ ref('stg_telephony__queue_visit_events') }}, {{ ref('int_call_wrap_up') }}
--- Each event says how its call stands: the latest holds. What only some of them tell (legs, what was said of it) is told
--- by the latest that does.
+-- Each event says how its call stands: the latest holds. What only some of them tell (legs, what was said of it) is
+-- told by the latest that does.
 
 with events as (
 
   select events.*
   from {{ ref('stg_telephony__call_events') }} as events
-  {% if is_incremental() %}
-  where (events.tenant_id, events.call_id) in (
-    {%- for name in config.get('meta')['affected_by'] %}
-    select news.tenant_id, news.call_id from {{ ref(name) }} as news where {{ is_news('news', this) }}
-    {%- if not loop.last %} union {% endif %}
-    {%- endfor %}
-  )
-  {% endif %}
+  where {{ is_affected('events') }}
 
 ),
 
@@ -85,7 +78,7 @@ joined as (
   left join {{ ref('fct_queue_visit') }} as visits
     on visits.tenant_id = latest.tenant_id and visits.call_id = latest.call_id and visits.visit_no = 1
   -- Looked up call by call: how many there are is not known beforehand, and each is found by an index.
-  cross join lateral (
+  join lateral (
     select
       -- Of another system's calls its own word holds: whoever answered has handled them.
       count(*) filter (
@@ -97,20 +90,20 @@ joined as (
       bool_or(leg.value ->> 'transfer' = 'blind') as is_transferred_blind
     from jsonb_array_elements(told.legs) as leg
     where leg.value ->> 'party' = 'agent'
-  ) as parts
-  cross join lateral (
+  ) as parts on true
+  join lateral (
     select
       sum(wrap_ups.wrap_s) as wrap_s,
       max(wrap_ups.recorded_at) as recorded_at,
       max(wrap_ups.source_max_tx_id) as tx_id
     from {{ ref('int_call_wrap_up') }} as wrap_ups
     where wrap_ups.tenant_id = latest.tenant_id and wrap_ups.call_id = latest.call_id
-  ) as wraps
-  cross join lateral (
+  ) as wraps on true
+  join lateral (
     select bool_or(leads.is_test) as is_test
     from {{ ref('stg_crm__lead_events') }} as leads
     where leads.tenant_id = latest.tenant_id and leads.lead_id = latest.lead_id and leads.event_type = 'lead.created'
-  ) as tests
+  ) as tests on true
 
 )
 

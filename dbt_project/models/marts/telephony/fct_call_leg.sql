@@ -17,14 +17,7 @@ with told as (
     events.legs
   from {{ ref('stg_telephony__call_events') }} as events
   where events.legs is not null
-  {%- if is_incremental() %}
-    and (events.tenant_id, events.call_id) in (
-      {%- for name in config.get('meta')['affected_by'] %}
-      select news.tenant_id, news.call_id from {{ ref(name) }} as news where {{ is_news('news', this) }}
-      {%- if not loop.last %} union {% endif %}
-      {%- endfor %}
-    )
-  {%- endif %}
+    and {{ is_affected('events') }}
   order by events.tenant_id, events.call_id, events.event_id desc
 
 ),

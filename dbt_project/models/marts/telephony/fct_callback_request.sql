@@ -12,13 +12,7 @@ with events as (
 
   select events.*
   from {{ ref('stg_telephony__callback_events') }} as events
-  {% if is_incremental() %}
-  where (events.tenant_id, events.callback_id) in (
-    select news.tenant_id, news.callback_id
-    from {{ ref('stg_telephony__callback_events') }} as news
-    where {{ is_news('news', this) }}
-  )
-  {% endif %}
+  where {{ is_affected('events') }}
 
 ),
 

@@ -13,13 +13,7 @@ with events as (
 
   select events.*
   from {{ ref('stg_telephony__dial_events') }} as events
-  {% if is_incremental() %}
-  where (events.tenant_id, events.attempt_id) in (
-    select news.tenant_id, news.attempt_id
-    from {{ ref('stg_telephony__dial_events') }} as news
-    where {{ is_news('news', this) }}
-  )
-  {% endif %}
+  where {{ is_affected('events') }}
 
 ),
 
@@ -98,8 +92,9 @@ select
   was_live and not rang_agent_first as is_answered_live,
   is_abandoned and was_live and not rang_agent_first as is_abandoned,
   -- How many people machine detection took for this machine, by the firm's own estimate.
-  (case when amd_verdict = 'machine' and not was_live then {{ var('amd_false_positive_share') }} else 0 end)
-    ::numeric(18, 6) as amd_false_positives,
+  case
+    when amd_verdict = 'machine' and not was_live then {{ var('amd_false_positive_share') }} else 0
+  end::numeric(18, 6) as amd_false_positives,
   source_max_recorded_at,
   source_max_tx_id
 from judged

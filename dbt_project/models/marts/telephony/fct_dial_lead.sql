@@ -15,14 +15,7 @@ with attempts as (
   select attempts.*
   from {{ ref('fct_dial_attempt') }} as attempts
   where attempts.is_attempt
-  {%- if is_incremental() %}
-    and (attempts.tenant_id, attempts.lead_id) in (
-      {%- for name in config.get('meta')['affected_by'] %}
-      select news.tenant_id, news.lead_id from {{ ref(name) }} as news where {{ is_news('news', this) }}
-      {%- if not loop.last %} union {% endif %}
-      {%- endfor %}
-    )
-  {%- endif %}
+    and {{ is_affected('attempts') }}
 
 ),
 
@@ -96,10 +89,8 @@ answers as (
     tried.cycle_no,
     min(told.occurred_at) filter (
       where told.event_type = 'activity.recorded'
-        and told.activity_kind in ('call', 'message', 'meeting')
-        and (told.direction = 'inbound' or told.outcome in (
-          {%- for outcome in var('two_way_outcomes') %}'{{ outcome }}'{{ ', ' if not loop.last }}{% endfor -%}
-        ))
+      and told.activity_kind in ('call', 'message', 'meeting')
+      and (told.direction = 'inbound' or told.outcome in ({{ quoted(var('two_way_outcomes')) }}))
     ) as first_answer_at,
     coalesce(bool_or(told.status = 'wrong_number'), false) as is_wrong_number
   from tried
@@ -138,7 +129,7 @@ select
   tried.first_live_at is not null as is_reached,
   coalesce(
     least(tried.first_live_at, answers.first_answer_at)
-      <= tried.first_dialed_at + interval '{{ var("contact_window_days") }} days',
+    <= tried.first_dialed_at + interval '{{ var("contact_window_days") }} days',
     false
   ) as is_contacted_14d,
   coalesce(answers.is_wrong_number, false) as is_wrong_number,

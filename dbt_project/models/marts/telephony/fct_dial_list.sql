@@ -11,14 +11,11 @@
 
 with affected as (
 
-  {% if is_incremental() -%}
-  {%- for name in config.get('meta')['affected_by'] %}
-  select news.tenant_id, news.campaign_id from {{ ref(name) }} as news where {{ is_news('news', this) }}
-  {%- if not loop.last %} union {% endif %}
-  {%- endfor %}
-  {%- else -%}
-  select distinct tenant_id, campaign_id from {{ ref('stg_telephony__dial_list_events') }}
-  {%- endif %}
+  {% if is_incremental() %}
+    {{ affected_keys(this, ['tenant_id', 'campaign_id']) }}
+  {% else %}
+    select distinct tenant_id, campaign_id from {{ ref('stg_telephony__dial_list_events') }}
+  {% endif %}
 
 ),
 

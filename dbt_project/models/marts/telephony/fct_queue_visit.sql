@@ -6,19 +6,13 @@
     meta={'affected_by': ['stg_telephony__queue_visit_events']}
 ) }}
 
--- Each event is the whole state of its stay: the latest holds. An imported call may turn out to have had no stay at all.
+-- Each event is the whole state of its stay: the latest holds. An imported call may turn out to have had none.
 
 with events as (
 
   select events.*
   from {{ ref('stg_telephony__queue_visit_events') }} as events
-  {% if is_incremental() %}
-  where (events.tenant_id, events.call_id) in (
-    select news.tenant_id, news.call_id
-    from {{ ref('stg_telephony__queue_visit_events') }} as news
-    where {{ is_news('news', this) }}
-  )
-  {% endif %}
+  where {{ is_affected('events') }}
 
 ),
 

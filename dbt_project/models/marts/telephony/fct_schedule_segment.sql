@@ -1,5 +1,5 @@
--- A planned segment beside what the agent did in it. Work is being busy, free, rung or kept for a call; a pause is a break
--- when it is an external one and a meeting when it is an internal one; in no session one is off.
+-- A planned segment beside what the agent did in it. Work is being busy, free, rung or kept for a call; a pause is a
+-- break when it is an external one and a meeting when it is an internal one; in no session one is off.
 
 with segments as (
 

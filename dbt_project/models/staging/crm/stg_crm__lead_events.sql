@@ -43,7 +43,7 @@ renamed as (
     -- numbers
     (payload_json ->> 'cycle_no')::int as named_cycle_no,
     (payload_json ->> 'amount_minor')::numeric
-      / power(10::numeric, (payload_json ->> 'exponent')::int) as amount,
+    / power(10::numeric, (payload_json ->> 'exponent')::int) as amount,
 
     -- booleans
     (payload_json ->> 'is_human')::boolean as is_human,

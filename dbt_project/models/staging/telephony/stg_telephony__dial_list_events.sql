@@ -1,9 +1,9 @@
 with source as (
 
   select * from {{ source('crm', 'event_log') }}
-  where (
-      (aggregate_type = 'dial_campaign' and event_type = 'dial_campaign.loaded')
-      or (aggregate_type = 'dial_entry' and event_type = 'dial_entry.excluded')
+  where (aggregate_type, event_type) in (
+      ('dial_campaign', 'dial_campaign.loaded'),
+      ('dial_entry', 'dial_entry.excluded')
     )
     and tx_id < (select horizon.tx_id from {{ source('ops', 'horizon') }} as horizon)
 
