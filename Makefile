@@ -24,6 +24,7 @@ test: .venv/.installed lint browser ## lint, types, import rules and all tests; 
 lint: .venv/.installed ## style, types and who may import whom
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/sqlfluff lint --quiet --nocolor dbt_project/models
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 

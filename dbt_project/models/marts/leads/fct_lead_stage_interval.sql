@@ -5,8 +5,8 @@
     on_schema_change='append_new_columns'
 ) }}
 
--- The key names the lead, not the row: all rows of a touched lead go, and all it has now come back. Business time is that
--- of the team the cycle came to first, as the first response has it.
+-- The key names the lead, not the row: all rows of a touched lead go, and all it has now come back. Business time is
+-- that of the team the cycle came to first, as the first response has it.
 
 with events as (
 

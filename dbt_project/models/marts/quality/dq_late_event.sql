@@ -5,9 +5,9 @@
     on_schema_change='append_new_columns'
 ) }}
 
--- How late the log was told of what happened. Facts are derived per entity, so that what comes late, however late, changes
--- history at once; what is older than a reader expects is counted here with how far back it reaches. Nobody looks through
--- the whole log for that: news are added to what was counted before.
+-- How late the log was told of what happened. Facts are derived per entity, so that what comes late, however late,
+-- changes history at once; what is older than a reader expects is counted here with how far back it reaches. Nobody
+-- looks through the whole log for that: news are added to what was counted before.
 
 with arrivals as (
 
@@ -19,7 +19,7 @@ with arrivals as (
   from {{ ref('stg_quality__event_arrivals') }} as arrivals
   join {{ ref('stg_crm__tenants') }} as tenants using (tenant_id)
   {% if is_incremental() %}
-  where {{ is_news('arrivals', this) }}
+    where {{ is_news('arrivals', this) }}
   {% endif %}
 
 ),
@@ -38,7 +38,7 @@ news as (
     max(recorded_at) as source_max_recorded_at,
     max(tx_id::text::bigint) as source_max_tx_id
   from arrivals
-  group by 1, 2, 3
+  group by tenant_id, source, recorded_on
 
 ),
 
@@ -46,20 +46,20 @@ counted as (
 
   select * from news
   {% if is_incremental() %}
-  union all
-  select
-    held.tenant_id,
-    held.source,
-    held.recorded_on,
-    held.events,
-    held.late_events,
-    held.historical_events,
-    held.reaches_back_to,
-    held.longest_s,
-    held.source_max_recorded_at,
-    held.source_max_tx_id
-  from {{ this }} as held
-  join news using (tenant_id, source, recorded_on)
+    union all
+    select
+      held.tenant_id,
+      held.source,
+      held.recorded_on,
+      held.events,
+      held.late_events,
+      held.historical_events,
+      held.reaches_back_to,
+      held.longest_s,
+      held.source_max_recorded_at,
+      held.source_max_tx_id
+    from {{ this }} as held
+    join news using (tenant_id, source, recorded_on)
   {% endif %}
 
 )

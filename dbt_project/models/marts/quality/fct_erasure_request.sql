@@ -1,5 +1,5 @@
--- A request is fulfilled when the last of its targets is verified, not when it was worked on. Due is what was to be done
--- by where the run reads.
+-- A request is fulfilled when the last of its targets is verified, not when it was worked on. Due is what was to be
+-- done by where the run reads.
 select
   tenant_id,
   request_id,

@@ -7,5 +7,7 @@ select
   date_trunc('quarter', day)::date as quarter_start
 from {{ source('ops', 'horizon') }} as horizon
 cross join generate_series(
-  timestamp '2015-01-01', date_trunc('year', horizon.pinned_at at time zone 'UTC') + interval '3 years', interval '1 day'
+  timestamp '2015-01-01',
+  date_trunc('year', horizon.pinned_at at time zone 'UTC') + interval '3 years',
+  interval '1 day'
 ) as day
