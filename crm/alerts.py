@@ -62,10 +62,15 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
 }
 """What is told of a check that did not hold, in English and in Turkish."""
-OTHERS = ("tests of tables do not hold: {}", "tabloların sınamaları tutmuyor: {}")
-DIED = ("the step ended with {}", "adım {} ile bitti")
+KINDS: Mapping[str, tuple[str, str]] = {
+    "table:": ("tables could not be built: {}", "tablolar kurulamadı: {}"),
+    "test:": ("tests of tables do not hold: {}", "tabloların sınamaları tutmuyor: {}"),
+    "publication:": ("domains could not be published: {}", "alanlar yayımlanamadı: {}"),
+    "error:": ("the step ended with {}", "adım {} ile bitti"),
+}
+"""What is told of other causes, by their kind."""
 TOLD = 3
-"""Tests that a sentence names."""
+"""Causes of a kind that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,8 @@ class Alert:
 
 
 def sentences(causes: Sequence[str]) -> tuple[str, str]:
-    """Return why something fails, in English and in Turkish. `causes`: `test:name` and `error:Class`; others are not
-    told of."""
+    """Return why something fails, in English and in Turkish. `causes`: `test:name`, `table:name`, `error:Class` …;
+    others are not told of."""
     known = [WORDS[cause] for cause in causes if cause in WORDS]
     names = {kind: [c.partition(":")[2] for c in causes if c.startswith(kind) and c not in WORDS] for kind in KINDS}
     for kind, words in KINDS.items():
@@ -105,9 +110,6 @@ def sentences(causes: Sequence[str]) -> tuple[str, str]:
             told = ", ".join(found[:TOLD]) + more
             known.append((words[0].format(told), words[1].format(told)))
     return "; ".join(en for en, _ in known), "; ".join(tr for _, tr in known)
-
-
-KINDS = {"test:": OTHERS, "error:": DIED}
 
 
 async def page(

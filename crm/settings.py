@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """The mail server that alerts go through: `smtp://host:25`, `smtps://user:password@host:465`; empty: none."""
     alert_email: str = ""
     """Who is told when the pipeline keeps failing; empty: nobody by e-mail, the log and the screens tell."""
+    alert_emails: dict[str, str] = {}
+    """Who else is told instead of what an owner answers for, as JSON: `{"team:marketing": "ads@firm.example"}`."""
     alert_from: str = "santral@localhost"
     otlp_endpoint: str = ""
     """Where traces go (OTLP over HTTP); empty: nowhere."""

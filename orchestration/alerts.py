@@ -1,7 +1,8 @@
-"""Telling the person on duty: once for a streak of failures, once when it is over.
+"""Telling the person on duty: once for a streak of failures, again when something new joins it, once when it is over.
 
 A streak is kept in `ops.alert`, so that no restart forgets or repeats it. It is told after `AFTER` failures in a row
-(of something that runs once a day: after the first): in the log, by e-mail where a mail server is set, and on screen.
+(of something that runs once a day: after the first) to the owner of what fails: in the log, by e-mail where a mail
+server is set, and on screen.
 """
 
 import smtplib
@@ -23,20 +24,25 @@ AFTER = 3
 LONGEST = 1000
 """Characters of a reason that are kept."""
 
+KNOWN = """
+select causes from ops.alert where subject = %(subject)s and severity = %(severity)s and recovered_at is null for update
+"""
 FAILED = """
 insert into ops.alert as a (subject, owner, severity, failures, causes, said, run_id, first_at, last_at)
 values (%(subject)s, %(owner)s, %(severity)s, 1, %(causes)s, %(said)s, %(run_id)s, %(now)s, %(now)s)
 on conflict (subject, severity) where recovered_at is null do update
    set failures = a.failures + case when a.run_id is distinct from excluded.run_id then 1 else 0 end,
-       causes = excluded.causes, said = excluded.said, run_id = excluded.run_id, last_at = excluded.last_at
+       causes = array(select distinct c from unnest(a.causes || excluded.causes) c order by c),
+       said = excluded.said, run_id = excluded.run_id, last_at = excluded.last_at
 returning id, failures, told_at is not null as is_told, first_at
 """
 """A run that is told of twice counts once: a sensor may see it again after a restart."""
 
-TOLD = "update ops.alert set told_at = %(now)s where id = %(id)s and told_at is null returning id"
+TOLD = "update ops.alert set told_at = coalesce(told_at, %(now)s) where id = %(id)s"
 RECOVERED = """
-update ops.alert set recovered_at = %(now)s where subject = any(%(subjects)s) and recovered_at is null
-returning subject, owner, failures, first_at, told_at is not null as is_told
+update ops.alert set recovered_at = %(now)s
+ where recovered_at is null and (subject, severity) in (select * from unnest(%(subjects)s::text[], %(kinds)s::text[]))
+returning subject, owner, severity, failures, first_at, told_at is not null as is_told
 """
 
 
@@ -61,49 +67,64 @@ def failed(
     after: int = AFTER,
     now: datetime,
 ) -> Message | None:
-    """Count a failure of a thing; return what is to be told, once, when the streak is long enough.
+    """Count a failure of a thing; return what is to be told: once when the streak is long enough, and again when a
+    cause joins it that was not there.
 
-    `said`: why, in words that hold nothing of a person.
+    `said`: why, in words that hold nothing of a person; `causes`: the same in codes.
     """
     now = now.astimezone(UTC)
     told = {"subject": subject, "owner": owner, "said": said[:LONGEST], "run_id": run_id, "now": now}
     told |= {"severity": severity, "causes": list(causes)}
-    row = connection.execute(FAILED, told).fetchone()
-    assert row is not None
-    alert_id, failures, is_told, since = row
-    if is_told or failures < after:
-        return None
-    if connection.execute(TOLD, {"id": alert_id, "now": now}).fetchone() is None:
-        return None  # another process has told it meanwhile
+    with connection.transaction():
+        known = connection.execute(KNOWN, told).fetchone()
+        row = connection.execute(FAILED, told).fetchone()
+        assert row is not None
+        alert_id, failures, is_told, since = row
+        has_news = not is_told or known is None or not set(causes) <= set(known[0])
+        if failures < after or not has_news:
+            return None
+        connection.execute(TOLD, {"id": alert_id, "now": now})
     times = "once" if failures == 1 else f"{failures} times in a row"
-    text = f"{subject} failed {times} since {since:%Y-%m-%d %H:%M} UTC: {said[:LONGEST]}"
-    return Message(owner, f"Santral: {subject} fails", f"{text}\nReaders keep the last good numbers meanwhile.")
+    first, meanwhile = WORDS[severity]
+    text = f"{subject} {first} {times} since {since:%Y-%m-%d %H:%M} UTC: {said[:LONGEST]}"
+    return Message(owner, f"Santral: {subject} {SHORT[severity]}", f"{text}\n{meanwhile}")
 
 
-def recovered(connection: psycopg.Connection, subjects: list[str], *, now: datetime) -> list[Message]:
-    """End the streaks of things that went well; return what is to be told: of those only that were told of."""
-    rows = connection.execute(RECOVERED, {"subjects": subjects, "now": now.astimezone(UTC)}).fetchall()
+SHORT = {"error": "fails", "warning": "is to be looked at"}
+WORDS = {
+    "error": ("failed", "Readers keep the last good numbers meanwhile."),
+    "warning": ("was found wanting", "Numbers go on meanwhile."),
+}
+
+
+def recovered(connection: psycopg.Connection, well: Sequence[tuple[str, str]], *, now: datetime) -> list[Message]:
+    """End the streaks of things (subject and severity) that went well; return what is to be told: of those only that
+    were told of."""
+    told = {"subjects": [each for each, _ in well], "kinds": [kind for _, kind in well], "now": now.astimezone(UTC)}
+    rows = connection.execute(RECOVERED, told).fetchall()
     return [
         Message(
             owner, f"Santral: {subject} is well again",
-            f"{subject} went well after {failures} failures since {since:%Y-%m-%d %H:%M} UTC.",
+            f"{subject} went well after {failures} times when it {WORDS[severity][0]}, since"
+            f" {since:%Y-%m-%d %H:%M} UTC.",
         )
-        for subject, owner, failures, since, is_told in rows
+        for subject, owner, severity, failures, since, is_told in rows
         if is_told
     ]  # fmt: skip
 
 
 def tell(message: Message) -> None:
-    """Write a message to the log, and mail it to whoever the settings name, where they name a mail server.
+    """Write a message to the log, and mail it to its owner, where the settings name a mail server and an address.
 
     A mail server that does not answer is told of in the log, too: the alert is on record whatever happens.
     """
     log.warning("pipeline_alert", owner=message.owner, subject=message.subject, text=message.text)
     config = settings()
-    if not (config.smtp_url and config.alert_email):
+    to = config.alert_emails.get(message.owner, config.alert_email)
+    if not (config.smtp_url and to):
         return
     mail = EmailMessage()
-    mail["Subject"], mail["To"], mail["From"] = message.subject, config.alert_email, config.alert_from
+    mail["Subject"], mail["To"], mail["From"] = message.subject, to, config.alert_from
     mail.set_content(f"{message.text}\n\nOwner: {message.owner}\n")
     place = urlsplit(config.smtp_url)
     try:

@@ -54,6 +54,14 @@ select q.tenant_id, q.label, q.reasons, q.status, q.weight, q.day, b.rows as of_
 """
 
 
+MARKS = """
+select id from ops.quarantine where feed = any(%s) and status in ('held', 'warned') order by since desc, id limit %s
+"""
+STANDING_MARKS = 50
+ALSO = {"raw/ad_reports": ("raw/ad_accounts",)}
+"""Gates that look at more than one feed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a feed stands. `held` and `warned`: what each set is called, and why."""
@@ -143,6 +151,14 @@ def standing(connection: psycopg.Connection, feed: str, *, noun: str, lately: da
         is_broken=any(weight > TOLERATED * of_the_day[day] for day, weight in weights.items()),
         noun=noun,
     )
+
+
+def marks(connection: psycopg.Connection, asset: str, causes: Sequence[str]) -> list[str]:
+    """Return a code for each set that stands at a gate whose check is among the causes: one more is news."""
+    if f"test:{CHECK}" not in causes:
+        return []
+    feeds = [asset, *ALSO.get(asset, ())]
+    return [f"set:{set_id}" for (set_id,) in connection.execute(MARKS, (feeds, STANDING_MARKS)).fetchall()]
 
 
 def look(

@@ -1,11 +1,46 @@
-"""What holds for every asset: who answers for it, when it refreshes, how fresh it must be."""
+"""What holds for every asset: who answers for it, when it refreshes, how fresh it is, what it never runs beside."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 import dagster as dg
 
-OWNER = "team:data-platform"
+ENGINEERS = "team:data-platform"
+OWNERS: Mapping[str, str] = {
+    "ads": "team:marketing",
+    "leads": "team:sales-operations",
+    "money": "team:finance",
+    "quality": "team:compliance",
+    "telephony": "team:contact-centre",
+}
+"""Who answers for a domain and is told when it fails: the same teams that own its metrics; of all others, the
+engineers of the pipeline."""
+
+
+def owner_of(domain: str) -> str:
+    """Return who answers for what stands in a domain."""
+    return OWNERS.get(domain, ENGINEERS)
+
+
+class Pool(StrEnum):
+    """What runs that want the same never do at once; the others wait in the queue and cost nothing (`dagster.yaml`)."""
+
+    marts = "marts"
+    """Writing the marts and publishing them."""
+    border = "border"
+    """Judging what landed from advertising platforms."""
+    replay = "replay"
+    """Building past days anew, which takes long and holds up nobody."""
+    upkeep = "upkeep"
+    """Looking at what the product does by itself, and asking for it."""
+
+
+ALERT_AFTER = "santral/alert_after"
+"""A run's tag: after how many failures in a row an owner is told."""
+DAILY = {ALERT_AFTER: "1"}
+"""Of runs that come once a day: three in a row would be half a week."""
 EVERY_FIVE_MINUTES = "*/5 * * * *"
 
 FRESH_LEADS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1), warn_window=timedelta(minutes=15))

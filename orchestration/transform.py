@@ -17,7 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from crm.settings import settings
 from kpis import project
-from orchestration import policy, previews, publishing, relations, warehouse
+from orchestration import policy, previews, publishing, relations, verdicts, warehouse
 
 UNIQUE_ID = "dagster_dbt/unique_id"
 """Metadata under which assets and checks carry the id of their dbt node."""
@@ -59,7 +59,6 @@ class Models(DagsterDbtTranslator):
         gates = [dg.AssetDep(gate) for gate in self.gates if any(each.startswith("source.") for each in above)]
         return spec.replace_attributes(
             deps=[*spec.deps, *gates],
-            owners=[policy.OWNER],
             freshness_policy=self.freshness,
             automation_condition=self.condition,
             kinds={"dbt", "postgres"} | ({node["config"]["materialized"]} if node else set()),
@@ -68,6 +67,10 @@ class Models(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """Group by domain: leads, telephony, ads, …"""
         return next(iter(dbt_resource_props.get("tags") or []), "") or str(dbt_resource_props["schema"])
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> Sequence[str]:
+        """Return who answers for the domain."""
+        return [policy.owner_of(self.get_group_name(dbt_resource_props))]
 
     def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
         """Tag with the domain and the layer: stg, int, marts."""
@@ -92,12 +95,15 @@ def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[An
     checks = {spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.check_specs}
     chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
     problems: dict[str, str] = {}
+    failed: set[str] = set()
     domains = _domains(context)
     with warehouse.one_writer():
         publishing.begin(domains)
         for node, result in run([*BUILD, "--select", *chosen], pinned_for=context.run_id):
             if result.status not in ("success", "pass", "warn"):
                 problems[node.node_name] = f"{node.node_name}: {result.message}"
+                if result.status != "skipped":
+                    failed.add(f"{'test' if node.resource_type == 'test' else 'table'}:{node.node_name}")
             if node.unique_id in assets and result.status == "success":
                 yield dg.MaterializeResult(asset_key=assets[node.unique_id], metadata=previews.of(node, result))
             elif checks.get(node.unique_id) in context.selected_asset_check_keys:
@@ -105,9 +111,11 @@ def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[An
         if set(context.selected_asset_keys) == set(assets.values()):
             publishing.end(domains, failed=sorted(problems))
         if PUBLISHES_LATER not in context.run.tags:
-            problems |= publishing.publish().problems
+            late = publishing.publish().problems
+            problems |= late
+            failed |= {f"publication:{domain}" for domain in late}
     if problems:
-        raise dg.Failure("; ".join(problems.values()))
+        raise dg.Failure("; ".join(problems.values()), metadata={verdicts.FAILED: " ".join(sorted(failed))})
 
 
 def _domains(context: dg.AssetExecutionContext) -> set[str]:

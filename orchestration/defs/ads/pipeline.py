@@ -16,8 +16,9 @@ REPORTS = dg.AssetKey(["raw", "ad_reports"])
 @dg.asset(
     key=REPORTS,
     group_name="ingestion",
-    owners=[policy.OWNER],
+    owners=[policy.owner_of("ads")],
     kinds={"postgres", "great_expectations"},
+    pool=policy.Pool.border,
     tags={"domain": "ads"},
     freshness_policy=policy.FRESH_ADS,
     check_specs=[
@@ -36,6 +37,7 @@ def ad_reports() -> dg.MaterializeResult:
     select="tag:ads",
     dagster_dbt_translator=transform.Models(freshness=policy.FRESH_ADS, condition=policy.gated_eager()),
     name="ad_marts",
+    pool=policy.Pool.marts,
 )
 def ad_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Build what is derived from advertising reports."""
@@ -62,6 +64,7 @@ look_for_silence = dg.ScheduleDefinition(
     name="look_for_silent_accounts",
     target=dg.AssetSelection.assets(ad_reports),
     cron_schedule="30 6 * * *",
+    tags=policy.DAILY,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="What does not land starts no sensor: once a day somebody asks which accounts are silent.",
 )

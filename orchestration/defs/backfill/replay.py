@@ -14,8 +14,9 @@ CHECK = "is_identical"
 @dg.asset(
     key=DAY,
     group_name="quality",
-    owners=[policy.OWNER],
+    owners=[policy.ENGINEERS],
     kinds={"dbt", "postgres"},
+    pool=policy.Pool.replay,
     tags={"domain": "quality"},
     freshness_policy=policy.FRESH_DAILY,
     partitions_def=dg.DailyPartitionsDefinition(start_date="2020-01-01", timezone="Europe/Istanbul"),
@@ -56,7 +57,10 @@ def replayed_day(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 def backfill() -> dg.Definitions:
     """Return the partitioned asset, the job that replays a day, and yesterday's replay every night."""
     job = dg.define_asset_job(
-        "replay", dg.AssetSelection.assets(replayed_day), description="Build a day anew from events and compare it."
+        "replay",
+        dg.AssetSelection.assets(replayed_day),
+        description="Build a day anew from events and compare it.",
+        tags=policy.DAILY,
     )
     nightly = dg.build_schedule_from_partitioned_job(
         job, name="replay_yesterday", hour_of_day=3, minute_of_hour=40, default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -12,8 +12,9 @@ IMPORTS = dg.AssetKey(["raw", "imports"])
 @dg.asset(
     key=IMPORTS,
     group_name="ingestion",
-    owners=[policy.OWNER],
+    owners=[policy.ENGINEERS],
     kinds={"postgres", "great_expectations"},
+    pool=policy.Pool.border,
     tags={"domain": "imports"},
     freshness_policy=policy.FRESH_LEADS,
     check_specs=[border.check_spec(IMPORTS, "Imports went to the end of their files, and most rows could be read.")],

@@ -12,8 +12,9 @@ LEADS = dg.AssetKey(["raw", "leads"])
 @dg.asset(
     key=LEADS,
     group_name="ingestion",
-    owners=[policy.OWNER],
+    owners=[policy.owner_of("leads")],
     kinds={"postgres", "great_expectations"},
+    pool=policy.Pool.border,
     tags={"domain": "leads"},
     freshness_policy=policy.FRESH_LEADS,
     check_specs=[

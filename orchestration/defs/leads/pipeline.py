@@ -16,6 +16,7 @@ from orchestration.defs.leads.gate import LEADS, leads
     select="tag:leads",
     dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=[LEADS, IMPORTS]),
     name="lead_marts",
+    pool=policy.Pool.marts,
 )
 def lead_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Build what is derived from leads and their organisation."""

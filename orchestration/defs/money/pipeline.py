@@ -16,6 +16,7 @@ from orchestration.defs.leads.gate import LEADS, leads
     select="tag:money",
     dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=[LEADS, IMPORTS]),
     name="money_marts",
+    pool=policy.Pool.marts,
 )
 def money_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Build what is derived from sales and spend, in the firm's own currency."""

@@ -14,6 +14,14 @@ from crm.upkeep import Report, Upkeep
 from orchestration import policy, retry
 
 CHECK = "is_done_in_time"
+OWNERS = {
+    "recordings": "team:compliance",
+    "reconciliation": "team:marketing",
+    "retention": "team:compliance",
+    "review": "team:sales-operations",
+    "tokens": "team:marketing",
+}
+"""Who is told when an upkeep is not done; of all others the engineers of the pipeline."""
 
 
 class Turn(dg.Config):
@@ -38,8 +46,9 @@ def asset_of(which: Upkeep) -> dg.AssetsDefinition:
         key=key,
         group_name="operations",
         description=f"{which.says} Shows what the next turn would do; launch with `launch: true` to ask for one now.",
-        owners=[policy.OWNER],
+        owners=[OWNERS.get(which.name, policy.ENGINEERS)],
         kinds={"postgres", "procrastinate"},
+        pool=policy.Pool.upkeep,
         tags={"domain": "operations"},
         freshness_policy=policy.FRESH_OPERATIONS,
         check_specs=[dg.AssetCheckSpec(CHECK, asset=key, description=f"Done at least every {3 * which.every}.")],

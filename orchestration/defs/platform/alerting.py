@@ -1,64 +1,56 @@
-"""Sensors that watch every run: who answers for a step is told when it keeps failing, and when it is well again."""
-
-from collections.abc import Iterator
+"""Sensors that watch every run: who answers for a thing is told when it keeps failing, and when it is well again."""
 
 import dagster as dg
 
 from crm import clock
-from orchestration import alerts, policy, warehouse
-
-AFTER_TAG = "santral/alert_after"
-"""A run's tag: after how many failures in a row its owner is told."""
+from orchestration import alerts, border, policy, verdicts, warehouse
+from orchestration.verdicts import Verdict
 
 
 @dg.run_failure_sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells the owner of a step that failed several times in a row: once a streak.",
+    description="Tells the owners of what failed several times in a row: once a streak, and when more joins it.",
 )
 def tell_of_failures(context: dg.RunFailureSensorContext) -> None:
-    """Count the failed steps of a run, and tell their owners where it is time."""
-    after = int(context.dagster_run.tags.get(AFTER_TAG, alerts.AFTER))
-    for subject, said in _failed(context):
-        with warehouse.connect() as connection:
-            message = alerts.failed(
-                connection, subject, owner=policy.OWNER, said=said, run_id=context.dagster_run.run_id, after=after,
-                now=clock.utc_now(),
-            )  # fmt: skip
-        if message:
-            alerts.tell(message)
-
-
-def _failed(context: dg.RunFailureSensorContext) -> Iterator[tuple[str, str]]:
-    """Yield what failed and why; a gate that is closed says what its check says."""
-    closed = {
-        event.step_key: event.asset_check_evaluation_data.description or "a gate is closed"
-        for event in context.instance.all_logs(
-            context.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
-        )
-        for event in [event.dagster_event]
-        if event and event.step_key and not event.asset_check_evaluation_data.passed
-    }
-    events = context.get_step_failure_events()
-    for event in events:
-        error = event.step_failure_data.error
-        yield (
-            event.step_key or context.dagster_run.job_name,
-            closed.get(event.step_key, error.message.strip() if error else "no reason given"),
-        )
-    if not events:
-        yield context.dagster_run.job_name, context.failure_event.message or "the run ended"
+    """Count what failed in a run, and tell the owners where it is time; what went well in it is over."""
+    judge(context)
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends the streak of what went well, and tells whoever was told that it failed.",
+    description="Tells of checks that stop nothing, and tells whoever was told of a failure when it is over.",
 )
 def tell_of_recovery(context: dg.RunStatusSensorContext) -> None:
-    """End the streaks of a run's steps."""
-    stats = context.instance.get_run_step_stats(context.dagster_run.run_id)
-    subjects = [each.step_key for each in stats] + [context.dagster_run.job_name]
+    """End the streaks of what went well in a run; count what only is to be looked at."""
+    judge(context)
+
+
+def judge(context: dg.RunStatusSensorContext) -> None:
+    """Count what went wrong in a run and end the streaks of what went well."""
+    run = context.dagster_run
+    after = int(run.tags.get(policy.ALERT_AFTER, alerts.AFTER))
+    messages = []
     with warehouse.connect() as connection:
-        messages = alerts.recovered(connection, subjects, now=clock.utc_now())
+        found = verdicts.of(context.instance, run)
+        wrong = {(one.subject, one.severity): one for one in found if one.said}
+        well = {(one.subject, one.severity) for one in found} - wrong.keys()
+        for one in wrong.values():
+            message = alerts.failed(
+                connection, one.subject, severity=one.severity, owner=_owner(context, one), said=one.said,
+                causes=[*one.causes, *border.marks(connection, one.subject, one.causes)], run_id=run.run_id,
+                after=after, now=clock.utc_now(),
+            )  # fmt: skip
+            messages += [message] if message else []
+        messages += alerts.recovered(connection, sorted(well), now=clock.utc_now())
     for message in messages:
         alerts.tell(message)
+
+
+def _owner(context: dg.RunStatusSensorContext, verdict: Verdict) -> str:
+    """Return who answers for the first asset concerned; for a run as a whole the engineers."""
+    graph = context.repository_def.asset_graph if context.repository_def else None
+    for key in verdict.assets:
+        if graph and graph.has(key) and (owners := graph.get(key).owners):
+            return owners[0]
+    return policy.ENGINEERS

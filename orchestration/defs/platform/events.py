@@ -29,7 +29,7 @@ select (select tx_id::text from horizon),
 @dg.asset(
     key=HORIZON,
     group_name="sources",
-    owners=[policy.OWNER],
+    owners=[policy.ENGINEERS],
     kinds={"postgres"},
     tags={"domain": "platform"},
     freshness_policy=policy.FRESH_LEADS,

@@ -14,6 +14,7 @@ from orchestration import policy, transform
     select="tag:platform",
     dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS),
     name="platform_marts",
+    pool=policy.Pool.marts,
 )
 def platform_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Build minutes of requests, of waiting events and of being up."""

@@ -13,7 +13,7 @@ from orchestration.defs.imports import border as files
 @dg.asset(
     key=["ops", "data_docs"],
     group_name="quality",
-    owners=[policy.OWNER],
+    owners=[policy.ENGINEERS],
     kinds={"great_expectations"},
     tags={"domain": "quality"},
     freshness_policy=policy.FRESH_DAILY,
@@ -48,6 +48,7 @@ write_data_docs = dg.ScheduleDefinition(
     name="write_data_docs",
     target=dg.AssetSelection.assets(data_docs),
     cron_schedule="20 4 * * *",
+    tags=policy.DAILY,
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="The pages about the gates, every morning.",
 )

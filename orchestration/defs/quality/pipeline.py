@@ -17,6 +17,7 @@ from orchestration.defs.telephony.gate import CALLS, raw_calls
     select="tag:quality",
     dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=[LEADS, CALLS, IMPORTS]),
     name="quality_marts",
+    pool=policy.Pool.marts,
 )
 def quality_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Build what is derived from contacts, surveys, reviews and consents."""

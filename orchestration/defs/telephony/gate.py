@@ -12,8 +12,9 @@ CALLS = dg.AssetKey(["raw", "calls"])
 @dg.asset(
     key=CALLS,
     group_name="ingestion",
-    owners=[policy.OWNER],
+    owners=[policy.owner_of("telephony")],
     kinds={"postgres", "great_expectations"},
+    pool=policy.Pool.border,
     tags={"domain": "telephony"},
     freshness_policy=policy.FRESH_TELEPHONY,
     check_specs=[border.check_spec(CALLS, "About as many calls as usual, each with an end, none before its time.")],

@@ -16,6 +16,7 @@ from orchestration.defs.telephony.gate import CALLS, raw_calls
     select="tag:telephony",
     dagster_dbt_translator=transform.Models(freshness=policy.FRESH_TELEPHONY, gates=[CALLS, IMPORTS]),
     name="telephony_marts",
+    pool=policy.Pool.marts,
 )
 def telephony_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Build what is derived from calls and the people who handle them."""

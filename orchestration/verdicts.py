@@ -1,0 +1,113 @@
+"""What a run came to, thing by thing: what failed and why, what is to be looked at, what went well."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster import DagsterEventType
+
+from orchestration import progress
+
+FAILED = "failed"
+"""Under this name a failure carries what could not be made, as codes (`table:fct_call`)."""
+LOOKED_AT = {
+    DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    DagsterEventType.ASSET_CHECK_EVALUATION,
+    DagsterEventType.STEP_FAILURE,
+    DagsterEventType.STEP_SUCCESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one thing stands after a run; `said` is empty when it went well.
+
+    An error stops what depends on it or is a number that is not true; a warning stops nothing and wants to be seen.
+    """
+
+    subject: str
+    """An asset, or a step that makes many."""
+    assets: Sequence[dg.AssetKey]
+    severity: str
+    said: str = ""
+    causes: Sequence[str] = ()
+    """Codes: `test:name`, `table:name`, `error:Class`."""
+
+
+def of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Verdict]:
+    """Return how each step of a run and each asset with checks came out; what did not run is not told of."""
+    made: dict[str, list[dg.AssetKey]] = defaultdict(list)
+    checks: list[tuple[str, dg.AssetCheckEvaluation]] = []
+    ended: dict[str, dg.DagsterEvent] = {}
+    for entry in instance.all_logs(run.run_id, of_type=LOOKED_AT):
+        event, step = entry.dagster_event, entry.step_key
+        if event is None or step is None:
+            continue
+        if event.event_type is DagsterEventType.ASSET_MATERIALIZATION_PLANNED and event.asset_key:
+            made[step].append(event.asset_key)
+        elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            checks.append((step, event.asset_check_evaluation_data))
+        else:
+            ended[step] = event
+    failed = {step for step, event in ended.items() if event.is_step_failure}
+    steps = [_of_step(step, event, made[step], _broken(checks, step)) for step, event in ended.items()]
+    return [*steps, *_of_checks(checks, failed), *_of_run(run, has_failed=bool(failed))]
+
+
+def _broken(checks: Sequence[tuple[str, dg.AssetCheckEvaluation]], step: str) -> list[dg.AssetCheckEvaluation]:
+    """Return the checks that failed a step."""
+    return [one for at, one in checks if at == step and not one.passed and one.severity is dg.AssetCheckSeverity.ERROR]
+
+
+def _of_step(
+    step: str,
+    event: dg.DagsterEvent,
+    assets: Sequence[dg.AssetKey],
+    broken: Sequence[dg.AssetCheckEvaluation],
+) -> Verdict:
+    subject = assets[0].to_user_string() if len(assets) == 1 else step
+    if not event.is_step_failure:
+        return Verdict(subject, assets, "error")
+    causes = [f"test:{one.check_name}" for one in broken]
+    data = event.step_failure_data
+    if data.user_failure_data and FAILED in data.user_failure_data.metadata:
+        causes += str(data.user_failure_data.metadata[FAILED].value).split()
+    if not causes:
+        causes = [f"error:{_kind(data.error)}"]
+    # A gate that is closed says what its check says.
+    said = "; ".join(one.description for one in broken if one.description) or progress.reason(data.error)
+    return Verdict(subject, assets, "error", said or "no reason given", tuple(dict.fromkeys(causes)))
+
+
+def _kind(error: object) -> str:
+    """Return the class of the error that was there first."""
+    cause = getattr(error, "cause", None)
+    return _kind(cause) if cause else str(getattr(error, "cls_name", None) or "Error")
+
+
+def _of_checks(checks: Sequence[tuple[str, dg.AssetCheckEvaluation]], failed: set[str]) -> Iterator[Verdict]:
+    """Yield how the checks of each asset stand, by severity; what failed its step is told of with the step."""
+    by_asset: Mapping[dg.AssetKey, list[tuple[str, dg.AssetCheckEvaluation]]] = defaultdict(list)
+    for step, one in checks:
+        by_asset[one.asset_key].append((step, one))
+    for key, found in by_asset.items():
+        for severity in (dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN):
+            broken = [one for _, one in found if not one.passed and one.severity is severity]
+            if severity is dg.AssetCheckSeverity.ERROR and any(step in failed for step, _ in found):
+                continue
+            yield Verdict(
+                key.to_user_string(),
+                [key],
+                "error" if severity is dg.AssetCheckSeverity.ERROR else "warning",
+                "; ".join(one.description or one.check_name for one in broken),
+                tuple(f"test:{one.check_name}" for one in broken),
+            )
+
+
+def _of_run(run: dg.DagsterRun, *, has_failed: bool) -> Iterator[Verdict]:
+    """Yield the run itself: it may have died without a step that says why."""
+    if run.status is dg.DagsterRunStatus.SUCCESS:
+        yield Verdict(run.job_name, (), "error")
+    elif run.status is dg.DagsterRunStatus.FAILURE and not has_failed:
+        yield Verdict(run.job_name, (), "error", "the run ended before its steps did", ("error:RunEnded",))
