@@ -22,11 +22,13 @@ STYLE = """
 <style>
 .stMainBlockContainer {padding-top: 3.2rem; max-width: 1400px}
 [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums}
+[data-testid="stHeading"] h2 {padding: .45rem 0 .5rem}
 [class*="st-key-tiles"] .stHorizontalBlock {display: grid; grid-template-columns: repeat(6, minmax(0, 1fr))}
 [class*="st-key-tiles-5"] .stHorizontalBlock {grid-template-columns: repeat(5, minmax(0, 1fr))}
 [class*="st-key-tiles-4"] .stHorizontalBlock {grid-template-columns: repeat(4, minmax(0, 1fr))}
 [class*="st-key-tiles"] .stColumn {width: auto; min-width: 0}
 [class*="st-key-tile-"] {position: relative; padding: .8rem .9rem .7rem; gap: .35rem}
+[class*="st-key-tile-"] > .stElementContainer:has(.spark) {margin-top: auto}
 .spark {display: flex; align-items: flex-end; gap: 1px; height: 30px; opacity: .55}
 .spark i {flex: 1; background: currentColor; border-radius: 1px 1px 0 0}
 .spark i:last-child {opacity: 1}
@@ -46,7 +48,7 @@ STYLE = """
 [class*="st-key-open-"] button [data-testid="stMarkdownContainer"] {position: absolute; width: 1px; height: 1px;
   overflow: hidden; clip-path: inset(50%)}
 @media (max-width: 1100px) {
-  .stMainBlockContainer {padding-left: 2rem; padding-right: 2rem}
+  .stMainBlockContainer {padding: 4.6rem 2rem 4rem}
   [class*="st-key-tiles"] .stHorizontalBlock {grid-template-columns: repeat(3, minmax(0, 1fr))}
   [class*="st-key-tiles-4"] .stHorizontalBlock {grid-template-columns: repeat(2, minmax(0, 1fr))}
   [class*="st-key-pair"] .stHorizontalBlock, [class*="st-key-explore"] .stHorizontalBlock {flex-direction: column}
@@ -72,7 +74,7 @@ def main() -> None:
         )
     )
     st.logo(str(HERE / "logo.svg"), size="large")
-    address.begin()
+    address.begin(st.context.url or "")
     pages = _pages()
     page = st.navigation(pages, position="hidden")
     if not session.is_open():

@@ -30,8 +30,7 @@ CAMPAIGNS = Board(
             Trend("campaigns.cost", ("cpl", "cpql")),
             Ranking("campaigns.return", "roas", by="platform"),
         ),
-        Table("campaigns.each", ("cpl", "cpql", "cpa", "roas", "platform_lead_gap", "conversion_rate",
-                                 "speed_to_lead_s"), by="campaign"),
+        Table("campaigns.each", ("cpl", "cpql", "cpa", "roas", "conversion_rate", "speed_to_lead_s"), by="campaign"),
     ),
 )  # fmt: skip
 

@@ -49,14 +49,13 @@ def _kpi(item: dict[str, Any], language: str) -> Kpi:
         currency=item.get("currency"),
         maturity_days=item["maturity_days"],
         dimensions=frozenset(item["dimensions"]),
-        has_source=item.get("has_source", True),
+        has_source=item["source_status"] == "available",
     )
 
 
 def _said(item: dict[str, Any], key: str, language: str) -> str:
     """Return a text of the catalogue in a language, or in the one it has."""
-    texts = item.get(f"{key}s") or {}
-    return str(texts.get(language) or item.get(f"{key}_{language}") or item[key])
+    return str(item[f"{key}_tr" if language == "tr" else key])
 
 
 def kpi(name: str) -> Kpi | None:

@@ -62,7 +62,13 @@ def names(rows: Rows, key: str, *, size: int, room: int) -> alt.Y:
 def legend(orient: str) -> alt.Legend:
     """Return a legend without a title."""
     return alt.Legend(
-        title=None, orient=orient, direction="horizontal", symbolType="circle", labelFontSize=13, labelColor=ink()
+        title=None,
+        orient=orient,
+        direction="horizontal",
+        symbolType="circle",
+        labelFontSize=13,
+        labelColor=ink(),
+        labelLimit=280,
     )
 
 
@@ -78,7 +84,12 @@ def tips(**titles: str) -> list[alt.Tooltip]:
 
 def bare(chart: alt.LayerChart, height: int) -> alt.LayerChart:
     """Return a chart of a height, without a frame."""
-    return chart.properties(height=height).configure_view(strokeWidth=0)
+    return dressed(chart.properties(height=height))
+
+
+def dressed(chart: Any) -> Any:
+    """Return a chart without a frame, in the letters of the page."""
+    return chart.configure(font='"Source Sans", sans-serif', view=alt.ViewConfig(strokeWidth=0))
 
 
 def funnel(rows: Rows) -> alt.LayerChart:
@@ -137,7 +148,7 @@ def conversion(rows: Rows) -> alt.LayerChart:
         tooltip=tips(name=" ", text=say("conversion"), state=" "),
     )
     texts = base.mark_text(align="left", dx=8, fontSize=14, fontWeight=600, color=ink()).encode(text="text:N")
-    return bare(alt.layer(bars, texts), max(180, 44 * len(data)))
+    return bare(alt.layer(bars, texts), 44 * len(data) + 40)
 
 
 def periods(rows: Rows, grain: str = "day") -> alt.X:
@@ -152,13 +163,13 @@ def periods(rows: Rows, grain: str = "day") -> alt.X:
     return alt.X("day:O", title=None, sort=days, scale=alt.Scale(domain=days), axis=axis)
 
 
-def speed(rows: Rows) -> alt.Chart:
-    """Return the median and the ninetieth percentile of speed to lead over days, on a logarithmic scale."""
+def speed(rows: Rows, grain: str) -> alt.Chart:
+    """Return the median and the ninetieth percentile of speed to lead over periods, on a logarithmic scale."""
     lines = (("speed_to_lead_s", say("median")), ("speed_to_lead_s_p90", say("p90")))
     data = [
         {
             "day": row["metric_time"],
-            "said": words.day_of(row["metric_time"]),
+            "said": words.period_of(row["metric_time"], grain),
             "minutes": max(row[key] / 60, MINUTES[0]),
             "name": name,
             "text": words.span(row[key]),
@@ -171,28 +182,28 @@ def speed(rows: Rows) -> alt.Chart:
     hour, minute, point = ("sa", "dk", ",") if words.language() == "tr" else ("h", "min", ".")
     said = f"datum.value >= 60 ? datum.value / 60 + ' {hour}' : replace('' + datum.value, '.', '{point}') + ' {minute}'"
     axis = scale_axis(values=MINUTES, labelExpr=said, minExtent=52)
-    return (
+    drawn = (
         chart(data)
         .mark_line(point=alt.OverlayMarkDef(size=36), strokeWidth=2.4, interpolate="monotone")
         .encode(
-            x=periods(rows),
+            x=periods(rows, grain),
             y=alt.Y("minutes:Q", title=None, scale=alt.Scale(type="log"), axis=axis),
             color=alt.Color("name:N", scale=alt.Scale(domain=named, range=[blue(), ORANGE]), legend=legend("top")),
             strokeDash=alt.StrokeDash("name:N", scale=alt.Scale(domain=named, range=[[1, 0], [6, 3]]), legend=None),
             tooltip=tips(said=" ", name=" ", text=say("speed.title")),
         )
         .properties(height=250)
-        .configure_view(strokeWidth=0)
     )
+    return dressed(drawn)
 
 
-def share_within(rows: Rows) -> alt.Chart:
-    """Return the share of leads attempted within five minutes over days."""
+def share_within(rows: Rows, grain: str) -> alt.Chart:
+    """Return the share of leads attempted within five minutes over periods."""
     key = "speed_to_lead_s_share_5m"
     data = [
         {
             "day": row["metric_time"],
-            "said": words.day_of(row["metric_time"]),
+            "said": words.period_of(row["metric_time"], grain),
             "share": row[key],
             "text": words.share(row[key]),
         }
@@ -201,17 +212,17 @@ def share_within(rows: Rows) -> alt.Chart:
     ]
     percent = "'%' + round(datum.value * 100)" if words.language() == "tr" else "round(datum.value * 100) + '%'"
     axis = scale_axis(labelExpr=percent, tickCount=4, minExtent=52)
-    return (
+    drawn = (
         chart(data)
         .mark_bar(cornerRadiusTopLeft=3, cornerRadiusTopRight=3, color=GREEN)
         .encode(
-            x=periods(rows),
+            x=periods(rows, grain),
             y=alt.Y("share:Q", title=None, axis=axis),
             tooltip=tips(said=" ", text=say("share_axis")),
         )
         .properties(height=130)
-        .configure_view(strokeWidth=0)
     )
+    return dressed(drawn)
 
 
 def durations(rows: Rows) -> alt.LayerChart:

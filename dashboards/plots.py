@@ -89,7 +89,10 @@ def _scale(unit: str, data: Sequence[Mapping[str, Any]], limit: float | None) ->
 
 
 def _axis(unit: str, data: Sequence[Mapping[str, Any]]) -> alt.Axis:
-    more: dict[str, Any] = {"values": STEPS} if _is_wide(unit, data) else {"tickCount": 4}
+    more: dict[str, Any] = {"tickCount": 4}
+    if _is_wide(unit, data):
+        least = min(row["value"] for row in data)
+        more = {"values": [step for step in STEPS if step >= 0.7 * least]}
     return charts.scale_axis(labelExpr=written(unit), minExtent=52, **more)
 
 
@@ -183,7 +186,7 @@ def ranking(metric: str, rows: Sequence[Mapping[str, Any]], *, limit: float | No
     if limit is not None:
         rule = charts.chart([{"limit": limit}]).mark_rule(strokeDash=[5, 4], strokeWidth=1.6, color=VERMILLION)
         marks.append(rule.encode(x="limit:Q"))
-    return charts.bare(alt.layer(*marks), max(180, 40 * len(data) + 40))
+    return charts.bare(alt.layer(*marks), 40 * len(data) + (40 if is_mixed else 10))
 
 
 def said(series: Series) -> str:

@@ -8,11 +8,11 @@ import streamlit as st
 
 from dashboards import address, charts, names, queries, words
 from dashboards.queries import Scope
+from dashboards.views.table import height
 from dashboards.words import say
 
 LATER = charts.STAGES[1:-1]
 """Stages shown as a share of the leads; the last one is the conversion rate."""
-MOST_ROWS = 15
 
 
 def show(scope: Scope, dimensions: Sequence[str]) -> None:
@@ -21,8 +21,7 @@ def show(scope: Scope, dimensions: Sequence[str]) -> None:
         st.header(say("breakdown"), anchor=False)
         by = address.one_of(say("by"), dimensions, "by", say, usual=dimensions[1], label_visibility="collapsed")
     table = _table(scope, by)
-    height = 35 * (min(len(table), MOST_ROWS) + 1) + 2
-    st.dataframe(table, hide_index=True, column_config=_columns(by), width="stretch", height=height)
+    st.dataframe(table, hide_index=True, column_config=_columns(by), width="stretch", height=height(len(table)))
 
 
 def _table(scope: Scope, by: str) -> pd.DataFrame:

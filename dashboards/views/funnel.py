@@ -36,7 +36,7 @@ def show() -> None:
     with right, st.container(border=True, height="stretch"):
         _conversion(scope)
     with st.container(border=True):
-        _speed(scope)
+        _speed(scope, grain)
     board.show_parts(below, found, scope, grain)
     with place:
         downloads.offer(boards.FUNNEL, found, scope, grain)
@@ -82,9 +82,9 @@ def _conversion(scope: Scope) -> None:
     st.altair_chart(charts.conversion(named), theme=None)
 
 
-def _speed(scope: Scope) -> None:
+def _speed(scope: Scope, grain: str) -> None:
     st.header(say("speed.title"), anchor=False, help=say("speed.help"))
-    rows = queries.kpis(scope, "speed_to_lead_s", grain="day", language=words.language()).rows
-    st.altair_chart(charts.speed(rows), theme=None)
+    rows = queries.kpis(scope, "speed_to_lead_s", grain=grain, language=words.language()).rows
+    st.altair_chart(charts.speed(rows, grain), theme=None)
     st.caption(say("share_axis"))
-    st.altair_chart(charts.share_within(rows), theme=None)
+    st.altair_chart(charts.share_within(rows, grain), theme=None)

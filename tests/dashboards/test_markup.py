@@ -14,7 +14,7 @@ from dashboards.views import floor_queues
 @pytest.fixture(autouse=True)
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(markup.charts, "is_dark", lambda: False)
-    monkeypatch.setattr(st, "session_state", {"lang": "English"})
+    monkeypatch.setattr(st, "query_params", {"lang": "en"})
 
 
 def pieces(html: str) -> dict[str, tuple[float, float]]:

@@ -6,14 +6,14 @@ import streamlit as st
 from dashboards import words
 
 
-@pytest.fixture(params=["Türkçe", "English"])
+@pytest.fixture(params=["tr", "en"])
 def language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(st, "session_state", {"lang": request.param})
+    monkeypatch.setattr(st, "query_params", {"lang": request.param})
     return str(request.param)
 
 
 def in_language(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(st, "session_state", {"lang": name})
+    monkeypatch.setattr(st, "query_params", {"lang": name})
 
 
 class TestTexts:
@@ -33,7 +33,7 @@ class TestTexts:
 class TestNumbers:
     @pytest.mark.parametrize(
         ("name", "number", "share", "span"),
-        [("Türkçe", "12.345", "%7,9", "5,5 sa"), ("English", "12,345", "7.9%", "5.5 h")],
+        [("tr", "12.345", "%7,9", "5,5 sa"), ("en", "12,345", "7.9%", "5.5 h")],
     )
     def test_are_written_as_the_language_does(self, monkeypatch, name, number, share, span):
         in_language(monkeypatch, name)
@@ -47,7 +47,7 @@ class TestNumbers:
         assert words.number(0) == "0"
 
     def test_a_running_time_is_a_clock_and_from_a_day_on_days(self, monkeypatch):
-        in_language(monkeypatch, "Türkçe")
+        in_language(monkeypatch, "tr")
 
         assert [words.clock(each) for each in (0, 7.9, 83, 3600, 86399)] == [
             "0:00",
@@ -60,6 +60,6 @@ class TestNumbers:
         assert words.clock(None) == "–"
 
     def test_instants_are_told_on_the_clinics_clock(self, monkeypatch):
-        in_language(monkeypatch, "Türkçe")
+        in_language(monkeypatch, "tr")
 
         assert words.instant("2026-11-20T21:30:00Z") == "21 Kas 00:30"
