@@ -115,7 +115,7 @@ def owner(
     spoke = [(leg, who) for leg in its if leg.answered_at and (who := agent_of(row, leg, known, before))]
     if not spoke:
         return None
-    end = story.ended_at or max((leg.ended_at for leg, _ in spoke if leg.ended_at), default=None)
+    end = story.ended_at
     stayed = [(leg, who) for leg, who in spoke if not leg.ended_at or (end and leg.ended_at >= end - TOGETHER)]
     if stayed:
         return min(stayed, key=lambda each: each[0].answered_at or EVER)[1]

@@ -22,7 +22,7 @@ async def floor(tenant):
 
 async def until(client, call_id, *statuses):
     """Poll a call until it is in one of some statuses."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             answer = await client.get(f"/pbx/calls/{call_id}")
             call = CallRead.model_validate_json(answer.text)

@@ -196,7 +196,7 @@ async def watching(live: str, actor: Actor) -> AsyncIterator[tuple[ClientConnect
 
 
 async def hear(socket: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return json.loads(await socket.recv())
 
 

@@ -34,7 +34,7 @@ async def listening(live: str, actor: Actor, cursor: str | None = None) -> Async
 
 async def hear(socket: ClientConnection) -> dict[str, Any]:
     """Return the next frame."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return json.loads(await socket.recv())
 
 

@@ -31,7 +31,7 @@ async def arrive(tenant, how_many, now):
         await db.run(tenant.system, lambda tx: intake.create(tx, NewLead(source="api"), now=now))
 
 
-async def given(tenant, how_many, *, within=30.0):
+async def given(tenant, how_many, *, within=60):
     """Wait until so many leads are given out."""
     async with asyncio.timeout(within):
         while True:
@@ -41,7 +41,7 @@ async def given(tenant, how_many, *, within=30.0):
             await asyncio.sleep(0.05)
 
 
-async def beats(tenant, *, within=30.0):
+async def beats(tenant, *, within=60):
     """Wait until a worker's heart beats in the job queue, as the supervisor asks."""
     async with asyncio.timeout(within):
         while True:

@@ -49,7 +49,7 @@ async def running(*parts):
         await asyncio.wait_for(asyncio.gather(*tasks), 10)
 
 
-async def until(condition, *, within=15.0):
+async def until(condition, *, within=60):
     async with asyncio.timeout(within):
         while not (await condition() if asyncio.iscoroutinefunction(condition) else condition()):
             await asyncio.sleep(0.01)

@@ -36,7 +36,7 @@ async def stored(tenant):
         return [dict(row) for row in await tx.fetch("select * from jobs.procrastinate_jobs order by id")]
 
 
-async def work_until(done, *, within=20.0):
+async def work_until(done, *, within=60):
     """Run a worker until a condition holds."""
     stop = asyncio.Event()
     worker = asyncio.create_task(jobs.serve(stop, grace=0.5))

@@ -20,6 +20,7 @@ from crm.calls import operations as calls
 from crm.calls.placing import Placed
 from crm.consent import dnc, hours, own_hours
 from crm.leads import intake
+from crm.queues.visits import AUDIBLE_S
 from crm.settings import settings
 from dialer.ami.connection import Address, Connection, Limits
 from dialer.bridge import Bridge, Wiring
@@ -81,7 +82,7 @@ class Floor:
     async def until(self, call_id: UUID, question: Callable[[Mapping[str, Any]], object]) -> dict[str, Any]:
         """Wait until a call is as wanted, and return it."""
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while not question(row := await self.call(call_id)):
                     await asyncio.sleep(0.02)
         except TimeoutError:
@@ -92,12 +93,18 @@ class Floor:
         """Wait until a call is in one of some statuses."""
         return await self.until(call_id, lambda row: row["status"] in statuses)
 
+    async def until_heard(self, call_id: UUID) -> dict[str, Any]:
+        """Wait until a caller has heard an agent for long enough to have been answered."""
+        row = await self.until_status(call_id, "connected")
+        await asyncio.sleep((AUDIBLE_S + 1) / SPEED)
+        return row
+
     async def until_asks(self, call_id: UUID, n: int) -> list[dict[str, Any]]:
         """Wait until so many asks of a call are answered, and return them in their order."""
         sql = (
             "select * from crm.exchange_ask where call_id = $1::uuid and answered_at is not null order by asked_at, id"
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(asks := await self.rows(sql, call_id)) < n:
                 await asyncio.sleep(0.02)
         return asks
@@ -112,7 +119,7 @@ class Floor:
 
     async def until_agent(self, *states: str, who: Actor | None = None) -> None:
         """Wait until an agent (default: the firm's) stands in one of some states."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.agent_state(who) not in states:
                 await asyncio.sleep(0.02)
 
@@ -123,7 +130,7 @@ class Floor:
         args = {"queue": queue, "endpoint": endpoint}
         async with db.transaction(self.tenant.system) as tx:
             ask_id = await exchange.ask(tx, exchange.Kind.queue_add, args, now=clock.utc_now())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.rows("select from crm.exchange_ask where id = $1::uuid and answered_at is null", ask_id):
                 await asyncio.sleep(0.02)
 
@@ -153,7 +160,7 @@ class Floor:
         """Have the bridge not reach the exchange while the block runs."""
         good, self.bridge.connection.address = self.bridge.connection.address, Address("127.0.0.1", 1, "x", SECRET)
         self.exchange.cut()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not self.bridge.connection.trouble:
                 await asyncio.sleep(0.01)
         try:

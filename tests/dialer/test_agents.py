@@ -31,7 +31,7 @@ def member(floor: Floor) -> Member:
 
 async def until(question: Callable[[], bool | Awaitable[bool]]) -> None:
     """Wait until something is so."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not (found if isinstance(found := question(), bool) else await found):
             await asyncio.sleep(0.02)
 

@@ -310,14 +310,17 @@ class TestQueues:
         [other] = await hire(floor.tenant, 1, now)
         await signed_on(floor.tenant, clock.utc_now(), actor=other, endpoint="PJSIP/agent-2")
         await floor.serve("care", endpoint="PJSIP/agent-2")
-        floor.people[CUSTOMER] = Party(stays_s=60)
         call_id = floor.arrives(NUMBER, "sales")
-        await floor.until_status(call_id, "connected")
+        await floor.until_heard(call_id)
 
         await db.run(
             floor.tenant.sales_agent,
             lambda tx: wishes.transfer(tx, call_id, wishes.Target("care"), is_attended=False, now=clock.utc_now()),
         )
+        await floor.until_agent("on_call", who=other)
+        await floor.until_heard(call_id)
+        await floor.until(call_id, lambda row: row["agent_user_id"] == other.user_id)
+        await db.run(other, lambda tx: wishes.hang_up(tx, call_id, now=clock.utc_now()))
         row = await floor.until_status(call_id, "wrap_up")
 
         visits = await floor.rows(
@@ -335,9 +338,8 @@ class TestQueues:
         await floor.serve("sales")
         [other] = await hire(floor.tenant, 1, now)
         await signed_on(floor.tenant, clock.utc_now(), actor=other, endpoint="PJSIP/agent-2")
-        floor.people[CUSTOMER] = Party(stays_s=120)
         call_id = floor.arrives(NUMBER, "sales")
-        await floor.until_status(call_id, "connected")
+        await floor.until_heard(call_id)
 
         target = wishes.Target(agent_user_id=other.user_id)
         await db.run(
@@ -346,6 +348,9 @@ class TestQueues:
         )
         await floor.until_agent("on_call", who=other)
         await db.run(floor.tenant.sales_agent, lambda tx: wishes.hang_up(tx, call_id, now=clock.utc_now()))
+        await floor.until_agent("wrap_up")
+        await floor.until(call_id, lambda row: row["agent_user_id"] == other.user_id)
+        await db.run(other, lambda tx: wishes.hang_up(tx, call_id, now=clock.utc_now()))
         row = await floor.until_status(call_id, "wrap_up", "ended")
 
         assert (row["outcome"], row["agent_user_id"]) == ("answered", other.user_id)
@@ -355,7 +360,6 @@ class TestQueues:
     async def test_a_caller_is_given_to_an_agent_at_once(self, floor: Floor, now):
         [other] = await hire(floor.tenant, 1, now)
         await signed_on(floor.tenant, clock.utc_now(), actor=other, endpoint="PJSIP/agent-2")
-        floor.people[CUSTOMER] = Party(stays_s=120)
         placed = await floor.click(await floor.lead(NUMBER))
         await floor.until_status(placed.call_id, "connected")
 
@@ -365,6 +369,8 @@ class TestQueues:
             lambda tx: wishes.transfer(tx, placed.call_id, target, is_attended=False, now=clock.utc_now()),
         )
         await floor.until_agent("on_call", who=other)
+        await floor.until(placed.call_id, lambda row: row["agent_user_id"] == other.user_id)
+        await db.run(other, lambda tx: wishes.hang_up(tx, placed.call_id, now=clock.utc_now()))
         row = await floor.until_status(placed.call_id, "wrap_up")
 
         assert (row["outcome"], row["agent_user_id"]) == ("answered", other.user_id)
@@ -372,7 +378,6 @@ class TestQueues:
     async def test_a_second_agent_joins_the_conversation_and_is_busy_meanwhile(self, floor: Floor, now):
         [other] = await hire(floor.tenant, 1, now)
         await signed_on(floor.tenant, clock.utc_now(), actor=other, endpoint="PJSIP/agent-2")
-        floor.people[CUSTOMER] = Party(stays_s=60)
         placed = await floor.click(await floor.lead(NUMBER))
         await floor.until_status(placed.call_id, "connected")
 
@@ -381,6 +386,8 @@ class TestQueues:
             lambda tx: wishes.invite(tx, placed.call_id, other.user_id, now=clock.utc_now()),
         )
         await floor.until_agent("on_call", who=other)
+        [customer] = [each for each in floor.exchange.board.channels.values() if "carrier" in each.dialled]
+        floor.exchange.board.hang_up(customer, 16)
         row = await floor.until_status(placed.call_id, "wrap_up")
 
         assert row["outcome"] == "answered"

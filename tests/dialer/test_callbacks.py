@@ -37,7 +37,7 @@ async def floor(tenant: Tenant) -> AsyncIterator[Floor]:
 
 async def callback(floor: Floor, *statuses: str) -> dict[str, Any]:
     """Wait until there is a callback that stands so; return it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             rows = await floor.rows("select * from crm.callback order by id desc limit 1")
             if rows and rows[0]["status"] in statuses:

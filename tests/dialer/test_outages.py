@@ -109,7 +109,7 @@ class TestQueueLog:
             await floor.until_status(call_id, "queued", "agent_ringing")
 
             async with floor.out_of_reach():
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while floor.exchange.board.channels:
                         await asyncio.sleep(0.1)
             row = await floor.until(call_id, lambda row: row["ended_at"])
@@ -193,6 +193,6 @@ class TestOrphans:
                          placed.call_id)  # fmt: skip
 
         floor.exchange.cut()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while floor.exchange.board.channels:
                 await asyncio.sleep(0.02)

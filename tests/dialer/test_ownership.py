@@ -18,7 +18,7 @@ async def test_a_defect_ends_one_turn_and_not_the_process(database: str, monkeyp
             raise LookupError
         stop.set()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await ownership.while_owner(TENANT, stop, work)
 
     assert len(turns) == 2
@@ -37,7 +37,7 @@ async def test_nobody_else_works_meanwhile(database: str, monkeypatch):
         at_once -= 1
 
     both = [asyncio.create_task(ownership.while_owner(TENANT, stop, work)) for _ in range(2)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await began.wait()
         await asyncio.sleep(0.5)  # the other one tries
         stop.set()

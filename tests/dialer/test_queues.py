@@ -33,7 +33,7 @@ async def queue(floor: Floor, code: str = "sales", **settings: Any) -> UUID:
         return await make_queue(tx, code, since=clock.utc_now() - timedelta(days=1), **settings)
 
 
-async def until(question: Callable[[], object], *, within: float = 15) -> None:
+async def until(question: Callable[[], object], *, within: float = 60) -> None:
     async with asyncio.timeout(within):
         while not question():
             await asyncio.sleep(0.05)
@@ -56,7 +56,7 @@ async def outcomes(floor: Floor, call_id: UUID) -> list[tuple[str, str]]:
 
 
 async def until_outcomes(floor: Floor, call_id: UUID, *wanted: tuple[str, str]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while (found := await outcomes(floor, call_id)) != list(wanted):
             await asyncio.sleep(0.05)
             assert len(found) <= len(wanted), found

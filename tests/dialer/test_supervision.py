@@ -44,7 +44,7 @@ def _is_up(floor: Floor, leg: str) -> bool:
 
 async def until(question) -> None:
     """Wait until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await question():
             await asyncio.sleep(0.02)
 

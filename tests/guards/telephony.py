@@ -70,7 +70,7 @@ class Telephony:
 
     async def until(self, question: Callable[[], Any]) -> Any:
         """Wait until something is so, and return it."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (found := await question()):
                 await asyncio.sleep(0.1)
         return found

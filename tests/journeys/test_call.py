@@ -96,7 +96,7 @@ async def _open_the_floor(
 
 
 async def _until(client: httpx.AsyncClient, call_id: str, *statuses: str) -> dict[str, Any]:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while True:
             answer = await client.get(f"/pbx/calls/{call_id}")
             if answer.status_code == 200 and answer.json()["status"] in statuses:
@@ -123,7 +123,7 @@ async def _click(agent: httpx.AsyncClient, lead: UUID) -> str:
 
 async def _take_a_call(agent: httpx.AsyncClient, colleague: httpx.AsyncClient, floor: Floor, other: UUID) -> UUID:
     """Take a caller out of the queue and give them to a colleague."""
-    async with asyncio.timeout(30):  # the queue's member is asked for when the agent is free again
+    async with asyncio.timeout(60):  # the queue's member is asked for when the agent is free again
         while not floor.exchange.board.queues.get("sales") or not floor.exchange.board.queues["sales"].members:
             await asyncio.sleep(0.1)
     floor.people[CUSTOMER] = Party(stays_s=60)

@@ -81,6 +81,6 @@ async def test_the_one_beside_it_takes_over(tenant: Tenant, phase: str):
 
 async def until_connected(exchange: Exchange) -> None:
     """Wait until somebody has logged in."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(exchange._clients.values()):
             await asyncio.sleep(0.05)

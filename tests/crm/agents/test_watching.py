@@ -192,7 +192,7 @@ class TestWatch:
         stop, watch = asyncio.Event(), Watch(clock.utc_now)
         running = asyncio.create_task(watch.run(stop))
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await floor.standing(tenant, agent) != ("available", None):
                 await asyncio.sleep(0.05)
 

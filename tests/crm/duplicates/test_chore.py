@@ -183,7 +183,7 @@ class TestAtTheSameInstant:
         await holder.execute("select from crm.duplicate_candidate for update")  # the last that a merge writes
 
         merging = asyncio.create_task(do(tenant.admin, operations.merge, one, other, now=now))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (waiting := await owner.fetchval(WAITING)):
                 await asyncio.sleep(0.01)
         await owner.execute("select pg_terminate_backend($1)", waiting)

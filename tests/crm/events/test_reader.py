@@ -87,7 +87,7 @@ async def batches(reader, *, until=None, at_least=0):
     The horizon is the whole server's: tests beside this one hold it back with their own transactions.
     """
     found = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             last = until is None or until.done()
             async for batch in reader.batches():

@@ -355,7 +355,7 @@ class TestChore:
             if chance.random() < 0.5:
                 await chore.work(tenant.id)
             else:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     work = asyncio.create_task(chore.work(tenant.id))
                     await asyncio.sleep(chance.uniform(0, 0.05))
                     work.cancel()
@@ -415,7 +415,7 @@ class TestChore:
         await asyncio.sleep(0.5)
 
         lead = await make_lead(tenant, clock.utc_now())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (said := await told(tenant, lead)):
                 await asyncio.sleep(0.05)
 

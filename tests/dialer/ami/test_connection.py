@@ -31,7 +31,7 @@ class Ear:
         return [item for item in self.items if isinstance(item, Message) and item.event == name]
 
     async def until(self, question) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not question():
                 await asyncio.sleep(0.005)
 

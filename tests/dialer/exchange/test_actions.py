@@ -38,7 +38,7 @@ class Talk:
         return [item for item in self.heard if isinstance(item, Message) and item.event == name]
 
     async def until(self, question) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not question():
                 await asyncio.sleep(0.005)
 

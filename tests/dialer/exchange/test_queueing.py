@@ -48,7 +48,7 @@ class Floor:
 
     async def until(self, name: str, n: int = 1) -> list[dict[str, str]]:
         """Wait until an event was told so many times."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.events(name)) < n:
                 await asyncio.sleep(0.005)
         return self.events(name)

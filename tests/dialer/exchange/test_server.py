@@ -46,7 +46,7 @@ class Client:
             self.heard.append(item)
 
     async def until(self, question) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not question():
                 await asyncio.sleep(0.005)
 
