@@ -9,6 +9,7 @@ import os
 import subprocess
 import tempfile
 from datetime import UTC, datetime, timedelta
+from typing import LiteralString, cast
 
 import psycopg
 
@@ -42,6 +43,10 @@ on conflict (schema_name) do update
 """
 
 
+TABLES = """
+select tablename from pg_tables where schemaname = %s and tablename ~ '^(fct|dim)_' order by tablename
+"""
+BEGINNING = "select created_at from crm.event_log order by tx_id, id limit 1"
 OUTDATED = """
 select n.nspname from pg_namespace n
  where n.nspname ~ '^asof_[0-9]{8}t[0-9]{6}z$'
@@ -53,6 +58,12 @@ class InTheFuture(errors.Invalid):
     """Nobody knows yet what will be known then."""
 
     code = "kpi.as-of-future"
+
+
+class BeforeTheLog(errors.Invalid):
+    """Nothing had been recorded by then."""
+
+    code = "kpi.as-of-before-log"
 
 
 class NotMade(errors.CrmError):
@@ -73,12 +84,14 @@ def make(instant: datetime, *, now: datetime, select: tuple[str, ...] = ()) -> s
     it is whole. Those that were kept long enough are dropped on the way.
 
     :raises InTheFuture: when the instant has not come yet.
+    :raises BeforeTheLog: when nothing had been recorded by then.
     :raises NotMade: when a model could not be built.
     """
     if instant > now:
         raise InTheFuture(f"{instant.isoformat()} has not come yet", fields={"as_of": "in the future"})
     schema = schema_of(instant)
     with warehouse.connect() as connection:
+        _require_recorded(connection, instant)
         connection.execute("select pg_advisory_lock(%s)", (ONE_AT_A_TIME,))
         drop_outdated(connection, now=now)
         _drop(connection, schema)
@@ -90,6 +103,36 @@ def make(instant: datetime, *, now: datetime, select: tuple[str, ...] = ()) -> s
         values = {"schema": schema, "instant": instant, "project": project.target().name, "now": now}
         connection.execute(REGISTER, values | {"until": now + KEPT_FOR})
     return schema
+
+
+def _require_recorded(connection: psycopg.Connection, instant: datetime) -> None:
+    row = connection.execute(BEGINNING).fetchone()
+    if row is None or instant < row[0]:
+        since = f"the log begins on {row[0].astimezone(UTC).isoformat()}" if row else "the log is empty"
+        raise BeforeTheLog(f"nothing had been recorded by {instant.isoformat()}: {since}", fields={"as_of": "too old"})
+
+
+def rows(schema: str) -> dict[str, int]:
+    """Return how many rows each table of a schema holds."""
+    with warehouse.connect() as connection:
+        names = connection.execute(TABLES, (schema,)).fetchall()
+        counted = [
+            connection.execute(cast(LiteralString, f'select count(*) from {schema}."{name}"')) for (name,) in names
+        ]
+        return {name: found.fetchall()[0][0] for (name,), found in zip(names, counted, strict=True)}
+
+
+def sweep(*, now: datetime) -> list[str]:
+    """Drop what was kept long enough at `now` (UTC), unless such a schema is being made; return what was dropped."""
+    with warehouse.connect() as connection:
+        [(is_ours,)] = connection.execute("select pg_try_advisory_lock(%s)", (ONE_AT_A_TIME,)).fetchall()
+        return drop_outdated(connection, now=now) if is_ours else []
+
+
+def at_hand() -> list[tuple[datetime, str, datetime]]:
+    """Return the instants that can be asked for, each with its schema and until when it is kept (UTC)."""
+    with warehouse.connect() as connection:
+        return connection.execute("select instant, schema_name, kept_until from ops.as_of order by instant").fetchall()
 
 
 def drop_outdated(connection: psycopg.Connection, *, now: datetime) -> list[str]:

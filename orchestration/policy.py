@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any
 
 import dagster as dg
@@ -24,7 +23,7 @@ def owner_of(domain: str) -> str:
     return OWNERS.get(domain, ENGINEERS)
 
 
-class Pool(StrEnum):
+class Pool:
     """What runs that want the same never do at once; the others wait in the queue and cost nothing (`dagster.yaml`)."""
 
     marts = "marts"

@@ -142,7 +142,8 @@ def _create(connection: psycopg.Connection, relation: Relation) -> None:
     shown = f"{SHOWN}.{relation.name}"
     connection.execute(f"create table {shown} (like {WORKSHOP}.{relation.name} including all)")
     connection.execute("delete from ops.published_relation where name = %s", (relation.name,))
-    condition = "true" if relation.is_shared else "tenant_id = current_setting('app.tenant_id')::uuid"
+    # In a subquery, so that the setting is read once a statement and not once a row.
+    condition = "true" if relation.is_shared else "tenant_id = (select current_setting('app.tenant_id')::uuid)"
     connection.execute(f"alter table {shown} enable row level security")
     connection.execute(f"create policy tenant on {shown} for select to {APP_ROLE} using ({condition})")
     connection.execute(f"grant select on {shown} to {APP_ROLE}")
