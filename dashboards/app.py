@@ -1,164 +1,36 @@
-"""The dashboards: `streamlit run dashboards/app.py`. Signs in with the API's accounts and shows what a role may see."""
+"""The dashboards: `streamlit run dashboards/app.py`."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboards import address, boards, charts, session, words
-from dashboards.views import board, budgets, experiments, floor, funnel, health, overdue, quality, signin
-from dashboards.words import say
-
-HERE = Path(__file__).parent
-# Streamlit's columns shrink without end; these wrap on a tablet.
-COLOURS = """
-<style>
-[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {{color: {quiet}; opacity: 1}}
-[data-selected="true"] [data-testid="stMarkdownContainer"] p {{color: {chosen}}}
-</style>"""
-"""Streamlit's own quiet texts are too faint to be read by everybody."""
-STYLE = """
-<style>
-.stMainBlockContainer {padding-top: 3.2rem; max-width: 1400px}
-[data-testid="stMetricValue"] {font-variant-numeric: tabular-nums}
-[data-testid="stHeading"] h2 {padding: .45rem 0 .5rem}
-[class*="st-key-tiles"] .stHorizontalBlock {display: grid; grid-template-columns: repeat(6, minmax(0, 1fr))}
-[class*="st-key-tiles-5"] .stHorizontalBlock {grid-template-columns: repeat(5, minmax(0, 1fr))}
-[class*="st-key-tiles-4"] .stHorizontalBlock {grid-template-columns: repeat(4, minmax(0, 1fr))}
-[class*="st-key-tiles"] .stColumn {width: auto; min-width: 0}
-[class*="st-key-tile-"] {position: relative; padding: .8rem .9rem .7rem; gap: .35rem}
-[class*="st-key-tile-"] > .stElementContainer:has(.spark) {margin-top: auto}
-.spark {display: flex; align-items: flex-end; gap: 1px; height: 30px; opacity: .55}
-.spark i {flex: 1; background: currentColor; border-radius: 1px 1px 0 0}
-.spark i:last-child {opacity: 1}
-[class*="st-key-tile-"] [data-testid="stMetricLabel"] {min-height: 2.5rem; align-items: flex-start}
-.st-key-filters [data-testid="stButtonGroup"] button {min-height: 2.5rem}
-.st-key-links {margin-bottom: .6rem}
-.st-key-links p {font-size: .9rem}
-.st-key-links .stMarkdown {margin-top: .55rem}
-[class*="st-key-tile-"] [data-testid="stMetricLabel"] {padding-right: 1.1rem}
-[class*="st-key-tile-"] [data-testid="stMetricLabel"] p, [class*="st-key-tile-"] [data-testid="stMetricDelta"] * {
-  white-space: normal; overflow: visible}
-[class*="st-key-tile-"] [data-testid="stMetricValue"] {font-size: 1.75rem; line-height: 1.35}
-[class*="-provisional"] [data-testid="stMetricValue"], [class*="-absent"] [data-testid="stMetricValue"] {opacity: .62}
-[class*="st-key-open-"] {position: absolute; top: .45rem; right: .4rem; width: auto !important}
-[class*="st-key-open-"] button {min-height: 0; padding: .15rem; opacity: .7}
-[class*="st-key-open-"] button:hover, [class*="st-key-open-"] button:focus-visible {opacity: 1}
-[class*="st-key-open-"] button [data-testid="stMarkdownContainer"] {position: absolute; width: 1px; height: 1px;
-  overflow: hidden; clip-path: inset(50%)}
-@media (max-width: 1100px) {
-  .stMainBlockContainer {padding: 4.6rem 2rem 4rem}
-  [class*="st-key-tiles"] .stHorizontalBlock {grid-template-columns: repeat(3, minmax(0, 1fr))}
-  [class*="st-key-tiles-4"] .stHorizontalBlock {grid-template-columns: repeat(2, minmax(0, 1fr))}
-  [class*="st-key-pair"] .stHorizontalBlock, [class*="st-key-explore"] .stHorizontalBlock {flex-direction: column}
-  [class*="st-key-pair"] .stHorizontalBlock > .stColumn, [class*="st-key-explore"] .stColumn {width: 100%}
-}
-@media (max-width: 640px) {
-  [class*="st-key-tiles"] .stHorizontalBlock {grid-template-columns: repeat(2, minmax(0, 1fr)) !important}
-}
-</style>"""
+INDEX = Path(st.__file__).parent / "static" / "index.html"
+ROOT = """<head><script>window.__streamlit = {{BACKEND_BASE_URL: location.origin + "{base}"}}</script>"""
 
 
-def main() -> None:
-    """Show the page that was asked for; before that, the sign-in at the same address."""
-    st.set_page_config(page_title="Santral", page_icon=str(HERE / "mark.svg"), layout="wide")
-    st.html(
-        STYLE
-        + COLOURS.format(
-            **(
-                {"quiet": "#A3B0BA", "chosen": "#9ED6F5"}
-                if charts.is_dark()
-                else {"quiet": "#56626B", "chosen": "#004F7C"}
-            )
-        )
-    )
-    st.logo(str(HERE / "logo.svg"), size="large")
-    address.begin(st.context.url or "")
-    pages = _pages()
-    page = st.navigation(pages, position="hidden")
-    if not session.is_open():
-        signin.show()
-        return
-    with st.sidebar:
-        _links(pages)
-        words.choose_language("stretch")
-        person = session.me()
-        roles = ", ".join(words.name_of("role", role) for role in person["roles"])
-        st.caption(f"**{person['name']}**  \n{roles}")
-        leave = {"on_click": session.sign_out, "args": (words.language(),)}
-        st.button(say("sign_out"), icon=":material/logout:", width="stretch", **leave)
-    show(page.run)
+class Rooted:
+    """Tells a page where the server is, whatever its address: otherwise it looks below that first, and finds 404."""
 
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        base = "/" + st.get_option("server.baseUrlPath").strip("/")
+        self._index = INDEX.read_text().replace("<head>", ROOT.format(base=base), 1)
 
-def _links(pages: dict[str, list[Any]]) -> None:
-    """Show the pages that the person may see, by what they are about; Streamlit's own groups are no lists to hear."""
-    with st.container(key="links", gap="xxsmall"):
-        for about, found in pages.items():
-            open_to_me = [page for page in found if page.visibility == "visible"]
-            if open_to_me:
-                st.markdown(f"**{about}**")
-            for page in open_to_me:
-                st.page_link(page, query_params=address.query())
-
-
-def _pages() -> dict[str, list[Any]]:
-    """Return the pages by what they are about; in the sidebar stand those that the person may see."""
-
-    def at(show: Callable[[], None], key: str, icon: str, permission: str, *, path: str | None = None) -> Any:
-        is_open = session.is_open() and any(session.may(each) for each in (permission, f"{permission}.team"))
-        return st.Page(
-            show, title=say(key), icon=f":material/{icon}:", url_path=path or key, default=key == "company",
-            visibility="visible" if is_open else "hidden",
-        )  # fmt: skip
-
-    return {
-        say("nav.firm"): [at(board.page(boards.COMPANY), "company", "dashboard", "kpi.view")],
-        say("nav.sales"): [
-            at(funnel.show, "funnel", "filter_alt", "kpi.view"),
-            at(board.page(boards.CAMPAIGNS), "campaigns", "campaign", "kpi.view"),
-            at(board.page(boards.RESPONSE, overdue.show), "sla", "timer", "kpi.view"),
-            at(experiments.show, "experiments", "science", "experiment.view"),
-        ],
-        say("nav.calls"): [
-            at(floor.show, "floor", "headset_mic", "queue.view"),
-            at(board.page(boards.QUEUES), "service", "support_agent", "kpi.view", path="queues"),
-            at(board.page(boards.AGENTS), "people", "groups", "kpi.view", path="agents"),
-            at(board.page(boards.COMPLIANCE, budgets.show), "compliance", "gavel", "kpi.view"),
-        ],
-        say("nav.system"): [
-            at(board.page(boards.PLATFORM), "platform_health", "monitoring", "kpi.view", path="platform"),
-            at(
-                board.page(boards.QUALITY, quality.ask_before_release, above=(quality.show_held, quality.show_alerts)),
-                "quality",
-                "verified",
-                "quarantine.view",
-            ),
-            at(health.show, "health", "monitor_heart", "dashboard.view"),
-        ],
-    }
-
-
-def show(run: Callable[[], None]) -> None:
-    """Run a page; what the API refuses or does not answer becomes a plain sentence."""
-    try:
-        run()
-    except session.Silent:
-        st.info(say("no_api", url=session.url()), icon=":material/cloud_off:")
-    except session.Refused as refusal:
-        if refusal.status == 401:
-            go_on()
-        elif refusal.status == 403:
-            st.info(say("forbidden"), icon=":material/lock:")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for a page of ours; pass on what asks for anything else."""
+        if scope["type"] == "http" and scope["method"] == "GET" and _is_page(scope):
+            answer = HTMLResponse(self._index, headers={"Cache-Control": "no-cache"})
+            await answer(scope, receive, send)
         else:
-            st.warning(say("refused", message=str(refusal)), icon=":material/error:")
+            await self._app(scope, receive, send)
 
 
-def go_on() -> None:
-    """Renew a session that ran out and show the page again; without one, ask to sign in."""
-    if not session.renew(words.language()):
-        st.session_state["notice"] = say("signed_out")
-    st.rerun()
+def _is_page(scope: Scope) -> bool:
+    accepted = dict(scope["headers"]).get(b"accept", b"")
+    return b"text/html" in accepted and "_stcore" not in scope["path"]
 
 
-main()
+app = st.App("pages.py", middleware=[Middleware(Rooted)])

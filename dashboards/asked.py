@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import figures, session, words
+from dashboards import figures, session
 from dashboards.queries import Rows, Scope
 
 SILENT = 3
@@ -33,7 +33,6 @@ def main() -> None:
     given = json.load(sys.stdin)
     st.session_state["access"] = given["token"]
     st.session_state["me"] = {"id": "", "permissions": []}
-    st.session_state["lang"] = next(iter(words.LANGUAGES))
     try:
         answers = [rows(question) for question in given["questions"]]
     except session.Silent:
