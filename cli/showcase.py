@@ -26,6 +26,7 @@ def _addresses(config: Settings) -> Table:
     table = Table("What", "Address", title="Santral is ready", title_justify="left")
     table.add_row("Dashboards", at["dashboards"])
     table.add_row("API and its documentation", f"{at['api']}/docs")
+    table.add_row("What figures are made of", f"{at['api']}/docs/data")
     table.add_row("Pipeline (Dagster)", at["dagster"])
     table.add_row("Metrics (Prometheus)", f"{at['api']}/metrics")
     return table

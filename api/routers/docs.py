@@ -1,13 +1,15 @@
-"""The API's documentation as a page: Swagger UI, served from here, so that it works without the internet."""
+"""Documentation as pages, served from here, so that they work without the internet: of the API, and of the data."""
 
+import asyncio
 from importlib.resources import files
 from typing import Literal
 
 from fastapi import Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse
 
 from api.deps import Router, public
+from kpis import documentation
 
 router = Router("/docs", include_in_schema=False)
 
@@ -19,7 +21,8 @@ ASSETS = {
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
-"""This one answer is a page: it may run its own script and nothing from elsewhere."""
+"""Such an answer is a page: it may run its own script and nothing from elsewhere."""
+DATA_POLICY = f"{PAGE_POLICY}; font-src data:"
 
 
 @router.get("")
@@ -35,6 +38,15 @@ async def page(request: Request) -> HTMLResponse:
     )
     html.headers["Content-Security-Policy"] = f"{PAGE_POLICY}; frame-ancestors 'none'"
     return html
+
+
+@router.get("/data")
+@public("what figures are made of, as the source code has it; no figures")
+async def data() -> FileResponse:
+    """Return dbt's documentation of the data: models, columns, tests, lineage and metrics."""
+    page = await asyncio.to_thread(documentation.page)
+    policy = f"{DATA_POLICY}; frame-ancestors 'none'"
+    return FileResponse(page, media_type="text/html", headers={"Content-Security-Policy": policy})
 
 
 @router.get("/{asset}")
