@@ -31,8 +31,8 @@ lint: .venv/.installed ## style, types and who may import whom
 bench: .venv/.installed ## measure against the database's own speed: one line per figure
 	@$(BIN)/python -m bench $(ARGS)
 
-soak: .venv/.installed ## the long runs: rules with ten thousand examples, kills, journeys, the table of pacing
-	@$(BIN)/pytest -n 2 -m "not browser" --hypothesis-profile=soak tests/crm tests/kill tests/journeys $(ARGS)
+soak: .venv/.installed ## the long runs: rules with ten thousand examples, kills, journeys, marts, the table of pacing
+	@$(BIN)/pytest -n 2 -m "not browser" --hypothesis-profile=soak tests/crm tests/kill tests/journeys tests/dbt_project/test_following.py $(ARGS)
 	@BENCH_WORKERS=2 $(BIN)/python -m bench.pacing
 
 .venv/.installed: uv.lock pyproject.toml bootstrap.py

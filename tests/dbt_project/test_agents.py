@@ -1,6 +1,5 @@
 """Agents' states and seconds, from what real operations wrote, with every number worked out by hand."""
 
-import random
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,7 @@ from crm.users import teams
 from kpis import project
 from tests.conftest import Tenant
 from tests.crm.agents import floor
-from tests.crm.agents.test_tiling import change, telephone_of
+from tests.crm.agents.test_tiling import telephone_of
 from tests.dbt_project.measuring import measure
 from tests.pipeline import Build, rows
 
@@ -29,12 +28,9 @@ AGENTS = (
     "--indirect-selection",
     "buildable",
 )
-FACTS = (*AGENTS, "--exclude-resource-type", "test")
 AGENT = ("agent_time__agent",)
 DAY = date(2026, 3, 3)
 NO_SOURCE = ("utilisation", "shrinkage", "shrinkage_planned", "schedule_adherence", "schedule_conformance")
-STEPS = [state for state in State if state is not State.paused]
-"""Where a call takes agents; a pause has a reason, which it does not give."""
 
 
 def at(hour: int, minute: int = 0, second: int = 0, *, day: date = DAY) -> datetime:
@@ -174,84 +170,6 @@ class TestAgentTime:
         }
         for agent in (str(each.user_id) for each in agents):
             assert (asked[agent], *counted[agent]) == shown[agent]
-
-    async def test_following_events_equals_building_anew(self, build: Build, tenant: Tenant) -> None:
-        chance, team = random.Random(5), await berlin(tenant)
-        agents = await floor.hire(tenant, 3, at(0))
-        for agent in agents:
-            await floor.telephone(tenant, at(0), actor=agent, endpoint=telephone_of(agent))
-        for round_no in range(2):
-            await _something_happens(tenant, agents, team, chance, round_no)
-            if round_no == 1:
-                # Its transaction starts before the build and ends after it: the build must not skip it for good.
-                async with db.transaction(agents[0]) as tx:
-                    await operations.sign_on(tx, now=at(23))
-                    await build(*FACTS)
-                break
-            await build(*FACTS)
-        await db.run(tenant.system, lambda tx: watching.sweep(tx, now=at(23, 59)))
-        assert {(await floor.standing(tenant, agent))[0] for agent in agents} <= {"offline", "on_call"}
-        for agent in agents:
-            await floor.move(tenant, agent, State.available, at(23, 59))
-        await db.run(tenant.system, lambda tx: watching.sweep(tx, now=at(23, 59, 59) + timedelta(minutes=2)))
-        assert {(await floor.standing(tenant, agent))[0] for agent in agents} == {"offline"}
-        await build(*AGENTS)
-        followed = [await _content(tenant, mart) for mart in ("fct_agent_state_interval", "fct_agent_time_15m")]
-
-        await build("--full-refresh", *FACTS)
-
-        anew = [await _content(tenant, mart) for mart in ("fct_agent_state_interval", "fct_agent_time_15m")]
-        assert followed == anew
-        assert len(anew[0]) > 30
-        for agent in agents:
-            assert await _states(tenant, agent) == [
-                (row["session_id"], row["state"], row["reason"], row["call_id"], row["started_at"], row["ended_at"])
-                for row in await floor.intervals(tenant, agent)
-            ]
-
-
-async def _something_happens(
-    tenant: Tenant, agents: list[Actor], team: UUID, chance: random.Random, round_no: int
-) -> None:
-    """Take agents through steps, some dated before others that were told sooner, and from team to team."""
-    begin = at(9 + 3 * round_no)
-    moments = sorted(begin + timedelta(seconds=chance.randrange(3 * 3600)) for _ in range(25))
-    for agent in agents:
-        for moment in moments:
-            told = moment - timedelta(seconds=chance.choice([0, 0, 300]))
-            name = chance.choice(["sign_on", "sign_on", "move", "move", "move", "pause", "make_ready", "sign_off"])
-            what = (name, told)
-            if name == "move":
-                what = (name, told, chance.choice(STEPS), None, None, By.calls)
-            await change(tenant, agent, what)
-            if chance.random() < 0.1:
-                to = users.Change(team_id=chance.choice([team, tenant.team_id]))
-                await db.run(
-                    tenant.admin,
-                    lambda tx, agent=agent, to=to, told=told: users.update(tx, agent.user_id, to, now=told),
-                )
-
-
-async def _content(tenant: Tenant, mart: str) -> list[str]:
-    return sorted(str(tuple(row)) for row in await rows(tenant.admin, f"select * from published.{mart}"))
-
-
-async def _states(tenant: Tenant, agent: Actor) -> list[tuple[Any, ...]]:
-    """Return an agent's states as the mart has them, those that a move to another team split put together again."""
-    found = await rows(
-        tenant.admin,
-        f"select * from published.fct_agent_state_interval where agent_id = '{agent.user_id}' order by started_at",
-    )
-    own = {row["started_at"] for row in await floor.intervals(tenant, agent)}
-    states: list[list[Any]] = []
-    for row in found:
-        if row["started_at"] in own:
-            states.append(
-                [row["session_id"], row["state"], row["reason"], row["call_id"], row["started_at"], row["ended_at"]]
-            )
-        else:
-            states[-1][-1] = row["ended_at"]
-    return [tuple(state) for state in states]
 
 
 class TestWords:

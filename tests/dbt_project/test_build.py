@@ -1,26 +1,13 @@
 """The whole project on a database with what real operations wrote."""
 
 import csv
-import random
 from datetime import UTC, date, datetime, timedelta
-from uuid import UUID
 
-import pytest
-
-from crm import db
-from crm.leads import intake, operations, rules
-from crm.leads.rules import Channel, Direction, Status
-from crm.sla import clocks
+from crm.leads import rules
 from kpis import project
 from tests.conftest import Tenant
 from tests.dbt_project import golden
 from tests.pipeline import Build, rows
-
-MARTS = (
-    "fct_lead_cycle", "fct_lead_stage_interval", "fct_lead_assignment_interval", "fct_activity", "fct_sla_timer",
-    "fct_sale",
-)  # fmt: skip
-FACTS = ("--select", *(f"+{mart}" for mart in MARTS), "--exclude-resource-type", "test")
 
 
 class TestBuild:
@@ -73,82 +60,6 @@ class TestBuild:
         assert [row["stage"] for row in lost] == ["sale"], "lost keeps what was reached"
         (published,) = await rows(tenant.admin, "select * from ops.publication where domain = 'leads'")
         assert published["source_max_recorded_at"] <= published["as_of"] <= datetime.now(UTC)
-
-    @pytest.mark.parametrize("seed", [1])
-    async def test_following_events_equals_building_anew(self, build: Build, tenant: Tenant, seed: int) -> None:
-        chance = random.Random(seed)
-        late = golden.Desk(tenant)
-        for round_no in range(3):
-            await _something_happens(tenant, chance, round_no)
-            if round_no == 1:
-                # Its transaction starts before the build and ends after it: the build must not skip it for good.
-                async with db.transaction(tenant.system) as tx:
-                    await intake.create(
-                        tx, intake.NewLead(source="api", name="Geç", platform="late"), now=golden.RECEIVED
-                    )
-                    await _something_happens(tenant, chance, 10)
-                    await build(*FACTS)
-            await build(*FACTS)
-        await late.lead("meta")
-        await build(*FACTS)
-        followed = {mart: await _content(tenant, mart) for mart in MARTS}
-
-        await build("--full-refresh", *FACTS)
-
-        anew = {mart: await _content(tenant, mart) for mart in MARTS}
-        assert followed == anew
-        assert any(
-            row["platform"] == "late"
-            for row in await rows(tenant.admin, "select platform from published.fct_lead_cycle")
-        )
-        assert len(anew["fct_lead_stage_interval"]) > len(anew["fct_lead_cycle"]) > 20
-        assert all(anew.values())
-
-
-async def _something_happens(tenant: Tenant, chance: random.Random, round_no: int) -> None:
-    """Store leads and take any earlier ones through random steps, some of them told late."""
-    at = golden.RECEIVED + timedelta(days=round_no)
-    new = [intake.NewLead(source="api", name="Ali", platform=chance.choice(["meta", "google"])) for _ in range(8)]
-    await db.run(tenant.system, lambda tx: intake.create_many(tx, new, now=at))
-    known = await rows(tenant.system, "select id, status from crm.lead order by id")
-    for lead in chance.sample(known, min(12, len(known))):
-        choice = [to for to in sorted(rules.FOLLOWS[Status(lead["status"])]) if to not in (Status.assigned, Status.new)]
-        to, told = chance.choice(choice), at + timedelta(minutes=chance.randrange(600))
-        if to is Status.won:
-            await golden.Desk(tenant).sell(lead["id"], day=(told - golden.RECEIVED) / timedelta(days=1))
-        else:
-            await db.run(
-                tenant.system,
-                lambda tx, lead=lead, to=to, told=told: operations.change_status(
-                    tx, lead["id"], to, reason="other", now=told
-                ),
-            )
-        await _goes_on(tenant, chance, lead["id"], told)
-        happened = told - timedelta(days=chance.randrange(5))
-        await db.run(
-            tenant.system,
-            lambda tx, lead=lead, told=told, happened=happened: operations.record_activity(
-                tx, lead["id"], Channel.call, Direction.outbound, "answered",
-                is_human=chance.random() < 0.5, occurred_at=happened, now=told,
-            ),
-        )  # fmt: skip
-
-
-async def _goes_on(tenant: Tenant, chance: random.Random, lead: UUID, told: datetime) -> None:
-    """Give a lead to somebody or to nobody, and look at its clocks as they stand a while later."""
-    who = chance.choice([tenant.sales_agent, tenant.sales_manager, None])
-    reason, later = chance.choice(["manual", "router.round_robin"]), told + timedelta(minutes=chance.randrange(90))
-    await db.run(
-        tenant.system,
-        lambda tx: operations.assign(
-            tx, lead, who and who.user_id, team_id=tenant.team_id, reason=reason, now=told
-        ),
-    )  # fmt: skip
-    await db.run(tenant.system, lambda tx: clocks.settle(tx, [lead], now=later))
-
-
-async def _content(tenant: Tenant, mart: str) -> list[str]:
-    return sorted(str(tuple(row)) for row in await rows(tenant.admin, f"select * from published.{mart}"))
 
 
 class TestStageMap:
