@@ -20,7 +20,6 @@ class Kpi:
     edge_cases: tuple[str, ...]
     owner: str
     unit: str
-    currency: str | None
     maturity_days: int
     dimensions: frozenset[str]
     has_source: bool
@@ -46,7 +45,6 @@ def _kpi(item: dict[str, Any], language: str) -> Kpi:
         edge_cases=tuple(item.get("edge_cases") or ()),
         owner=item["owner"],
         unit=item["unit"],
-        currency=item.get("currency"),
         maturity_days=item["maturity_days"],
         dimensions=frozenset(item["dimensions"]),
         has_source=item["source_status"] == "available",
@@ -101,7 +99,7 @@ def written(name: str, value: float | None) -> str:
         case "days":
             return f"{words.number(value, 1)} {say('unit.days')}"
         case "money" | "money_per_day":
-            return words.money(value, known.currency)
+            return words.money(value, session.me().get("currency"))
         case "ms" | "milliseconds":
             return f"{words.number(value, 0 if value >= 10 else 1)} ms"
         case "per_hour" | "per_minute" | "ratio" | "score" | "points" | "per_contact":

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import catalogue, names, queries, words
+from dashboards import catalogue, names, queries, session, words
 from dashboards.figures import Figures
 from dashboards.layout import Board
 from dashboards.queries import Scope
@@ -67,7 +67,11 @@ def _cells(scope: Scope, grain: str, name: str, row: dict[str, Any]) -> tuple[An
     )
     period = date.fromisoformat(row["metric_time"][:10]) if row.get("metric_time") else None
     return (name, known.label, scope.first, scope.last, say(f"grain.{grain}") if grain else None, period, by,
-            _harmless(value_of), row[name], known.currency or known.unit, row.get("is_mature"), _as_of())  # fmt: skip
+            _harmless(value_of), row[name], _unit(known.unit), row.get("is_mature"), _as_of())  # fmt: skip
+
+
+def _unit(unit: str) -> str:
+    return str(session.me().get("currency") or unit) if unit.startswith("money") else unit
 
 
 def _as_of() -> datetime | None:

@@ -1,5 +1,6 @@
 """What people call the values of dimensions: names for ids, words for codes."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -67,10 +68,20 @@ def names_of(dim: str) -> dict[str, str]:
     return {}
 
 
-CODED = {"reason": "reason", "stage": "stage", "state": "agent", "outcome": "visit", "result": "result"}
+CODED = {
+    "reason": "reason",
+    "stage": "stage",
+    "state": "agent",
+    "outcome": "visit",
+    "result": "result",
+    "domain": "domain",
+}
 """Dimensions whose values are codes of ours, and the group of words that names them."""
 STATES = ("available", "ringing", "reserved", "on_call", "hold", "wrap_up", "paused", "not_responding", "offline")
 """States of agents in the order in which they are shown."""
+
+
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def place_of(dim: str) -> Callable[[Any], tuple[int, str]]:
@@ -87,4 +98,4 @@ def label(dim: str, value: str | None) -> str:
     if dim in CODED:
         return words.name_of(CODED[dim], value)
     known = names_of(dim).get(value)
-    return known or (f"…{value[-6:]}" if len(value) == 36 else value)  # an id without a name, as of a former system
+    return known or (f"…{value[-6:]}" if ID.fullmatch(value) else value)  # nobody has a name for it any more

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from api.deps import Context, CurrentActor, Now, Router, public, signed_in
 from api.schemas.users import Login, Me, PasswordChange, RefreshToken, Register, SessionRead
-from crm import db
+from crm import db, tenancy, tenant_settings
 from crm.users import invitations, own_password, queries, sessions
 
 router = Router("/auth")
@@ -60,10 +60,11 @@ async def logout(body: RefreshToken, context: Context) -> Response:
 
 @router.get("/me")
 @signed_in("everyone may see who they are")
-async def me(actor: CurrentActor) -> Me:
+async def me(actor: CurrentActor, now: Now) -> Me:
     """Return the signed-in person as the database knows them now, with all that their token allows."""
     row = await db.run(actor, lambda tx: queries.user(tx, actor.user_id))  # type: ignore[arg-type]
-    return Me(**dict(row), tenant_id=actor.tenant_id, permissions=sorted(actor.permissions))
+    currency = await db.run(actor, lambda tx: tenant_settings.value(tx, tenancy.CURRENCY, at=now))
+    return Me(**dict(row), tenant_id=actor.tenant_id, currency=currency, permissions=sorted(actor.permissions))
 
 
 @router.post("/me/password", status_code=204)

@@ -86,6 +86,8 @@ class Me(UserRead):
     """Oneself, with all that one may do."""
 
     tenant_id: UUID
+    currency: str
+    """The firm's own currency (ISO 4217), in which figures about money are."""
     permissions: list[str]
 
 

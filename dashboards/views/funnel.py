@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboards import boards, charts, downloads, figures, filters, names, queries, session, words
+from dashboards import boards, charts, downloads, figures, filters, names, plots, queries, session, words
 from dashboards.queries import Scope
 from dashboards.views import board, breakdown, lead
 from dashboards.words import say
@@ -69,8 +69,10 @@ def _now() -> None:
 def _funnel(rows: queries.Rows) -> str | None:
     """Draw the funnel; return the stage that was clicked."""
     st.header(say("funnel"), anchor=False, help=say("funnel.help"))
-    chart = charts.funnel([row for row in rows if "stage" in row])
-    event = st.altair_chart(chart, on_select="rerun", selection_mode="stage", key="picked", theme=None)
+    stages = [row for row in rows if "stage" in row]
+    chart = charts.funnel(stages)
+    said = ", ".join(f"{words.name_of('stage', row['stage'])} {words.number(row['funnel_reached'])}" for row in stages)
+    event = st.altair_chart(chart, on_select="rerun", selection_mode="stage", key="picked", theme=None, alt=said)
     picked = event["selection"].get("stage") or []
     return str(picked[0]["stage"]) if picked else None
 
@@ -79,12 +81,14 @@ def _conversion(scope: Scope) -> None:
     st.header(say("conversion_by"), anchor=False, help=say("conversion.help"))
     rows = queries.kpis(scope, "conversion_rate", by=["platform"], language=words.language()).rows
     named = [{**row, "name": names.label("platform", row["platform"])} for row in rows]
-    st.altair_chart(charts.conversion(named), theme=None)
+    st.altair_chart(charts.conversion(named), theme=None, alt=plots.said_ranking("conversion_rate", named))
 
 
 def _speed(scope: Scope, grain: str) -> None:
     st.header(say("speed.title"), anchor=False, help=say("speed.help"))
     rows = queries.kpis(scope, "speed_to_lead_s", grain=grain, language=words.language()).rows
-    st.altair_chart(charts.speed(rows, grain), theme=None)
+    heard = {name: [row for row in rows if name in row] for name in ("speed_to_lead_s", "speed_to_lead_s_p90")}
+    st.altair_chart(charts.speed(rows, grain), theme=None, alt=plots.said(heard))
     st.caption(say("share_axis"))
-    st.altair_chart(charts.share_within(rows, grain), theme=None)
+    share = {"speed_to_lead_s_share_5m": rows}
+    st.altair_chart(charts.share_within(rows, grain), theme=None, alt=plots.said(share))

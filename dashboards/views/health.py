@@ -45,7 +45,9 @@ def _figures(last: str) -> None:
         st.metric(say("slowest"), f"{words.number(slowest['p95_ms'], 1)} ms", slowest["route"], **quiet)
     with st.container(border=True):
         st.header(say("durations"), anchor=False)
-        st.altair_chart(charts.durations(rows), theme=None)
+        slow = sorted(rows, key=lambda row: -row["p95_ms"])[:3]
+        said = ", ".join(f"{row['method']} {row['route']} {words.number(row['p95_ms'], 1)} ms" for row in slow)
+        st.altair_chart(charts.durations(rows), theme=None, alt=f"{say('slowest')}: {said}")
     table = pd.DataFrame(rows).sort_values("requests", ascending=False)
     table["error_rate"] *= 100
     st.dataframe(

@@ -100,7 +100,7 @@ def show_alerts(_scope: Scope) -> None:
     if not found:
         st.success(say("quality.alerts.none"), icon=":material/check_circle:")
         return
-    heads = [escape(say(f"alert.{key}")) for key in ("state", "at", "what", "owner", "asset")]
+    heads = [escape(say(f"alert.{key}")) for key in ("state", "at", "what", "owner", "subject")]
     rows = [_alert(alert) for alert in found]
     with st.container(border=True):
         table = markup.table(say("quality.alerts"), heads, rows, widths=(14, 12, 42, 12, 20), right=())
@@ -113,8 +113,8 @@ def _alert(alert: dict[str, Any]) -> str:
     signed = f'<span class="sign" style="color:{colour}" aria-hidden="true">{sign}</span>{escape(state)}'
     cells = (
         escape(words.instant(alert["raised_at"])),
-        escape(alert["sentence"]),
-        escape(alert["owner"] or words.NOTHING),
-        f"<code>{escape(alert['asset'] or words.NOTHING)}</code>",
+        escape(alert["sentence_tr" if words.language() == "tr" else "sentence"]),
+        escape(alert["owner"]),
+        f"<code>{escape(alert['subject'])}</code>",
     )
     return markup.row(signed, cells, right=(), kind="" if alert["is_open"] else "faint")

@@ -35,10 +35,11 @@ def rows_of(part: Table, found: Figures) -> dict[str | None, dict[str, Any]]:
 
 def show(part: Table, found: Figures, scope: Scope, grain: str) -> None:
     """Show the table; a picked row opens the list behind it."""
-    st.header(say(part.title), anchor=False, help=say("row_help"))
     rows = rows_of(part, found)
     reply = found[part.asks(grain)[0]]
     shown = [name for name in part.names if not reply.why_missing(name)]
+    opens = any(behind.of(name) for name in shown)
+    st.header(say(part.title), anchor=False, help=say("row_help") if opens else None)
     if not rows or not shown:
         why = next(iter(reply.missing.values()), "nothing")
         st.caption(f":material/hourglass_empty: {tile.reason(why)}")
@@ -47,12 +48,13 @@ def show(part: Table, found: Figures, scope: Scope, grain: str) -> None:
     order = list(rows) if part.by == "stage" else by_size  # stages have an order of their own
     data = pd.DataFrame([_texts(part, value, rows[value], shown) for value in order])
     event = st.dataframe(
-        data, hide_index=True, width="stretch", height=height(len(order)), on_select="rerun",
+        data, hide_index=True, width="stretch", height=height(len(order)), on_select="rerun" if opens else "ignore",
         selection_mode="single-row", key=f"table-{part.title}", column_config=_columns(part, shown),
     )  # fmt: skip
     if any(row["immature"] for row in rows.values()):
         st.caption(f"◌ {say('provisional')}")
-    _open(part, shown, scope, [order[place] for place in event["selection"]["rows"]])
+    if opens:
+        _open(part, shown, scope, [order[place] for place in event["selection"]["rows"]])
 
 
 def _texts(part: Table, value: str | None, row: dict[str, Any], shown: list[str]) -> dict[str, str]:
@@ -65,7 +67,7 @@ def _texts(part: Table, value: str | None, row: dict[str, Any], shown: list[str]
 def _columns(part: Table, shown: list[str]) -> dict[str, Any]:
     column = st.column_config.TextColumn
     heads = {name: column(catalogue.label(name), help=catalogue.definition(name), alignment="right") for name in shown}
-    return {"name": column(say(part.by), pinned=True, width="medium"), **heads}
+    return {"name": column(say(part.by), pinned=True), **heads}
 
 
 def _open(part: Table, shown: list[str], scope: Scope, picked: list[str | None]) -> None:

@@ -122,7 +122,7 @@ class TestRegister:
         assert first.status_code == 201
         token = first.json()["access_token"]
         me = (await nobody.get("/auth/me", headers={"Authorization": f"Bearer {token}"})).json()
-        assert (me["email"], me["roles"]) == ("yeni@acme.example", ["analyst"])
+        assert (me["email"], me["roles"], me["currency"]) == ("yeni@acme.example", ["analyst"], "TRY")
         assert (second.status_code, second.json()["code"]) == (404, "invitation.over")
 
     async def test_refuses_an_easy_password(self, admin: Client, nobody: Client) -> None:
