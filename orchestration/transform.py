@@ -17,7 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from crm.settings import settings
 from kpis import project
-from orchestration import policy, previews, publishing, relations, verdicts, warehouse
+from orchestration import connections, policy, previews, publishing, relations, verdicts, warehouse
 
 UNIQUE_ID = "dagster_dbt/unique_id"
 """Metadata under which assets and checks carry the id of their dbt node."""
@@ -144,6 +144,7 @@ def run(arguments: Sequence[str], *, pinned_for: str = "") -> Iterator[tuple[Any
     from dbt.cli.main import dbtRunner
 
     os.environ.update(project.environment() | {"SANTRAL_DBT_PINNED_FOR": pinned_for})
+    connections.stay_open()
     folder = _folder()
     finished: queue.Queue[Any] = queue.Queue()
 

@@ -25,14 +25,3 @@ select news.{{ key | join(', news.') }} from {{ ref(name) }} as news where {{ is
 true
 {%- endif -%}
 {% endmacro %}
-
-
-{# The incremental strategy `affected_rebuild`: the rows of every entity that has news go, and those it has now come back,
-   so that none is left of an entity all whose rows have vanished, which dbt's delete+insert keeps. #}
-{% macro get_incremental_affected_rebuild_sql(arguments) %}
-{%- set target = arguments['target_relation'] -%}
-{%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
-{%- set key = arguments['unique_key'] -%}
-delete from {{ target }} where ({{ key | join(', ') }}) in ({{ affected_keys(target, key) }});
-insert into {{ target }} ({{ columns }}) select {{ columns }} from {{ arguments['temp_relation'] }}
-{% endmacro %}

@@ -24,25 +24,6 @@ where pinned.pinned_for is null or pinned.pinned_for is distinct from excluded.p
 {% endmacro %}
 
 
-{# Bind a finished relation to the reader's tenant. Tables get row-level security; a view obeys the policies of what it
-   reads only as security_invoker. Relations without a tenant (calendar, stage map) are the same for all. Nobody reads
-   the workshop itself: publication gives `published` the same policy, and what is made as of an instant is read as is. #}
-{% macro protect() %}
-{%- if model.config.materialized == 'view' -%}
-  alter view {{ this }} set (security_invoker = true);
-  {%- if env_var('SANTRAL_DBT_AS_OF', '') %} grant select on {{ this }} to santral_app;{% endif %}
-{%- elif model.config.materialized not in ('ephemeral', 'test') -%}
-  {%- set condition = "true" if (model.config.meta or {}).get('shared') else "tenant_id = current_setting('app.tenant_id')::uuid" -%}
-  alter table {{ this }} enable row level security;
-  drop policy if exists tenant on {{ this }};
-  create policy tenant on {{ this }} for select to santral_app using ({{ condition }});
-  {%- if env_var('SANTRAL_DBT_AS_OF', '') %}
-  grant select on {{ this }} to santral_app;
-  {%- endif %}
-{%- endif -%}
-{% endmacro %}
-
-
 {# Words as a list of SQL strings. #}
 {% macro quoted(words) -%}
 '{{ words | join("', '") }}'

@@ -3,6 +3,7 @@
     incremental_strategy='append',
     schema='int',
     tags=['telephony'],
+    on_schema_change='append_new_columns',
     indexes=[{'columns': ['tenant_id', 'call_id']}]
 ) }}
 
