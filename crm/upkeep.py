@@ -21,7 +21,8 @@ Due = Callable[[UUID, datetime], Awaitable[int]]
 """Counts what is due for a tenant."""
 
 LAST = """
-select max(e.at) filter (where e.type = 'succeeded') as done_at,
+select (select min(at) from jobs.procrastinate_events) as since,
+       max(e.at) filter (where e.type = 'succeeded') as done_at,
        max(e.at) filter (where e.type = 'failed') as failed_at
   from jobs.procrastinate_jobs j join jobs.procrastinate_events e on e.job_id = j.id
  where j.task_name = $1
@@ -56,13 +57,16 @@ class Report:
     failed_at: datetime | None
     is_waiting: bool
     """Whether a turn is wanted or running now."""
+    since: datetime | None = None
+    """Since when the worker is known to work at all."""
 
     def is_late(self, upkeep: Upkeep, *, now: datetime) -> bool:
         """Tell whether three turns in a row did not come, or the last one failed."""
-        if self.done_at is None:
+        last = self.done_at or self.since  # on the first day, its first turn may be still to come
+        if last is None:
             return True
-        has_failed = self.failed_at is not None and self.failed_at > self.done_at
-        return has_failed or now - self.done_at > 3 * upkeep.every
+        has_failed = self.failed_at is not None and self.failed_at >= last
+        return has_failed or now - last > 3 * upkeep.every
 
 
 async def _count(sql: str, older: timedelta, tenant_id: UUID, now: datetime) -> int:
@@ -174,7 +178,7 @@ async def report(upkeep: Upkeep, *, now: datetime) -> Report:
             due[what] += await count(tenant_id, now)
     [last] = await db.ask(LAST, upkeep.task)
     [waiting] = await db.ask(WAITING, upkeep.task)
-    return Report(due, last["done_at"], last["failed_at"], waiting["jobs"] > 0)
+    return Report(due, last["done_at"], last["failed_at"], waiting["jobs"] > 0, last["since"])
 
 
 async def ask_for(upkeep: Upkeep, *, now: datetime) -> bool:

@@ -173,13 +173,15 @@ def look(
         judged = judge_new(connection, now=now)
         found = standing_of(connection, now=now)
     return dg.MaterializeResult(
-        metadata={"judged": judged, "held": preview(found.held), "to be looked at": preview(found.warned)},
+        metadata={"judged": judged, "held back": preview(found.held), "to be looked at": preview(found.warned)},
         check_results=[found.checked(asset)],
     )
 
 
-def preview(sets: Sequence[tuple[str, Sequence[str]]]) -> dg.TableMetadataValue:
+def preview(sets: Sequence[tuple[str, Sequence[str]]]) -> dg.TableMetadataValue | str:
     """Return sets and reasons as a small table: what they are called, never what they hold."""
+    if not sets:
+        return "none"
     rows = [dg.TableRecord({"set": name, "why": ", ".join(reasons)}) for name, reasons in sets[:TOLD]]
     columns = [dg.TableColumn("set", "string"), dg.TableColumn("why", "string")]
     return dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))

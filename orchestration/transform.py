@@ -17,7 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from crm.settings import settings
 from kpis import project
-from orchestration import connections, policy, previews, publishing, relations, verdicts, warehouse
+from orchestration import connections, policy, previews, publishing, relations, verdicts, warehouse, wording
 
 UNIQUE_ID = "dagster_dbt/unique_id"
 """Metadata under which assets and checks carry the id of their dbt node."""
@@ -64,6 +64,17 @@ class Models(DagsterDbtTranslator):
             kinds={"dbt", "postgres"} | ({node["config"]["materialized"]} if node else set()),
         )
 
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetCheckSpec | None:
+        """Say in words what a test asks."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(description=wording.asked(manifest["nodes"][unique_id]))
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Return what a model is, in words; its SQL stands in the repository."""
+        return str(dbt_resource_props.get("description") or "")
+
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """Group by domain: leads, telephony, ads, …"""
         return next(iter(dbt_resource_props.get("tags") or []), "") or str(dbt_resource_props["schema"])
@@ -93,6 +104,7 @@ def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[An
     """
     assets = {spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.specs}
     checks = {spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.check_specs}
+    asked = {spec.metadata[UNIQUE_ID]: spec.description for spec in context.assets_def.check_specs}
     chosen = sorted(key.path[-1] for key in context.selected_asset_keys)
     problems: dict[str, str] = {}
     failed: set[str] = set()
@@ -101,7 +113,8 @@ def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[An
         publishing.begin(domains)
         for node, result in run([*BUILD, "--select", *chosen], pinned_for=context.run_id):
             if result.status not in ("success", "pass", "warn"):
-                problems[node.node_name] = f"{node.node_name}: {result.message}"
+                what = f"{asked[node.unique_id]} ({node.node_name})" if asked.get(node.unique_id) else node.node_name
+                problems[node.node_name] = f"{what}: {result.message}"
                 if result.status != "skipped":
                     failed.add(f"{'test' if node.resource_type == 'test' else 'table'}:{node.node_name}")
             if node.unique_id in assets and result.status == "success":

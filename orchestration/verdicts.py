@@ -107,7 +107,9 @@ def _of_checks(checks: Sequence[tuple[str, dg.AssetCheckEvaluation]], failed: se
 
 def _of_run(run: dg.DagsterRun, *, has_failed: bool) -> Iterator[Verdict]:
     """Yield the run itself: it may have died without a step that says why."""
+    # A schedule's own job has a name that says nothing to anybody.
+    name = run.tags.get("dagster/schedule_name") or run.tags.get("dagster/sensor_name") or run.job_name
     if run.status is dg.DagsterRunStatus.SUCCESS:
-        yield Verdict(run.job_name, (), "error")
+        yield Verdict(name, (), "error")
     elif run.status is dg.DagsterRunStatus.FAILURE and not has_failed:
-        yield Verdict(run.job_name, (), "error", "the run ended before its steps did", ("error:RunEnded",))
+        yield Verdict(name, (), "error", "the run ended before its steps did", ("error:RunEnded",))

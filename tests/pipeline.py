@@ -4,20 +4,28 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import asyncpg
+import dagster as dg
 import pytest
 
 from crm import db
 from crm.actor import Actor
 from crm.settings import settings
 from kpis import project
-from orchestration import publishing, transform
+from orchestration import definitions, publishing, transform
 from tests.conftest import HOME, settled
 
 GOOD = ("success", "pass", "no-op")
 Build = Callable[..., Awaitable[None]]
+
+
+@cache
+def loaded() -> dg.Definitions:
+    """Return everything Dagster knows of, loaded once by each worker of a run; the project must be parsed."""
+    return definitions.defs()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What the product does by itself: seen without doing it, asked for without doing it twice."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import dagster as dg
@@ -47,7 +48,10 @@ class TestEvery:
             found = await upkeep.report(which, now=now)
 
             assert set(found.due) == set(which.due)
-            assert found.is_late(which, now=now), "nobody has done it yet"
+            assert found.is_late(which, now=now), "no worker has ever worked"
+            young = replace(found, since=now - which.every)
+            assert not young.is_late(which, now=now), "its first turn is still to come"
+            assert young.is_late(which, now=now + 3 * which.every)
 
 
 class TestAskFor:
@@ -78,13 +82,21 @@ class TestAsset:
             await db.close()
             config = {"ops": {"operations__retention": {"config": {"launch": launch}}}}
             result = await asyncio.to_thread(
-                dg.materialize, [asset_of(upkeep.named("retention"))], run_config=config,
+                dg.materialize, [asset_of(which) for which in upkeep.EVERY], run_config=config,
                 instance=dg.DagsterInstance.ephemeral(),
             )  # fmt: skip
-            (event,) = result.get_asset_materialization_events()
-            return {name: entry.value for name, entry in event.materialization.metadata.items()}
+            assert {one.check_name for one in result.get_asset_check_evaluations()} == {"is_done_in_time"}
+            return {
+                event.asset_key.path[-1]: {name: entry.value for name, entry in event.materialization.metadata.items()}
+                for event in result.get_asset_materialization_events()
+            }
 
-        looked, launched = await run(False), await run(True)
+        looks, launches = await run(False), await run(True)
 
+        for which in upkeep.EVERY:
+            assert {f"due: {what}" for what in which.due} < set(looks[which.name]), "a dry run"
+            assert looks[which.name]["last done"] == "never"
+        assert [name for name, told in launches.items() if told["asked for now"]] == ["retention"]
+        looked, launched = looks["retention"], launches["retention"]
         assert (looked["due: requests"], looked["asked for now"], looked["waiting or running"]) == (1, False, False)
         assert (launched["due: requests"], launched["asked for now"], launched["waiting or running"]) == (1, True, True)

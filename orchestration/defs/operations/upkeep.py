@@ -8,6 +8,7 @@ import asyncio
 from datetime import datetime
 
 import dagster as dg
+from pydantic import Field
 
 from crm import clock, db, upkeep
 from crm.upkeep import Report, Upkeep
@@ -27,7 +28,7 @@ OWNERS = {
 class Turn(dg.Config):
     """What a run of an upkeep does: `launch` asks the worker for a turn now; without it the run only looks."""
 
-    launch: bool = False
+    launch: bool = Field(False, description="true: have the worker take a turn now; false: only look.")
 
 
 async def _look(which: Upkeep, launch: bool, now: datetime) -> tuple[Report, bool]:

@@ -1,0 +1,44 @@
+"""What tests of tables ask, in words."""
+
+from typing import Any
+
+import pytest
+
+from orchestration import wording
+
+
+def generic(kind: str, **told: Any) -> dict[str, Any]:
+    return {"name": f"{kind}_long_name", "test_metadata": {"name": kind, "kwargs": told}}
+
+
+class TestAsked:
+    @pytest.mark.parametrize(
+        ("test", "said"),
+        [
+            (generic("not_null", column_name="fx_rate"), "Every row has fx_rate."),
+            (generic("unique", column_name="team_id"), "No two rows have the same team_id."),
+            (generic("unique_together", columns=["a", "b"]), "No two rows have the same a, b."),
+            (generic("accepted_values", column_name="rank", values=[1, 2]), "rank is one of 1, 2."),
+            (
+                generic("belongs_to", columns=["tenant_id", "team_id"], to="ref('dim_team')"),
+                "Every tenant_id, team_id is known to dim_team.",
+            ),
+            (
+                generic("relationships", column_name="status", to="ref('dim_stage_map')"),
+                "Every status is known to dim_stage_map.",
+            ),
+            (
+                {
+                    "name": "fct_call_talk_is_not_negative", "depends_on": {"nodes": ["model.santral.fct_call"]},
+                    "test_metadata": {"name": "holds", "kwargs": {"condition": "talk_s >= 0"}},
+                },
+                "Talk is not negative: `talk_s >= 0`.",
+            ),
+            (
+                {"name": "fct_call_sums_up", "depends_on": {"nodes": ["model.santral.fct_call"]}},
+                "Sums up.",
+            ),
+        ],
+    )  # fmt: skip
+    def test_is_a_sentence(self, test: dict[str, Any], said: str) -> None:
+        assert wording.asked(test) == said
