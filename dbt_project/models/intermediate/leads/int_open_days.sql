@@ -95,8 +95,8 @@ spans as (
   select
     said.tenant_id,
     said.team_id,
-    (said.day + make_interval(mins => opening.opens)) at time zone said.timezone as begins,
-    (said.day + make_interval(mins => opening.closes)) at time zone said.timezone as ends
+    {{ first_instant('(said.day + make_interval(mins => opening.opens))', 'said.timezone') }} as begins,
+    {{ first_instant('(said.day + make_interval(mins => opening.closes))', 'said.timezone') }} as ends
   from said
   join lateral (
     select
