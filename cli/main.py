@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": ("cli.demo", "Fill the demo tenant, or keep it alive."),
     "pipeline": ("cli.pipeline", "Run the pipeline to the published marts."),
     "quarantine": ("cli.quarantine", "See what the gates hold back from the numbers, and let it in."),
+    "rates": ("cli.rates", "Bring in rates of exchange from central banks, or from a file."),
     "kpi": ("cli.kpi", "Ask for metrics."),
     "bi": ("cli.bi", "Give BI tools logins that read the numbers."),
     "docs": ("cli.docs", "Write what every number is made of to a page: models, columns, lineage."),

@@ -159,6 +159,21 @@ IMPORTS = Suite(
     ),
 )  # fmt: skip
 
-SUITES = (REPORT_ROWS, REPORT_SETS, REPORT_ACCOUNTS, LEADS, CALLS, IMPORTS)
+RATES = Suite(
+    "raw/fx_rates",
+    "tables",
+    (
+        Rule("rates.readable", "is_readable", Kind.one_of,
+             "what the bank sent is no table of rates of its day", "bankanın gönderdiği o günün kur tablosu değil",
+             values=(True,)),
+        Rule("rates.future", "days_ahead", Kind.between, "the rates are of a day that has not begun",
+             "kurlar henüz başlamamış bir güne ait", high=1),
+        Rule("rates.move", "largest_move", Kind.between,
+             "a rate differs by more than a fifth from the one before", "bir kur öncekinden beşte birden fazla farklı",
+             high=0.2),
+    ),
+)  # fmt: skip
+
+SUITES = (REPORT_ROWS, REPORT_SETS, REPORT_ACCOUNTS, LEADS, CALLS, IMPORTS, RATES)
 BY_ID = {rule.id: rule for suite in SUITES for rule in suite.rules}
 """Every rule by its id."""

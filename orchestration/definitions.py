@@ -9,10 +9,10 @@ from orchestration import progress
 EVERYTHING = "everything"
 NUMBERS = (
     dg.AssetSelection.all()
-    - dg.AssetSelection.groups("operations")
-    - dg.AssetSelection.keys(["ops", "data_docs"], ["ops", "replayed_day"])
+    - dg.AssetSelection.groups("operations", "metrics")
+    - dg.AssetSelection.keys(["ops", "data_docs"], ["ops", "replayed_day"], ["raw", "fx_rates"])
 )
-"""What numbers are made of: neither what only looks, nor pages, nor days done again."""
+"""What numbers are made of: neither what only looks, nor pages, nor days done again, nor what is asked of others."""
 
 
 @dg.definitions

@@ -20,6 +20,7 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "raw/calls days": {"unended_share": 0.01, "from_future_share": 0.0, "volume_ratio": 1.0},
     "raw/imports files": {"is_whole": True, "rejected_share": 0.01, "volume_ratio": None, "known_share": 0.5},
+    "raw/fx_rates tables": {"is_readable": True, "days_ahead": 0, "largest_move": None},
 }  # fmt: skip
 SUITES = {f"{suite.asset} {suite.frame}": suite for suite in rules.SUITES}
 
@@ -75,6 +76,9 @@ FAULTS = [
         {"known_share": 1.0},
         "nearly every row was known before: the file came twice; nothing was counted twice",
     ),
+    ("raw/fx_rates tables", {"is_readable": False}, "what the bank sent is no table of rates of its day"),
+    ("raw/fx_rates tables", {"days_ahead": 2}, "the rates are of a day that has not begun"),
+    ("raw/fx_rates tables", {"largest_move": 0.5}, "a rate differs by more than a fifth from the one before"),
 ]
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration import definitions, policy
+from orchestration import policy
+from tests.pipeline import loaded
 
 REPORTS = ["raw", "ad_reports"]
 """Judged when it lands, by a sensor of its own."""
+RATES = ["raw", "fx_rates"]
+"""Asked of the central banks, twice a day; judged before it lands."""
 SNAPSHOT = Path(__file__).with_name("asset_keys.txt")
 """Every asset, one a line. Others build on these names: changing one is a decision that somebody reads here."""
 DOMAINS = {"ads", "bi", "imports", "leads", "metrics", "money", "operations", "platform", "quality", "telephony"}
@@ -20,7 +23,7 @@ GROUPS = DOMAINS | {"ingestion", "sources"}
 
 @pytest.fixture
 def defs(parsed: Path) -> dg.Definitions:
-    return definitions.defs()
+    return loaded()
 
 
 def ours(defs: dg.Definitions) -> list[dg.AssetSpec]:
@@ -40,6 +43,24 @@ class TestAssets:
             if not (spec.owners and spec.description and spec.kinds and spec.freshness_policy)
         ]
         assert bare == []
+
+    def test_are_of_the_teams_that_answer_for_the_domains(self, defs: dg.Definitions) -> None:
+        owners: dict[str, set[str]] = {}
+        for spec in ours(defs):
+            owners.setdefault(spec.tags["domain"], set()).update(spec.owners)
+
+        assert owners["leads"] == {"team:sales-operations"}
+        assert owners["telephony"] == {"team:contact-centre"}
+        assert owners["ads"] == {"team:marketing"}
+        assert owners["platform"] == {policy.ENGINEERS}
+        assert "team:finance" in owners["money"]
+        assert "team:compliance" in owners["quality"] & owners["operations"]
+
+    def test_say_what_they_check(self, defs: dg.Definitions) -> None:
+        checks = [spec for made in defs.resolve_asset_graph().assets_defs for spec in made.check_specs]
+
+        assert len(checks) > 50
+        assert [spec.name for spec in checks if not spec.description] == []
 
     def test_stand_in_groups_by_domain(self, defs: dg.Definitions) -> None:
         strays = [
@@ -111,6 +132,7 @@ class TestAutomation:
         assert {one.name for one in repository.schedule_defs} >= {
             "refresh_leads", "refresh_telephony", "refresh_money", "refresh_quality", "refresh_platform",
             "replay_yesterday", "look_at_events", "look_at_operations", "look_for_silent_accounts", "write_data_docs",
+            "compare_numbers", "drop_outdated_as_of", "pull_rates",
         }  # fmt: skip
         assert {one.default_status for one in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
         assert {one.name for one in repository.sensor_defs} == {
@@ -126,7 +148,35 @@ class TestAutomation:
             chosen = job.asset_layer.executable_asset_keys
             gates = {key for one in chosen for key in graph.get(one).parent_keys if key.path[0] == "raw"}
 
-            assert {key for key in gates if graph.get(key).is_executable} <= set(chosen) | {dg.AssetKey(REPORTS)}, name
+            assert {key for key in gates if graph.get(key).is_executable} <= set(chosen) | {
+                dg.AssetKey(REPORTS), dg.AssetKey(RATES),
+            }, name  # fmt: skip
+
+    def test_builds_each_domain_in_a_run_of_its_own(self, defs: dg.Definitions) -> None:
+        repository = defs.get_repository_def()
+        graph = defs.resolve_asset_graph()
+        built: dict[str, set[str]] = {}
+        for schedule in repository.schedule_defs:
+            job = repository.get_job(schedule.job_name)
+            built[schedule.name] = {
+                graph.get(key).tags["domain"] for key in job.asset_layer.executable_asset_keys if key.path[0] == "marts"
+            }
+
+        assert {name: domains for name, domains in built.items() if len(domains) > 1} == {}, "red holds up nobody else"
+        assert {"leads", "money", "platform", "quality", "telephony"} <= set().union(*built.values())
+
+    def test_wants_the_one_pool_of_whatever_it_writes(self, defs: dg.Definitions) -> None:
+        repository = defs.get_repository_def()
+
+        def pools(name: str) -> set[str]:
+            job = repository.get_job(repository.get_schedule_def(name).job_name)
+            return {pool for each in job.nodes for pool in each.definition.pools}
+
+        refreshes = [one.name for one in repository.schedule_defs if one.name.startswith("refresh_")]
+        assert {name: "marts" in pools(name) for name in refreshes} == dict.fromkeys(refreshes, True)
+        assert pools("replay_yesterday") == {"replay"}
+        assert pools("look_at_operations") == {"upkeep"}
+        assert pools("look_at_events") == set(), "whoever looks whether readers are held back waits for nobody"
 
 
 class TestImport:

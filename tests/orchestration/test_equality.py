@@ -113,6 +113,8 @@ class TestCompareSlices:
                 query.kept.clear()
                 patch.setattr(suppression, "hidden", lambda counts, *, floor: set())
                 untold = await compare(WON)
+            query.kept.clear()
+            assert (await compare(LEVEL, WON)).differences == ()
             connection.execute("update published.fct_queue_visit set wait_s = wait_s + 1000, in_sl = false")
             old = await compare(LEVEL)
             connection.execute(
@@ -152,7 +154,8 @@ class TestCompareSlices:
 
         assert run.success
         assert not checks["one_number_everywhere"].passed
-        assert "acme, offered from " in str(checks["one_number_everywhere"].description)
+        assert "acme, offered by " in str(checks["one_number_everywhere"].description)
+        assert "SQL over bi.queue_visit says" in str(checks["one_number_everywhere"].description)
         assert "(seed 11)" in str(checks["one_number_everywhere"].description)
         assert not checks["every_way_was_asked"].passed
         assert checks["every_way_was_asked"].severity is dg.AssetCheckSeverity.WARN
