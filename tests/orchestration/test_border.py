@@ -8,15 +8,24 @@ from typing import Any
 from uuid import UUID
 
 import dagster as dg
+import psycopg
 import pytest
 
 from crm import clock, db, quarantine
 from ingestion import landing
-from orchestration import border, definitions
+from orchestration import border, definitions, verdicts
 from tests.conftest import NOW, Tenant
-from tests.pipeline import rows
+from tests.orchestration.test_gates import leads, owner
+from tests.pipeline import loaded, rows
+
+__all__ = ["owner"]
 
 DAY = date(2026, 2, 1)
+IMPORT = """
+insert into crm.import_run (tenant_id, id, source, file_name, content_hash, mapping, status, read, created_at,
+                            updated_at)
+values (%(tenant)s, %(tenant)s, 'archive', 'a.csv', '', '{}', 'failed', 10, %(at)s, %(at)s)
+"""
 SPEND = "select account_id, spend_on, sum(spend) as spend from published.fct_ad_spend_daily group by 1, 2"
 
 
@@ -62,7 +71,7 @@ async def land(
 def run_ads() -> tuple[bool, str]:
     """Make the whole domain in a run of Dagster's, as its sensor does; return whether it went well and what the gate
     told the person on duty."""
-    job = definitions.defs().resolve_job_def(definitions.EVERYTHING)
+    job = loaded().resolve_job_def(definitions.EVERYTHING)
     keys = [key for key in job.asset_layer.executable_asset_keys if _is_of_ads(key)]
     result = job.execute_in_process(instance=dg.DagsterInstance.ephemeral(), raise_on_error=False, asset_selection=keys)
     (told,) = [one.description or "" for one in result.get_asset_check_evaluations() if one.check_name == border.CHECK]
@@ -145,29 +154,49 @@ class TestGate:
 
 
 class TestClosedGate:
-    async def test_keeps_marts_from_being_built_on_it_at_every_tick(self, parsed: Path, tenant: Tenant) -> None:
-        async with db.transaction(tenant.system) as tx:
-            await tx.execute(
-                """insert into crm.import_run (tenant_id, id, source, file_name, content_hash, mapping, status, read,
-                                               created_at, updated_at)
-                   values ($1::uuid, $1::uuid, 'archive', 'a.csv', '', '{}', 'failed', 10, now(), now())""",
-                tenant.id,
-            )
-        job = definitions.defs().resolve_job_def(definitions.EVERYTHING)
-        keys = [dg.AssetKey(["raw", name]) for name in ("imports", "leads")] + [dg.AssetKey(["stg", "stg_crm__users"])]
+    async def test_keeps_numbers_as_they_were_at_every_tick_and_says_why(
+        self, parsed: Path, tenant: Tenant, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What closes the gates of files and leads, tick by tick: a batch cut short, a wrong clock, a question that has
+        another name."""
+        monkeypatch.setattr(clock, "utc_now", lambda: NOW)
+        for day in range(1, 15):
+            leads(owner, tenant, "spring", days_ago=day, count=10)
+        instance = dg.DagsterInstance.ephemeral()
+        job = loaded().resolve_job_def(definitions.EVERYTHING)
 
-        def tick(keys: list[dg.AssetKey]) -> set[str]:
-            result = job.execute_in_process(
-                instance=dg.DagsterInstance.ephemeral(), raise_on_error=False, asset_selection=keys
-            )
-            made = [event.asset_key for event in result.all_events if event.is_step_materialization]
-            assert result.success == (len(made) == len(keys))
-            return {key.to_user_string() for key in made if key}
+        gates = [dg.AssetKey(["raw", name]) for name in ("imports", "leads")]
+        with_view = [*gates, dg.AssetKey(["stg", "stg_crm__users"])]
 
-        closed = [await asyncio.to_thread(tick, keys) for _ in range(2)]
-        hold_id = next(iter((await held(tenant)).values()))
-        await db.run(tenant.admin, lambda tx: quarantine.release(tx, hold_id, because="file_is_whole", now=NOW))
-        opened = await asyncio.to_thread(tick, keys[:2])
+        def tick(keys: list[dg.AssetKey]) -> tuple[set[str], str]:
+            """Refresh leads as the schedule does, a view of people standing for all that is built of them."""
+            result = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=keys)
+            made = {event.asset_key.path[-1] for event in result.all_events if event.is_step_materialization}
+            run = instance.get_run_by_id(result.run_id)
+            assert run
+            told = [one.said for one in verdicts.of(instance, run) if one.said and one.severity == "error"]
+            return made, "; ".join(told)
 
-        assert closed == [{"raw/imports", "raw/leads"}] * 2, "nothing is built on what is held, at no tick"
-        assert opened == {"raw/imports", "raw/leads"}
+        owner.execute(IMPORT, {"tenant": tenant.id, "at": NOW})
+        cut, again = [await asyncio.to_thread(tick, with_view) for _ in range(2)]
+        owner.execute("update crm.import_run set status = 'done', updated_at = %s", [NOW + timedelta(minutes=1)])
+        leads(owner, tenant, "spring", days_ago=0, count=8, ahead=timedelta(hours=3))
+        skewed = await asyncio.to_thread(tick, with_view)
+        owner.execute("update crm.lead set acquired_at = received_at")
+        leads(owner, tenant, "spring", days_ago=0, count=40, has_phone=False, questions=("hair", "which month"))
+        renamed = await asyncio.to_thread(tick, with_view)
+        published = owner.execute("select count(*) from ops.publication_log").fetchone()
+        for hold_id in (await held(tenant)).values():
+            await db.run(tenant.admin, lambda tx, one=hold_id: quarantine.release(tx, one, because="is_right", now=NOW))
+        opened = await asyncio.to_thread(tick, gates)
+
+        for made, said in (cut, again, skewed, renamed):
+            assert made == {"imports", "leads"}, "nothing is built on what is held, at no tick"
+            assert "the gate is closed and readers keep the last good numbers" in said
+        assert published == (0,)
+        assert "the import ended before its file did: rows are missing" in cut[1]
+        assert "the import ended before its file did: rows are missing" in again[1]
+        assert "leads were sent after they arrived: a clock is wrong" in skewed[1]
+        assert "far more leads than usual have no telephone number" in renamed[1]
+        assert "the form asks other questions than before (gone: when; new: which month)" in renamed[1]
+        assert opened == ({"imports", "leads"}, "")
