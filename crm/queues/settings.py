@@ -15,15 +15,15 @@ from crm.db import Tx
 from crm.queues.rules import SHORT_S, SL_S, Settings
 
 SERVICE_LEVEL_S = tenant_settings.declare(
-    "queue.service_level_s", Annotated[int, Field(ge=1, le=3600)], SL_S,
+    "queue.service_level_s", Annotated[int, Field(ge=1, le=3600)], SL_S, told=int,
     tr="Servis seviyesi: kaç saniye içinde yanıt", en="Service level: answered within so many seconds",
 )  # fmt: skip
 SHORT_ABANDON_S = tenant_settings.declare(
-    "queue.short_abandon_s", Annotated[int, Field(ge=0, le=3600)], SHORT_S,
+    "queue.short_abandon_s", Annotated[int, Field(ge=0, le=3600)], SHORT_S, told=int,
     tr="Kısa vazgeçme: en fazla kaç saniye bekleyen sayılmaz", en="Short abandon: who waits no longer does not count",
 )  # fmt: skip
 SERVICE_LEVEL_TARGET = tenant_settings.declare(
-    "queue.service_level_target", Annotated[float, Field(gt=0, le=1)], 0.8,
+    "queue.service_level_target", Annotated[float, Field(gt=0, le=1)], 0.8, told=float,
     tr="Servis seviyesi hedefi (0-1)", en="Target of the service level (0-1)",
 )  # fmt: skip
 WRAP = (SERVICE_LEVEL_S, SHORT_ABANDON_S, SERVICE_LEVEL_TARGET)

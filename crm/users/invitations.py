@@ -105,7 +105,8 @@ async def accept(tx: Tx, token_hash: bytes, *, name: str, password_hash: str, lo
     tx.actor = replace(tx.actor, user_id=user_id)
     roles, team_id = invitation["roles"], invitation["team_id"]
     await operations.insert(tx, user_id, invitation["email"], name, roles, team_id, locale, password_hash, now)
-    await note(tx, "user", user_id, "user.registered", now, invitation_id=invitation["id"])
+    told = {"invitation_id": invitation["id"], "roles": roles, "team_id": team_id}
+    await note(tx, "user", user_id, "user.registered", now, **told)
     await availability.join(tx, user_id, roles, team_id, now)
     return user_id
 

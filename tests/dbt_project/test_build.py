@@ -2,7 +2,9 @@
 
 import csv
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
+from crm import campaigns, db
 from crm.leads import rules
 from kpis import project
 from tests.conftest import Tenant
@@ -14,6 +16,7 @@ class TestBuild:
     async def test_marts_hold_what_happened(self, build: Build, tenant: Tenant, other_tenant: Tenant) -> None:
         leads = await golden.play(tenant)
         await golden.Desk(other_tenant).lead("meta")
+        campaign = await _campaign(tenant, name="Bahar")
 
         await build()
 
@@ -60,6 +63,29 @@ class TestBuild:
         assert [row["stage"] for row in lost] == ["sale"], "lost keeps what was reached"
         (published,) = await rows(tenant.admin, "select * from ops.publication where domain = 'leads'")
         assert published["source_max_recorded_at"] <= published["as_of"] <= datetime.now(UTC)
+        await self._require_names_of_before(build, tenant, campaign)
+
+    async def _require_names_of_before(self, build: Build, tenant: Tenant, campaign: UUID) -> None:
+        """No event carries a name: what a campaign was called is kept as runs found it, through every rebuild."""
+        renamed = golden.RECEIVED + timedelta(days=1)
+        await db.run(tenant.admin, lambda tx: campaigns.update(tx, campaign, name="Yaz", now=renamed))
+
+        await build("--full-refresh", "--select", "snap_campaign", "dim_campaign_version")
+
+        versions = await rows(
+            tenant.admin,
+            "select name, valid_from, valid_to from published.dim_campaign_version"
+            f" where campaign_id = '{campaign}' order by version_no",
+        )
+        assert [(row["name"], row["valid_to"]) for row in versions] == [("Bahar", renamed), ("Yaz", None)]
+        assert versions[1]["valid_from"] == renamed
+
+
+async def _campaign(tenant: Tenant, *, name: str) -> UUID:
+    return await db.run(
+        tenant.admin,
+        lambda tx: campaigns.create(tx, platform="meta", external_id="c-9", name=name, now=golden.RECEIVED),
+    )
 
 
 class TestStageMap:

@@ -19,7 +19,7 @@ bounds as (
     tenants.tenant_id,
     coalesce(
       (
-        select leads.received_at from {{ source('crm', 'lead') }} as leads
+        select leads.received_at from {{ ref('stg_crm__leads') }} as leads
         where leads.tenant_id = tenants.tenant_id order by leads.received_at limit 1
       ),
       horizon.pinned_at
@@ -79,12 +79,11 @@ said as (
   left join lateral (
     -- The zone a team was in, from the day after it moved there; before its first move the first one.
     select zones.timezone
-    from {{ ref('stg_crm__team_zones') }} as zones
-    where zones.tenant_id = dates.tenant_id and zones.team_id = dates.team_id
-    order by
-      (zones.valid_from at time zone zones.timezone)::date < dates.day desc,
-      case when (zones.valid_from at time zone zones.timezone)::date < dates.day then zones.valid_from end desc,
-      zones.valid_from
+    from {{ ref('dim_team_version') }} as zones
+    where zones.tenant_id = dates.tenant_id
+      and zones.team_id = dates.team_id
+      and (zones.version_no = 1 or (zones.valid_from at time zone zones.timezone)::date < dates.day)
+    order by zones.version_no desc
     limit 1
   ) as zone on true
 

@@ -7,10 +7,10 @@ select
   sessions.session_id,
   moves.agent_id,
   moves.team_id,
-  moves.moved_at,
-  moves.event_id,
+  moves.valid_from as moved_at,
+  moves.said_id as event_id,
   moves.tx_id
-from {{ ref('stg_telephony__team_moves') }} as moves
+from {{ ref('stg_crm__agent_teams') }} as moves
 join lateral (
   select
     events.session_id,
@@ -21,5 +21,6 @@ join lateral (
     and events.agent_id = moves.agent_id
   group by events.session_id
 ) as sessions on true
-where moves.moved_at > sessions.started_at
-  and (sessions.ended_at is null or moves.moved_at < sessions.ended_at)
+where moves.is_move
+  and moves.valid_from > sessions.started_at
+  and (sessions.ended_at is null or moves.valid_from < sessions.ended_at)

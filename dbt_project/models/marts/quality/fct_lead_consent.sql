@@ -29,7 +29,7 @@ select
   leads.is_test,
   greatest(leads.source_max_recorded_at, said.recorded_at) as source_max_recorded_at
 from {{ ref('fct_lead_cycle') }} as leads
-join {{ ref('stg_quality__lead_contacts') }} as people using (tenant_id, lead_id)
+join {{ ref('stg_crm__leads') }} as people using (tenant_id, lead_id)
 cross join unnest(array['call', 'email', 'sms', 'whatsapp']) as channels (channel)
 left join said
   on said.tenant_id = leads.tenant_id and said.contact_id = people.contact_id and said.channel = channels.channel

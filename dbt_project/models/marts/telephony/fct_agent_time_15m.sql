@@ -108,23 +108,14 @@ zoned as (
   select
     slots.*,
     coalesce(handled.handled, 0) as handled,
-    coalesce(
-      (
-        select zones.timezone
-        from {{ ref('stg_telephony__team_zones') }} as zones
-        where zones.tenant_id = slots.tenant_id
-          and zones.team_id = slots.team_id
-          and zones.valid_from <= slots.slot_at
-        order by zones.valid_from desc, zones.event_id desc
-        limit 1
-      ),
-      teams.timezone,
-      tenants.timezone
-    ) as timezone
+    coalesce(teams.timezone, tenants.timezone) as timezone
   from slots
   join {{ ref('stg_crm__tenants') }} as tenants using (tenant_id)
-  left join {{ ref('stg_crm__teams') }} as teams
-    on teams.tenant_id = slots.tenant_id and teams.team_id = slots.team_id
+  left join {{ ref('dim_team_version') }} as teams
+    on teams.tenant_id = slots.tenant_id
+    and teams.team_id = slots.team_id
+    and slots.slot_at >= teams.valid_from
+    and slots.slot_at < coalesce(teams.valid_to, 'infinity'::timestamptz)
   left join handled
     on handled.tenant_id = slots.tenant_id
     and handled.session_id = slots.session_id

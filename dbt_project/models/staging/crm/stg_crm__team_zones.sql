@@ -1,8 +1,10 @@
 with source as (
 
-  select tenant_id, id, team_id, timezone, valid_from
-  from {{ source('crm', 'team_version') }}
-  where valid_from <= (select horizon.pinned_at from {{ source('ops', 'horizon') }} as horizon)
+  select * from {{ source('crm', 'event_log') }}
+  where aggregate_type = 'team'
+    and event_type in ('team.created', 'team.updated')
+    and payload_json ? 'timezone'
+    and tx_id < (select horizon.tx_id from {{ source('ops', 'horizon') }} as horizon)
 
 ),
 
@@ -11,14 +13,14 @@ renamed as (
   select
     -- ids
     tenant_id,
-    id as team_zone_id,
-    team_id,
+    id as said_id,
+    aggregate_id as team_id,
 
     -- strings
-    timezone,
+    payload_json ->> 'timezone' as timezone,
 
     -- timestamps
-    valid_from
+    occurred_at as valid_from
 
   from source
 

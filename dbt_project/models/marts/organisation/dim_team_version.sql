@@ -1,0 +1,1 @@
+{{ versions(ref('stg_crm__team_zones'), 'team_id', ['timezone']) }}
