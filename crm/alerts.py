@@ -48,6 +48,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "events are dated after they were told: a clock is wrong",
         "olaylar bildirildikleri andan sonraya tarihlenmiş: bir saat yanlış",
     ),
+    "test:told_in_time": (
+        "events came weeks after they happened and changed days that were long past",
+        "olaylar gerçekleştikten haftalar sonra bildirildi ve çoktan geçmiş günleri değiştirdi",
+    ),
+    "test:every_way_was_asked": (
+        "a way of reading numbers could not be compared with the others",
+        "sayıların bir okuma yolu ötekilerle karşılaştırılamadı",
+    ),
     "test:is_done_in_time": (
         "the worker has not done it three times in a row",
         "işçi süreç bunu art arda üç kez yapmadı",

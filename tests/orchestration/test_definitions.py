@@ -8,7 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration import policy
+from crm import alerts
+from orchestration import policy, transform
 from tests.pipeline import loaded
 
 REPORTS = ["raw", "ad_reports"]
@@ -61,6 +62,8 @@ class TestAssets:
 
         assert len(checks) > 50
         assert [spec.name for spec in checks if not spec.description] == []
+        ours_own = {f"test:{spec.name}" for spec in checks if transform.UNIQUE_ID not in spec.metadata}
+        assert ours_own == set(alerts.WORDS), "what a firm reads of an alert, in both languages"
 
     def test_stand_in_groups_by_domain(self, defs: dg.Definitions) -> None:
         strays = [
