@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from itertools import count
@@ -19,7 +19,7 @@ MARKS = ("is_mature", "is_suppressed")
 """What a row says of its values."""
 MACHINES = 7
 """The section of the catalogue about the platform itself."""
-DAYS = {"since": "{column} >= {value}::timestamptz", "until": "{column} < {value}::timestamptz"}
+DAYS = {"since": "{column} >= {value}::date", "until": "{column} < {value}::date"}
 """What a question says of days: those in `[since, until)`."""
 Row = dict[str, Any]
 
@@ -35,11 +35,11 @@ class Statement:
     counts_rows: bool
     """Whether to count what stands behind each value, too."""
 
-    def values(self, query: Query) -> list[list[str] | datetime]:
+    def values(self, query: Query) -> list[list[str] | date]:
         """Return what is bound to the statement's placeholders."""
         return [
             *(list(one.values) for one in self.filters if _is_bound(one)),
-            *(datetime.combine(getattr(query, end), time(), UTC) for end in DAYS if getattr(query, end)),
+            *(getattr(query, end) for end in DAYS if getattr(query, end)),
         ]
 
     def columns(self, query: Query) -> dict[str, str]:
@@ -50,17 +50,18 @@ class Statement:
 
     def sql(self, query: Query, schema: str) -> str:
         """Return the SELECT; compiling takes a moment, so never on the event loop."""
-        source, _ = _counted(tuple(_Same(item) for item in self.items))
+        extras = dict.fromkeys(name for pair in self.extras() for name in pair if name)
         return compiler.compile_sql(
-            source,
-            [
-                *(item.name for item in self.items),
-                *dict.fromkeys(name for pair in self.extras() for name in pair if name),
-            ],
+            self._counted.source,
+            [*(self.column(item) for item in self.items), *extras],
             list(self.columns(query)),
             self._conditions(query),
             schema=schema,
         )
+
+    def column(self, item: Definition) -> str:
+        """Return the column in which the values of a metric stand."""
+        return self._counted.names.get(item.name, item.name)
 
     def _conditions(self, query: Query) -> list[Condition]:
         """Return the conditions, the bound ones numbered as their values come."""
@@ -79,8 +80,11 @@ class Statement:
 
     def extras(self) -> list[tuple[str | None, str | None]]:
         """Return, for each metric, the columns that count the rows behind it and say how young the youngest is."""
-        _, extra = _counted(tuple(_Same(item) for item in self.items))
-        return [(rows if self.counts_rows else None, youngest) for rows, youngest in extra]
+        return [(rows if self.counts_rows else None, youngest) for rows, youngest in self._counted.extras]
+
+    @property
+    def _counted(self) -> "_Counted":
+        return _counted(tuple(_Same(item) for item in self.items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +100,24 @@ class _Same:
         return isinstance(other, _Same) and (self.item.name, self.item.hash) == (other.item.name, other.item.hash)
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What is compiled for some metrics: with what counts the rows behind each and says how young the youngest is."""
+
+    source: Source
+    extras: Sequence[tuple[str, str | None]]
+    names: Mapping[str, str]
+    """Under which other name a metric is asked for."""
+
+
 @lru_cache(maxsize=512)
-def _counted(wanted: tuple[_Same, ...]) -> tuple[Source, list[tuple[str, str | None]]]:
+def _counted(wanted: tuple[_Same, ...]) -> _Counted:
     found = [manifest.counted(one.item.part, one.item.name) for one in wanted]
+    asked = [one.item.name for one in wanted] + [name for _, *extra in found for name in extra if name]
+    part, names = manifest.read_once(manifest.together(part for part, _, _ in found), asked)
     key = tuple(word for one in wanted for word in (one.item.name, one.item.hash))
-    return Source(key, manifest.together(part for part, _, _ in found)), [
-        (rows, youngest) for _, rows, youngest in found
-    ]
+    extras = [(names.get(rows, rows), names.get(youngest or "", youngest)) for _, rows, youngest in found]
+    return _Counted(Source(key, part), extras, names)
 
 
 def _is_bound(one: Filter) -> bool:
@@ -180,7 +195,7 @@ def _told(
         counts = [record[counted] for record in records] if counted else []
         hidden = _hidden(item, rows, counts, query) if counts else set()
         for place, (row, record) in enumerate(zip(rows, records, strict=True)):
-            row[item.name] = None if place in hidden else _plain(record[item.name])
+            row[item.name] = None if place in hidden else _plain(record[one.column(item)])
             if place in hidden:
                 row["is_suppressed"] = True
             if youngest and item.meta.get("maturity_days"):

@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from kpis import manifest
@@ -42,10 +42,25 @@ class _Dialect:
 
     def __init__(self) -> None:
         from metricflow.protocols.sql_client import SqlEngine
-        from metricflow.sql.render.postgres import PostgresSQLSqlPlanRenderer
 
         self.sql_engine_type = SqlEngine.POSTGRES
-        self.sql_plan_renderer = PostgresSQLSqlPlanRenderer()
+        self.sql_plan_renderer = _renderer()
+
+
+@cache
+def _renderer() -> Any:
+    """Return the renderer for PostgreSQL. A business day is a date: to truncate it would hide it from its index."""
+    from metricflow.sql.render.postgres import PostgresSqlExpressionRenderer, PostgresSQLSqlPlanRenderer
+
+    class Expressions(PostgresSqlExpressionRenderer):
+        def visit_date_trunc_expr(self, node: Any) -> Any:
+            is_day = node.time_granularity.value == "day"
+            return self.render_sql_expr(node.arg) if is_day else super().visit_date_trunc_expr(node)
+
+    class Plans(PostgresSQLSqlPlanRenderer):
+        EXPR_RENDERER = Expressions()
+
+    return Plans()
 
 
 @lru_cache(maxsize=128)

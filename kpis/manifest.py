@@ -8,7 +8,7 @@ can be answered by yesterday's definition.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -242,6 +242,30 @@ def _simple(name: str, filters: list[Json]) -> Json:
         "time_granularity": None, "filter": {"where_filters": filters} if filters else None,
         "type_params": {"measure": measure, "input_measures": [measure]},
     }  # fmt: skip
+
+
+def read_once(part: Json, names: Sequence[str]) -> tuple[Json, dict[str, str]]:
+    """Return a part in which all of some metrics can be had from one reading of their table, and the names for that.
+
+    MetricFlow reads a table once for its simple metrics and once for those that are made of others. Where both are
+    wanted, the simple ones are given under a name of their own as made of themselves.
+    """
+    metrics = {one["name"]: one for one in part["metrics"]}
+    simple = [name for name in names if metrics[name]["type"] == "simple"]
+    if len(simple) in (0, len(names)):
+        return part, {}
+    as_told = {name: f"{name}__told" for name in simple}
+    return {**part, "metrics": [*part["metrics"], *(_derived(new, name) for name, new in as_told.items())]}, as_told
+
+
+def _derived(name: str, of: str) -> Json:
+    given = {"name": of, "filter": None, "alias": None}
+    params = {
+        "expr": of,
+        "metrics": [{**given, "offset_window": None, "offset_to_grain": None}],
+        "input_measures": [{**given, "join_to_timespine": False, "fill_nulls_with": None}],
+    }
+    return {**_simple(name, []), "type": "derived", "type_params": params}
 
 
 def together(parts: Iterable[Json]) -> Json:

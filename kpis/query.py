@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 import asyncpg
 
+from crm import errors
 from crm.db import Tx
 from kpis import access, answers, catalogue, definitions, publications, questions
 from kpis.access import Scope
@@ -19,8 +21,19 @@ from kpis.questions import Filter, Grain, Operator, Order, Query, Unknown
 
 __all__ = ["Answer", "Filter", "Grain", "NotPublished", "Operator", "Order", "Query", "Unknown", "ask", "published_at"]
 
+LISTED = "the catalogue lists them: `santral kpi list`, GET /kpis"
+MOST_GROUPS = 50_000
+"""So many rows may come of one statement; more are no answer for people, and would be held in memory."""
+LONGEST_S = 30
+"""So long a statement may take."""
 kept: Kept[Rows] = Kept(2_000)
 """Rows by tenant, scope, question, definitions and publication."""
+
+
+class TooMuch(errors.Invalid):
+    """This asks for too much at once."""
+
+    code = "kpi.too-much"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,7 @@ async def ask(tx: Tx, query: Query, *, now: datetime, fresh: bool = False) -> An
     :raises Unknown: when a metric or a definition is unknown, or a metric does not have a dimension.
     :raises BadFilter: when a filter does not fit its dimension.
     :raises NotYours: when the actor's role may not see a metric.
+    :raises TooMuch: when it makes too many groups, or takes too long.
     :raises NotPublished: when the pipeline has not run yet.
     :raises NotRebuilt: when the numbers as of that instant are not at hand.
     :raises Outlived: when an earlier definition reads what is no longer kept.
@@ -97,13 +111,14 @@ async def _items(tx: Tx, query: Query, scope: Scope) -> list[Definition]:
 
 
 def _known(metrics: Sequence[str]) -> list[str]:
-    known = catalogue.definitions()
-    choice = ", ".join(item.name for item in catalogue.public())
+    known = [item.name for item in catalogue.public()]
     if not metrics:
-        raise Unknown(f"name a metric: {choice}", fields={"metrics": "at least one"})
+        raise Unknown(f"name a metric; {LISTED}", fields={"metrics": "at least one"})
     for name in metrics:
-        if name not in known or not known[name].is_public:
-            raise Unknown(f"there is no metric {name!r}; there are {choice}", fields={"metrics": f"unknown: {name}"})
+        if name not in known:
+            like = ", ".join(get_close_matches(name, known))
+            hint = f"did you mean {like}?" if like else LISTED
+            raise Unknown(f"there is no metric {name!r}; {hint}", fields={"metrics": f"unknown: {name}"})
     return list(dict.fromkeys(metrics))
 
 
@@ -141,19 +156,32 @@ class _Making:
     state: Standing
 
     async def __call__(self) -> Rows:
-        # Days start at midnight of the session's zone when PostgreSQL makes an instant of a date.
-        await self.tx.execute("set local timezone to 'UTC'")
+        # Weeks start at midnight of the session's zone where PostgreSQL makes an instant of a date; percentiles sort.
+        await self.tx.execute(
+            f"set local timezone to 'UTC'; set local work_mem to '16MB'; set local statement_timeout to '{LONGEST_S}s'"
+        )
         found = [(one, await self._records(one)) for one in self.statements]
         return answers.rows_of(found, self.query, as_of=self.state.as_of)
 
     async def _records(self, one: Statement) -> list[asyncpg.Record]:
         sql = await asyncio.to_thread(one.sql, self.query, self.state.schema)
         try:
-            return await self.tx.fetch(sql, *one.values(self.query))
+            found = await self.tx.fetch(f"{sql}\nlimit {MOST_GROUPS + 1}", *one.values(self.query))
+        except asyncpg.QueryCanceledError as error:
+            raise TooMuch(
+                f"this took more than {LONGEST_S} seconds: ask for fewer days or metrics, or by less",
+                fields={"metrics": "too much at once"},
+            ) from error
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError) as error:
             if self.query.definitions:
                 raise definitions.outlived(list(one.items), error) from error
             raise NotPublished from error
+        if len(found) > MOST_GROUPS:
+            raise TooMuch(
+                f"this makes more than {MOST_GROUPS:,} groups: ask by fewer dimensions, of fewer days, a coarser grain",
+                fields={"by": "too many groups"},
+            )
+        return found
 
 
 def _answer(

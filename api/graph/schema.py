@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import strawberry
 from pydantic import ValidationError
@@ -15,8 +16,7 @@ from api.graph import limits
 from api.schemas.kpis import KpiAnswer, KpiQuery
 from crm import errors
 from crm.actor import Actor
-
-NO_COLUMNS = ("is_mature", "is_suppressed")
+from kpis.answers import MARKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,7 @@ class Answer:
     is_cut: bool
     without_source: list[str]
     unpublished: list[str]
+    team: UUID | None
 
 
 @strawberry.type(description="By which definition a metric was answered.")
@@ -204,13 +205,13 @@ def _question(asked: Question) -> KpiQuery:
 
 
 def _answer(found: KpiAnswer) -> Answer:
-    told = found.model_dump(exclude={"rows", "definitions", "team"})
+    told = found.model_dump(exclude={"rows", "definitions"})
     used = [UsedDefinition(metric=name, hash=each) for name, each in found.definitions.items()]
     return Answer(rows=[_row(row) for row in found.rows], definitions=used, **told)
 
 
 def _row(row: dict[str, Any]) -> Row:
-    cells = [Cell(name=name, value=value) for name, value in row.items() if name not in NO_COLUMNS]
+    cells = [Cell(name=name, value=value) for name, value in row.items() if name not in MARKS]
     return Row(is_mature=row.get("is_mature"), is_suppressed=row.get("is_suppressed", False), cells=cells)
 
 

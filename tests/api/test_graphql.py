@@ -1,12 +1,15 @@
 """GraphQL: the same answers as REST, limits that hold, refusals in the one shape."""
 
+from dataclasses import fields
 from typing import Any
 
 import httpx
 import pytest
 from graphql import get_introspection_query
 
+from api.graph import schema
 from api.graph.limits import DEEPEST
+from api.schemas.kpis import KpiAnswer, KpiRead
 from tests.api.conftest import SignIn
 from tests.conftest import Tenant
 from tests.dbt_project import golden
@@ -71,6 +74,12 @@ class TestCatalogue:
             (one["name"], one["label_tr"], one["definition"]) for one in rest
         ]
         assert "select" in found["metric"]["sql"].lower()
+
+    def test_has_the_fields_of_rest(self) -> None:
+        metric = {each.name for each in fields(schema.Metric)}
+
+        assert metric == KpiRead.model_fields.keys() - {"dimension_kinds"} | {"sql"}
+        assert {each.name for each in fields(schema.Answer)} == KpiAnswer.model_fields.keys()
 
     async def test_shows_the_sql_to_no_agent(self, parsed: object, tenant: Tenant, sign_in: SignIn) -> None:
         client = sign_in(tenant.sales_agent)

@@ -8,6 +8,26 @@ from tests.pipeline import Build, build, parsed
 
 __all__ = ["build", "parsed"]
 
+ODD = {"dim": "platform", "values": ["x"]}
+REFUSED: list[tuple[dict[str, object], str, str, str]] = [
+    ({"metrics": ["convertion_rate"]}, "kpi.unknown", "metrics", "did you mean conversion_rate"),
+    ({"metrics": ["x"]}, "kpi.unknown", "metrics", "GET /kpis"),
+    ({"metrics": []}, "invalid", "metrics", "field_errors"),
+    ({"by": ["nonsense"]}, "kpi.unknown", "by", "it has ad, "),
+    ({"by": ["platform"] * 9}, "invalid", "by", "field_errors"),
+    ({"filters": [{**ODD, "dim": "nonsense"}]}, "kpi.unknown", "filters", "it has ad, "),
+    ({"filters": [{**ODD, "op": "gt"}]}, "kpi.bad-filter", "filters", "no order"),
+    ({"filters": [{**ODD, "op": "is_null"}]}, "kpi.bad-filter", "filters", "takes no values"),
+    ({"filters": [{**ODD, "op": "like"}]}, "invalid", "filters.0.op", "field_errors"),
+    ({"from": "2026-03-02", "to": "2026-03-02"}, "invalid", "to", "first day no longer meant"),
+    ({"from": "yesterday"}, "invalid", "from", "field_errors"),
+    ({"order": [{"name": "platform"}]}, "kpi.unknown", "order", "it has conversion_rate"),
+    ({"definitions": {"cpl": "0" * 16}}, "kpi.unknown", "definitions", "not asked for"),
+    ({"limit": 0}, "invalid", "limit", "field_errors"),
+    ({"sql": "select 1"}, "invalid", "sql", "field_errors"),
+]
+"""Questions, the refusal's code, the field at fault, and what its sentence says."""
+
 
 class TestQuery:
     async def test_gives_what_the_metrics_say(self, build: Build, tenant: Tenant, admin: httpx.AsyncClient) -> None:
@@ -30,11 +50,13 @@ class TestQuery:
         (day,) = (await admin.post("/kpis/query", json=dated)).json()["rows"]
         assert (day["metric_time"], day["is_mature"]) == ("2026-03-02", True)
 
-    async def test_refuses_what_it_does_not_know(self, parsed: object, admin: httpx.AsyncClient) -> None:
-        answer = await admin.post("/kpis/query", json={"metrics": ["nonsense"]})
+    async def test_refuses_what_it_cannot_answer(self, parsed: object, admin: httpx.AsyncClient) -> None:
+        for question, code, field, word in REFUSED:
+            answer = await admin.post("/kpis/query", json={"metrics": ["conversion_rate"], **question})
 
-        assert answer.status_code == 422
-        assert answer.json()["code"] == "kpi.unknown"
+            problem = answer.json()
+            assert (answer.status_code, problem["code"], list(problem["field_errors"])) == (422, code, [field])
+            assert word in problem["message"]
 
     async def test_lists_the_catalogue(self, parsed: object, admin: httpx.AsyncClient) -> None:
         names = [item["name"] for item in (await admin.get("/kpis")).json()["items"]]

@@ -48,8 +48,8 @@ STAGES = {"lead": 3 / 5, "contacted": 1 / 3, "qualified": 1.0, "proposal": 1.0, 
 """Three of five were contacted, one of them qualified; its sale fills the proposal; after the sale there is nothing."""
 ENTRIES = {"2026-03-13": 0.0, "2026-03-16": 3 / 4}
 """Into contacted per entry into lead. Friday: a alone came. Monday: b, c, d, e came, a, b, c were contacted."""
-ENTERED = {"lead": 4 / 6, "contacted": 1 / 4, "qualified": 0.0}
-"""c fell back to lead and was contacted a second time."""
+ENTERED = {"lead": 3 / 5, "contacted": 1 / 3, "qualified": 1.0, "proposal": 1.0}
+"""All days together: who fell back enters no stage a second time."""
 DWELL = {"lead": 405_440 / 5, "contacted": 432_000 / 3, "qualified": 290_370.0}
 """lead: 228,030 + 230 + 3,780 + 86,400 + 600 + 86,400; contacted: one day, two days, one day twice."""
 VELOCITY = {"conversion_velocity_days": 7.0, "conversion_velocity_days_p90": 7.0, "conversion_rate": 1 / 5}

@@ -44,6 +44,14 @@ GOLDEN = {
     "service_level_answered": 86.00, "service_level_ignore_sl_abandons": 82.69, "abandonment_rate": 4.76,
 }  # fmt: skip
 """Percent."""
+FIGURES = {
+    "offered": 1060, "answered": 1000, "abandoned": 60, "short_abandons": 10, "service_level": 860 / 1050,
+    "service_level_strict": 860 / 1060, "service_level_credit": 880 / 1060, "service_level_answered": 860 / 1000,
+    "service_level_ignore_sl_abandons": 860 / 1040, "asa_s": (860 * 20 + 140 * 30) / 1000, "wait_p50": 20,
+    "wait_p90": 30, "abandonment_rate": 50 / 1050, "abandonment_rate_gross": 60 / 1060,
+    "avg_abandon_wait_s": (10 * 20 + 40 * 90) / 50,
+}  # fmt: skip
+"""Of the same day, and what the percentages are made of."""
 
 
 def golden_day() -> list[PastCall]:

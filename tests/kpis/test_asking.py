@@ -1,5 +1,6 @@
 """Asking beyond the plain figures: by role, in an order, by an earlier definition, as of an instant, what is kept."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +9,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
-from crm import clock, db
+from cli import kpi
+from crm import clock, db, errors
 from crm.actor import Actor
 from kpis import catalogue, definitions, manifest, query
 from kpis.access import NotYours
@@ -129,8 +132,52 @@ class TestAsk:
         assert (then.as_of, then.freshness_s > 0) == (THEN, True)
         assert (await ask(boss, "conversion_rate", by=["platform"], as_of=now)).rows == again.rows
 
+        # The command line asks the same.
+        await _answers_on_the_command_line(earlier)
+
         # What was asked is at hand until the numbers change; another firm never gets it.
         await _keeps_answers_until_the_next_publication(boss, other_tenant)
+
+
+async def _answers_on_the_command_line(earlier: str) -> None:
+    rates = ("conversion_rate", "--by", "platform", "--tenant", "acme")
+    plain = [json.loads(line) for line in (await santral(*rates, "--json")).splitlines()]
+    assert {row["platform"]: row["conversion_rate"] for row in plain} == golden.CONVERSION
+
+    head, *lines = (await santral(*rates, "--csv", "--order=-conversion_rate", "--limit", "2")).split()
+    assert (head, [line.split(",")[:2] for line in lines]) == (
+        "platform,conversion_rate,is_mature", [["meta", "0.5"], ["google", "0.0"]],
+    )  # fmt: skip
+    turkish = " ".join((await santral(*rates, "--language", "tr")).split())
+    assert [word for word in ("Dönüşüm", "%50,0", "UTC itibarıyla") if word not in turkish] == []
+    assert '"conversion_rate": 0.5' not in await santral(*rates, "--json", "--definition", f"conversion_rate={earlier}")
+    now = f"{clock.utc_now():%Y-%m-%dT%H:%M:%S}"
+    assert '"conversion_rate": 0.5' in await santral(*rates, "--json", "--as-of", now), "without a zone it is UTC"
+
+    for words, refusal in {
+        ("--as-of", "then"): "is no instant",
+        ("--as-of", "2026-01-01"): "pipeline as-of",
+        ("--definition", "conversion_rate"): "METRIC=HASH",
+        ("--definition", "conversion_rate=0"): "was never published",
+        ("--language", "xx"): "en, tr",
+        ("--grain", "hour"): "day, week, month and quarter",
+        ("--filter", "platform"): "DIM=VALUE",
+        ("--tenant", "nobody"): "no tenant nobody",
+        ("convertion_rate",): "did you mean conversion_rate",
+    }.items():
+        with pytest.raises(errors.CrmError, match=refusal):
+            await santral(*rates, *words)
+
+
+async def santral(*words: str) -> str:
+    """Run `santral kpi query` as a person would; return what it prints, or raise what it is refused with."""
+    await db.close()  # the command has a loop, and so connections, of its own
+    done = await asyncio.to_thread(CliRunner().invoke, kpi.app, ["query", *words])
+    await db.close()
+    if isinstance(done.exception, errors.CrmError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 async def _keeps_answers_until_the_next_publication(boss: Actor, other_tenant: Tenant) -> None:

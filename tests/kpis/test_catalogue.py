@@ -1,10 +1,13 @@
 """The catalogue is whole: every KPI is a metric, with words in both languages, and compiles by all it can be cut by."""
 
+import json
 import re
+from datetime import date
+from pathlib import Path
 
 import pytest
 
-from kpis import answers, catalogue, compiler
+from kpis import answers, catalogue, compiler, manifest
 from kpis.access import Scope
 from kpis.catalogue import Definition
 from kpis.questions import Query
@@ -96,6 +99,29 @@ class TestCatalogue:
 
         assert wrong == []
 
+    def test_reads_a_table_once_for_metrics_of_all_kinds(self, public: dict[str, Definition]) -> None:
+        items = [public[name] for name in ("conversion_rate", "speed_to_lead_s", "duplicate_rate")]
+        query = Query([item.name for item in items], by=["platform"], since=date(2026, 3, 1), until=date(2026, 4, 1))
+        (statement,) = answers.statements(items, query, Scope(floor=5))
+
+        sql = statement.sql(query, "published")
+
+        assert (sql.count('FROM "published"'), statement.values(query)) == (1, [query.since, query.until])
+
+    def test_takes_business_days_from_columns_that_are_dates(self, parsed: Path) -> None:
+        nodes = json.loads((parsed / "manifest.json").read_text())["nodes"].values()
+        typed = [(name, each["data_type"]) for node in nodes for name, each in node["columns"].items()]
+        others = {name for name, kind in typed if kind not in ("date", None)}
+
+        days = {
+            dimension["expr"] or dimension["name"]
+            for model in manifest.whole()["semantic_models"]
+            for dimension in model["dimensions"]
+            if dimension["type"] == "time"
+        }
+
+        assert days - others == days == days & {name for name, kind in typed if kind == "date"}
+
     def test_reads_what_is_published_alone(self, public: dict[str, Definition]) -> None:
         sql = catalogue.sql_of(public["conversion_rate"])
 
@@ -112,8 +138,6 @@ def _elsewhere(sql: str) -> list[str]:
 
 class TestHash:
     def test_follows_the_meaning_and_not_the_words(self, public: dict[str, Definition]) -> None:
-        from kpis import manifest
-
         part = public["conversion_rate"].part
         words = {**part, "metrics": [{**one, "label": "Other", "description": "Other"} for one in part["metrics"]]}
         filtered = {**part, "metrics": [{**one, "filter": None} for one in part["metrics"]]}

@@ -8,6 +8,7 @@ import pytest
 from crm import clock, db
 from kpis import query
 from kpis.query import Query
+from orchestration import warehouse
 from tests.conftest import Tenant
 from tests.dbt_project import golden_leads as golden
 from tests.dbt_project import golden_money
@@ -70,6 +71,9 @@ class TestMoney:
         await build(*MONEY)
 
         await holds(tenant, **golden_money.FIGURES)
+        with warehouse.connect() as connection:
+            connection.execute("update published.fct_ad_result_daily set platform_revenue = 4500 where spend > 0")
+        await holds(tenant, roas_platform=2 * 4500 / golden_money.SPEND)
         months = await ask(tenant, "revenue_per_agent", grain="month")
         assert {row["metric_time"]: row["revenue_per_agent"] for row in months} == near(golden_money.PER_AGENT)
         (day,) = await ask(tenant, "cpl", until=date(2026, 3, 17))

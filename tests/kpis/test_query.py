@@ -26,7 +26,9 @@ def by(rows: Sequence[dict[str, Any]], key: str, metric: str) -> dict[Any, Any]:
 
 
 class TestAsk:
-    async def test_answers_the_golden_numbers(self, build: Build, tenant: Tenant, other_tenant: Tenant) -> None:
+    async def test_answers_the_golden_numbers(
+        self, build: Build, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         await golden.play(tenant)
         await golden.Desk(other_tenant).lead("meta")
         await build("--select", "tag:leads", "--indirect-selection", "cautious")
@@ -63,6 +65,18 @@ class TestAsk:
         assert {row["platform"] for row in only} == {"google"}
         both = (await ask(boss, "conversion_rate", "funnel_reached", "speed_to_lead_s", by=["platform"])).rows
         assert len(both) == 3 + 15
+
+        asked = ("conversion_rate", "speed_to_lead_s", "duplicate_rate", "time_to_contact_s")
+        together = (await ask(tenant.analyst, *asked, grain="week", until=date(2026, 4, 1))).rows
+        for name in asked:
+            alone = (await ask(tenant.analyst, name, grain="week", until=date(2026, 4, 1))).rows
+            assert by(alone, "metric_time", name) == by(together, "metric_time", name), name
+
+        with monkeypatch.context() as patch:
+            patch.setattr(query, "MOST_GROUPS", 2)
+            with pytest.raises(query.TooMuch, match="fewer dimensions"):
+                await ask(boss, "conversion_rate", by=["platform"], since=date(2026, 1, 1))
+            assert (await ask(boss, "conversion_rate", since=date(2026, 1, 1))).rows
 
         leads = [Filter("stage", "in", ["lead"])]
         (theirs,) = (await ask(other_tenant.sales_manager, "funnel_reached", filters=leads)).rows

@@ -11,6 +11,7 @@ select
   events.tenant_id,
   events.activity_id,
   events.lead_id,
+  events.contact_id,
   events.activity_kind as kind,
   events.channel,
   events.direction,

@@ -2,6 +2,7 @@
 
 -- One handled inbound call is one contact, whoever it was transferred to. A contact is judged against the next of the
 -- same person: of a chain of three within a week each, the first two did not resolve. Our own calls are no repeats.
+-- Who writes comes again, too, whatever the channel; nobody says of a message what it is about.
 
 with handled as (
 
@@ -13,6 +14,41 @@ with handled as (
     and is_handled
     and not is_test
     and coalesce(disposition_party, 'right') <> 'wrong'
+
+),
+
+contacts as (
+
+  select
+    tenant_id,
+    call_id,
+    contact_id,
+    reason,
+    agent_id,
+    queue,
+    started_at,
+    started_on,
+    is_historical,
+    source_max_recorded_at,
+    source_max_tx_id,
+    true as is_call
+  from handled
+  union all
+  select
+    tenant_id,
+    activity_id,
+    contact_id,
+    'unspecified',
+    null,
+    null,
+    occurred_at,
+    null,
+    null,
+    null,
+    null,
+    false
+  from {{ ref('fct_activity') }}
+  where kind = 'message' and direction = 'inbound' and contact_id is not null
 
 ),
 
@@ -29,7 +65,7 @@ judged as (
     lag(started_at) over (
       partition by tenant_id, contact_id, reason order by started_at, call_id
     ) as previous_same_reason_at
-  from handled
+  from contacts
 
 )
 
@@ -57,3 +93,4 @@ select
   source_max_recorded_at,
   source_max_tx_id
 from judged
+where is_call

@@ -15,6 +15,7 @@ renamed as (
     tx_id,
     aggregate_id as lead_id,
     actor_user_id,
+    (payload_json ->> 'contact_id')::uuid as contact_id,
     (payload_json ->> 'user_id')::uuid as assigned_user_id,
     (payload_json ->> 'team_id')::uuid as assigned_team_id,
     (payload_json ->> 'decision_id')::uuid as decision_id,
