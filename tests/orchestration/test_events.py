@@ -1,4 +1,4 @@
-"""The event log as the pipeline reads it: a transaction that stays open and a clock that is wrong are told of."""
+"""The event log as the pipeline reads it: what holds it back, a wrong clock and lateness are told of."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -11,6 +11,14 @@ from crm.actor import Actor
 from orchestration import warehouse
 from orchestration.defs.platform import events as log
 from tests.conftest import Tenant
+
+COUNTED = """
+create table marts.dq_late_event as
+select *
+  from (values (%s::uuid, 'lead', %s::date, 3, date '2026-01-05'), (null, 'call', '2026-01-01', 9, '2025-01-01'),
+               (null, 'agent', '2026-01-01', 0, null))
+       as v(tenant_id, source, recorded_on, late_events, reaches_back_to)
+"""
 
 
 async def happen(actor: Actor, kind: str, *, at: datetime) -> None:
@@ -46,6 +54,9 @@ class TestEventHorizon:
             good, late, stuck = await seen(), await seen(timedelta(minutes=10)), await seen(timedelta(hours=2))
             await happen(tenant.system, "queue_visit", at=began + timedelta(hours=3))
             skewed = await seen()
+        with warehouse.connect() as connection:
+            connection.execute(COUNTED, (tenant.id, began.date()))
+        tardy = await seen()
 
         assert good["horizon_age"] == (True, "WARN", "readers are up to date")
         assert good["clocks_agree"] == (True, "WARN", "all events happened before they were told")
@@ -54,4 +65,8 @@ class TestEventHorizon:
         assert "nothing that happened since is in any number" in stuck["horizon_age"][2]
         assert skewed["clocks_agree"] == (
             False, "WARN", "events of queue_visit are dated after they were told: a clock is wrong",
+        )  # fmt: skip
+        assert good["told_in_time"] == (True, "WARN", "nothing was told weeks after it happened")
+        assert tardy["told_in_time"] == (
+            False, "WARN", "events came late lately and changed what was long past: 3 of lead (back to 2026-01-05)",
         )  # fmt: skip

@@ -1,4 +1,7 @@
-"""The event log as the pipeline reads it: how far, and whether the clocks of those who write it agree."""
+"""The event log as the pipeline reads it: how far, and whether it is told of things when they happen."""
+
+from collections.abc import Sequence
+from datetime import timedelta
 
 import dagster as dg
 
@@ -25,6 +28,12 @@ select (select tx_id::text from horizon),
        coalesce((select array_agg(aggregate_type order by aggregate_type) from news where ahead > 0), '{}') as ahead
 """
 
+LATELY = timedelta(days=2)
+LATE = """
+select source, sum(late_events)::int, min(reaches_back_to)::text
+  from marts.dq_late_event where late_events > 0 and recorded_on >= %(since)s group by source order by source
+"""
+
 
 @dg.asset(
     key=HORIZON,
@@ -36,18 +45,22 @@ select (select tx_id::text from horizon),
     check_specs=[
         dg.AssetCheckSpec("horizon_age", asset=HORIZON, description="No transaction holds readers back for long."),
         dg.AssetCheckSpec("clocks_agree", asset=HORIZON, description="Nothing is said to happen after it was told."),
+        dg.AssetCheckSpec("told_in_time", asset=HORIZON, description="Nothing is told weeks after it happened."),
     ],
 )
 def event_horizon() -> dg.MaterializeResult:
     """Up to which transaction events can be read: whatever is below it has ended, so that no reader misses a row."""
     with retry.transient(), warehouse.connect() as connection:
         row = connection.execute(LOOK, {"now": clock.utc_now()}).fetchone()
+        is_counted = connection.execute("select to_regclass('marts.dq_late_event') is not null").fetchone() == (True,)
+        since = (clock.utc_now() - LATELY).date()
+        late = connection.execute(LATE, {"since": since}).fetchall() if is_counted else []
     assert row is not None
     tx_id, age_s, events, ahead = row
     return dg.MaterializeResult(
         metadata={"horizon": tx_id, "seconds behind": round(age_s, 1), "events since the last build": events},
         data_version=dg.DataVersion(tx_id),
-        check_results=[_age(age_s), _clocks(ahead)],
+        check_results=[_age(age_s), _clocks(ahead), _late(late)],
     )
 
 
@@ -71,6 +84,19 @@ def _clocks(ahead: list[str]) -> dg.AssetCheckResult:
         description=f"events of {', '.join(ahead)} are dated after they were told: a clock is wrong"
         if ahead
         else "all events happened before they were told",
+    )
+
+
+def _late(late: Sequence[tuple[str, int, str]]) -> dg.AssetCheckResult:
+    told = ", ".join(f"{events} of {source} (back to {day})" for source, events, day in late)
+    return dg.AssetCheckResult(
+        asset_key=HORIZON,
+        check_name="told_in_time",
+        passed=not late,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"events came late lately and changed what was long past: {told}"
+        if late
+        else "nothing was told weeks after it happened",
     )
 
 
