@@ -5,7 +5,6 @@ dbt runs inside the run's process: a subprocess of its own each time costs sever
 
 import os
 import queue
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -17,7 +16,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from crm.settings import settings
 from kpis import project
-from orchestration import connections, policy, previews, publishing, relations, verdicts, warehouse, wording
+from orchestration import connections, parsed, policy, previews, publishing, relations, verdicts, warehouse, wording
 
 UNIQUE_ID = "dagster_dbt/unique_id"
 """Metadata under which assets and checks carry the id of their dbt node."""
@@ -156,7 +155,8 @@ def run(arguments: Sequence[str], *, pinned_for: str = "") -> Iterator[tuple[Any
     """
     from dbt.cli.main import dbtRunner
 
-    os.environ.update(project.environment() | {"SANTRAL_DBT_PINNED_FOR": pinned_for})
+    environment = project.environment()
+    os.environ.update(environment | {"SANTRAL_DBT_PINNED_FOR": pinned_for})
     connections.stay_open()
     folder = _folder()
     finished: queue.Queue[Any] = queue.Queue()
@@ -170,7 +170,8 @@ def run(arguments: Sequence[str], *, pinned_for: str = "") -> Iterator[tuple[Any
         artifacts = () if ARTIFACTS in arguments else (NO_ARTIFACTS,)
         outcome = None
         try:
-            outcome = dbtRunner(callbacks=[hear]).invoke([*arguments, *places, *QUIETLY, *artifacts])
+            dbt = dbtRunner(parsed.manifest(environment["SANTRAL_DBT_DATABASE"]), callbacks=[hear])
+            outcome = dbt.invoke([*arguments, *places, *QUIETLY, *artifacts])
         finally:
             finished.put(outcome)
 
@@ -182,8 +183,7 @@ def run(arguments: Sequence[str], *, pinned_for: str = "") -> Iterator[tuple[Any
 
 
 def _folder() -> Path:
-    """Return where dbt writes, with what it needs to skip parsing: only one build runs at a time."""
+    """Return where dbt writes: only one build runs at a time."""
     folder = settings().home.resolve() / "dbt-run"
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(project.target() / "partial_parse.msgpack", folder / "partial_parse.msgpack")
     return folder
