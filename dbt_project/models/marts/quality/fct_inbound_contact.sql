@@ -36,17 +36,17 @@ contacts as (
   union all
   select
     tenant_id,
-    activity_id,
+    activity_id as call_id,
     contact_id,
-    'unspecified',
-    null,
-    null,
-    occurred_at,
-    null,
-    null,
-    null,
-    null,
-    false
+    'unspecified' as reason,
+    null as agent_id,
+    null as queue,
+    occurred_at as started_at,
+    null as started_on,
+    null as is_historical,
+    null as source_max_recorded_at,
+    null as source_max_tx_id,
+    false as is_call
   from {{ ref('fct_activity') }}
   where kind = 'message' and direction = 'inbound' and contact_id is not null
 
