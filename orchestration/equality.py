@@ -115,7 +115,7 @@ class Report:
 
 
 def compare(seed: int, *, now: datetime, each: int = 3, metrics: Collection[str] = ()) -> Report:
-    """Compare random slices of every firm; publications wait meanwhile, so that all ways see the same one.
+    """Compare random slices of every firm; publications wait while one is compared, so that all ways see the same.
 
     `each`: how many slices of every metric that has data; `metrics`: of these only.
     """
@@ -126,16 +126,16 @@ def compare(seed: int, *, now: datetime, each: int = 3, metrics: Collection[str]
         finally:
             await db.close()
 
-    with warehouse.one_writer():
-        return asyncio.run(work())
+    return asyncio.run(work())
 
 
 async def _compare(seed: int, *, now: datetime, each: int, metrics: Collection[str]) -> Report:
     found = Report(seed, 0)
     with warehouse.connect() as connection:
         for tenant in await tenancy.tenants():
-            slices = slices_of(connection, tenant, seed, each=each, metrics=metrics)
-            found = found.and_(await compare_slices(connection, tenant, slices, now=now, seed=seed))
+            with warehouse.one_writer():
+                slices = slices_of(connection, tenant, seed, each=each, metrics=metrics)
+                found = found.and_(await compare_slices(connection, tenant, slices, now=now, seed=seed))
     return found
 
 
