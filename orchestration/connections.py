@@ -9,8 +9,9 @@ from typing import Any
 from dbt.adapters.contracts.connection import Connection, ConnectionState
 from dbt.adapters.postgres import PostgresAdapter, PostgresConnectionManager
 
-SETTINGS = {"work_mem": "64MB", "maintenance_work_mem": "256MB", "jit": "off"}
-"""Of a session that builds: sorts of whole tables and their keys fit in memory, and no plan is worth compiling."""
+SETTINGS = {"work_mem": "64MB", "maintenance_work_mem": "256MB", "jit": "off", "synchronous_commit": "off"}
+"""Of a session that builds: sorts of whole tables and their keys fit in memory, and no plan is worth compiling.
+No relation waits for the disk by itself: saying that a domain is built and publishing it do, with all before it."""
 
 
 class Staying(PostgresConnectionManager):
