@@ -110,6 +110,10 @@ BOARDS: dict[str, tuple[str, str]] = {
         "Bir satırı seçin: arkasındaki kayıtlar açılır.",
         "Pick a row to open the records behind it.",
     ),
+    "cycles": (
+        "Rakam döngüleri sayar: yeniden gelen lead listede bir kez durur.",
+        "The figure counts cycles: a lead that came again stands in the list once.",
+    ),
     "wider": (
         "Liste rakamdan geniş olabilir: rakamın kendi ölçütü listeye uygulanamıyor.",
         "The list may hold more than the figure counts: the figure's own measure cannot be applied to it.",

@@ -106,7 +106,8 @@ def ask(scope: Scope, asks: Iterable[Ask]) -> Figures:
     for (one, group), answer in zip(parts, answers, strict=True):
         rows[one] += answer["rows"]
         missing[one] |= {name: why for name in group if (why := _why_null(answer, name))}
-    told = next((answer for answer in answers if answer["as_of"]), {"as_of": None, "definition": None})
+    published = [answer for answer in answers if answer["as_of"]]
+    told = min(published, key=lambda answer: answer["as_of"], default={"as_of": None, "definition": None})
     replies = {one: _reply(one, rows[merged[one]], missing[merged[one]]) for one in wanted}
     return Figures(replies, told["as_of"], told["definition"])
 

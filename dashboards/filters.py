@@ -71,6 +71,6 @@ def _offered(dims: Sequence[str]) -> dict[str, list[str]]:
         (by,) = ask.by
         rows = [row for row in found[ask].rows if row.get("stage", "lead") == "lead" and row[by] is not None]
         rows.sort(key=lambda row: -(row[ANCHORS[dim]] or 0))
-        if rows or ANCHORS[dim] == "funnel_reached":
+        if rows:
             offered[dim] = [row[by] for row in rows]
     return offered

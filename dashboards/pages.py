@@ -11,11 +11,14 @@ from dashboards.views import board, budgets, experiments, floor, funnel, health,
 from dashboards.words import say
 
 HERE = Path(__file__).parent
+LOOKS = 5
+"""Seconds between two looks for an API that was silent."""
 # Streamlit's columns shrink without end; these wrap on a tablet.
 COLOURS = """
 <style>
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {{color: {quiet}; opacity: 1}}
 [data-selected="true"] [data-testid="stMarkdownContainer"] p {{color: {chosen}}}
+.stMultiSelect span[title] {{color: {tag}}}
 </style>"""
 """Streamlit's own quiet texts are too faint to be read by everybody."""
 STYLE = """
@@ -67,9 +70,9 @@ def main() -> None:
         STYLE
         + COLOURS.format(
             **(
-                {"quiet": "#A3B0BA", "chosen": "#9ED6F5"}
+                {"quiet": "#A3B0BA", "chosen": "#9ED6F5", "tag": "#10202B"}
                 if charts.is_dark()
-                else {"quiet": "#56626B", "chosen": "#004F7C"}
+                else {"quiet": "#56626B", "chosen": "#004F7C", "tag": "#FFFFFF"}
             )
         )
     )
@@ -145,6 +148,7 @@ def show(run: Callable[[], None]) -> None:
         run()
     except session.Silent:
         st.info(say("no_api", url=session.url()), icon=":material/cloud_off:")
+        _wait()
     except session.Refused as refusal:
         if refusal.status == 401:
             go_on()
@@ -152,6 +156,16 @@ def show(run: Callable[[], None]) -> None:
             st.info(say("forbidden"), icon=":material/lock:")
         else:
             st.warning(say("refused", message=str(refusal)), icon=":material/error:")
+
+
+@st.fragment(run_every=LOOKS)
+def _wait() -> None:
+    """Show the page anew once the API answers."""
+    try:
+        session.send("GET", "/healthz", None, words.language())
+    except (session.Silent, session.Refused):
+        return
+    st.rerun()
 
 
 def go_on() -> None:

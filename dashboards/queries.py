@@ -50,9 +50,8 @@ class Answer:
 
 @st.cache_data(ttl=PROBED, show_spinner=False)
 def _publication(who: str, _token: str) -> str | None:
-    body = {"metrics": ["funnel_reached"], "from": "2000-01-01", "to": "2000-01-02"}
-    as_of: str | None = session.send("POST", "/kpis/query", _token, "en", json=body)["as_of"]
-    return as_of
+    items = session.send("GET", "/kpis", _token, "en")["items"]
+    return max((item["as_of"] for item in items if item["as_of"]), default=None)
 
 
 def publication() -> str | None:

@@ -78,6 +78,8 @@ def _show(found: Behind, scope: Scope) -> None:
     fields = lead.FIELDS if found.kind == "leads" else calls.FIELDS
     if not found.is_all or any(dim not in fields or "unknown" in values for dim, values in scope.chosen.items()):
         st.caption(f":material/info: {say('wider')}")
+    elif found.kind == "leads":
+        st.caption(f":material/info: {say('cycles')}")
     if found.kind == "leads":
         stages = [lead.standing_in(stage) for stage in scope.chosen.get("stage", ())]
         lead.of_scope(scope, (*found.filters, *stages))

@@ -40,7 +40,7 @@ def _show(board: Board, above: Sequence[Extra], below: Sequence[Extra]) -> None:
         return
     with place:
         downloads.offer(board, found, scope, grain)
-    caption.caption(_up_to(scope))
+    caption.caption(_up_to(found.as_of or queries.publication(), scope))
     for extra in above:
         extra(scope)
     show_parts(board.parts, found, scope, grain)
@@ -55,8 +55,8 @@ def show_parts(parts: Iterable[Part | Pair], found: Figures, scope: Scope, grain
         _part(part, found, scope, grain)
 
 
-def _up_to(scope: Scope) -> str:
-    at = words.instant(queries.publication(), shape="d MMMM y HH:mm")
+def _up_to(instant: str | None, scope: Scope) -> str:
+    at = words.instant(instant, shape="d MMMM y HH:mm")
     first, last = words.day_of(scope.first.isoformat()), words.day_of(scope.last.isoformat())
     return f"{say('up_to', at=at, first=first, last=last)}. {say('next_look')}"
 

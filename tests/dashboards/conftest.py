@@ -93,7 +93,7 @@ class Visit:
     async def open(self, url: str) -> None:
         """Go to an address and wait for the sign-in."""
         await self.page.goto(url)
-        await self.page.locator("input[type=password]").wait_for(timeout=60_000)
+        await self.page.locator("input[type=password]").wait_for(timeout=90_000)
 
     async def sign_in(self, email: str, password: str) -> None:
         """Fill in the form and send it."""
@@ -107,12 +107,12 @@ class Visit:
 
     async def shows(self, words: str | re.Pattern[str]) -> None:
         """Wait until the page says this."""
-        await self.text(words).wait_for(timeout=40_000)
+        await self.text(words).wait_for(timeout=90_000)
 
     async def tile(self, label: str) -> str:
         """Return the value of a head-line figure."""
         tile = self.page.get_by_test_id("stMetric").filter(has_text=label).first
-        await tile.wait_for(timeout=40_000)
+        await tile.wait_for(timeout=90_000)
         return (await tile.get_by_test_id("stMetricValue").inner_text()).strip()
 
     def received(self) -> bytes:
