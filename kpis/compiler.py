@@ -25,8 +25,8 @@ SCHEMA = '"__schema__"'
 """Stands in compiled SQL for the schema to read, so that one compilation serves every publication."""
 HIDDEN = re.compile(r"is_test$|is_\w*counted|\w*_counted$")
 """Dimensions of what counts at all: filters of the metrics, not questions (R6)."""
-_one_at_a_time = threading.Lock()
-"""MetricFlow numbers its nodes in a global counter."""
+_one_at_a_time = threading.RLock()
+"""MetricFlow numbers its nodes in a global counter. Of several who want the same, one compiles it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,9 @@ def compile_sql(
     The columns are named as the metrics and group-bys; `$n` stands where condition n wants its value. The relations
     are those of `schema`.
     """
-    return _reading(schema, _compiled(source, tuple(metrics), tuple(group_by), tuple(conditions)))
+    with _one_at_a_time:
+        compiled = _compiled(source, tuple(metrics), tuple(group_by), tuple(conditions))
+    return _reading(schema, compiled)
 
 
 def _reading(schema: str, sql: str) -> str:
