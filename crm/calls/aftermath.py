@@ -1,6 +1,6 @@
 """What follows from news of a call: its legs, the stays in queues, the states of agents, the lead's timeline."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -106,13 +106,20 @@ TOGETHER = timedelta(seconds=2)
 
 
 def owner(
-    row: Mapping[str, Any], its: Sequence[Leg], known: Mapping[str, UUID], before: Before, story: Story
+    row: Mapping[str, Any],
+    its: Sequence[Leg],
+    known: Mapping[str, UUID],
+    before: Before,
+    story: Story,
+    gave: Collection[str],
 ) -> UUID | None:
     """Return whose call it is: of the agents who are in it the one who came first, else of those who left last.
 
-    Who gave the customer away has no more to do with the call; who was only invited never had.
+    Who gave the customer away (`gave`: the legs that did) has no more to do with the call, unless nobody came after;
+    who was only invited never had.
     """
     spoke = [(leg, who) for leg in its if leg.answered_at and (who := agent_of(row, leg, known, before))]
+    spoke = [each for each in spoke if each[0].leg_id not in gave] or spoke
     if not spoke:
         return None
     end = story.ended_at

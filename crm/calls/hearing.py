@@ -17,7 +17,7 @@ import asyncpg
 
 from crm import events
 from crm.calls import aftermath, keeping, legs, rows, steps, story, telling
-from crm.calls.facts import Fact
+from crm.calls.facts import Fact, Transferred
 from crm.calls.known import Direction, Known
 from crm.calls.legs import Leg, Party
 from crm.calls.steps import Status, Step
@@ -163,7 +163,8 @@ class _Telling:
     def columns(self, people: Mapping[str, UUID], before: aftermath.Before) -> dict[str, Any]:
         """Return the row's columns as they are now."""
         queue = next((stay.queue for stay in reversed(self.story.visits) if stay.queue), None)
-        agent = aftermath.owner(self.row, self.legs, people, before, self.story)
+        gave = {fact.leg_id for fact in self.known.all(Transferred) if fact.has_succeeded}
+        agent = aftermath.owner(self.row, self.legs, people, before, self.story, gave)
         return rows.changed(self.row, self.story, self.steps, agent_user_id=agent, queue=queue)
 
     def legs_told(self, row: Mapping[str, Any], people: Mapping[str, UUID], before: aftermath.Before) -> dict[str, Any]:
