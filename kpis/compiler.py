@@ -100,15 +100,28 @@ class Cut:
 
 
 def cuts(source: Source, metric: str) -> list[Cut]:
-    """Return what a metric can be cut by, days left out; of two with one name the nearer."""
+    """Return what a metric can be cut by, days left out; of two with one name the nearer: that of what is measured.
+
+    Whose a sale is, is told by the sale; whose the lead is that was sold to, is another question.
+    """
     with _one_at_a_time:
         found = _engine(source).simple_dimensions_for_metrics([metric], without_any_property=())
+    measured = {model["name"] for model in source.part["semantic_models"] if model["measures"]}
+
+    def distance(one: Any) -> tuple[int, bool, str]:
+        return len(one.entity_links), _model(one) not in measured, one.dunder_name
+
     nearest: dict[str, Cut] = {}
-    for each in sorted(found, key=lambda one: (len(one.entity_links), one.dunder_name)):
+    for each in sorted(found, key=distance):
         if each.type.value != "time" and not HIDDEN.match(each.name):
-            model = each.semantic_model_reference.semantic_model_name if each.semantic_model_reference else ""
+            model = _model(each)
             nearest.setdefault(each.name, Cut(each.name, each.dunder_name, model, each.expr or each.name))
     return list(nearest.values())
+
+
+def _model(dimension: Any) -> str:
+    reference = dimension.semantic_model_reference
+    return str(reference.semantic_model_name) if reference else ""
 
 
 @dataclass(frozen=True, slots=True)

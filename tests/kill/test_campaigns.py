@@ -23,7 +23,6 @@ pytestmark = pytest.mark.xdist_group("kill")
 
 LEADS = 24
 AGENTS = 4
-FAILOVER_S = 10
 TALKS = Party(rings_s=0.5, stays_s=1, patience_s=30)
 PICKS_UP = Party(rings_s=0.1, stays_s=1000)
 
@@ -76,7 +75,7 @@ async def test_the_dialer_beside_it_goes_on_and_dials_nobody_twice(tenant: Tenan
                 those.start()
                 seen = await _attempts(tenant, beyond=seen + 3)
                 those.kill_first()
-                seen = await _attempts(tenant, beyond=seen, seconds=FAILOVER_S)
+                seen = await _attempts(tenant, beyond=seen)
             await _attempts(tenant, beyond=LEADS - 1)
             async with asyncio.timeout(60):
                 while await rows(tenant, "select from crm.dial_entry where state = 'dialling'"):

@@ -76,6 +76,12 @@ class TestMoney:
         await holds(tenant, roas_platform=2 * 4500 / golden_money.SPEND)
         months = await ask(tenant, "revenue_per_agent", grain="month")
         assert {row["metric_time"]: row["revenue_per_agent"] for row in months} == near(golden_money.PER_AGENT)
+        people = await ask(tenant, "revenue_per_agent", grain="month", by=["agent"])
+        agent, manager = str(tenant.sales_agent.user_id), str(tenant.sales_manager.user_id)
+        assert {(row["metric_time"], row["agent"]): row["revenue_per_agent"] for row in people} == near({
+            ("2026-03-01", agent): golden_money.REVENUE, ("2026-03-01", manager): 10_000.0,
+            ("2026-04-01", manager): -10_000.0,
+        }), "credit stays with who sold, whoever has the lead now"  # fmt: skip
         (day,) = await ask(tenant, "cpl", until=date(2026, 3, 17))
         assert day["cpl"] == pytest.approx(4000 / 3), "all three are of Berlin's 16th, as the spend is"
 

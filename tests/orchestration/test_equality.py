@@ -102,6 +102,7 @@ class TestCompareSlices:
             async with serving(between) as url:
                 monkeypatch.setenv("SANTRAL_API_URL", url)
                 settings.cache_clear()
+                assert equality.out_of_step(connection, tenant.id) == {}
                 drawn = equality.slices_of(connection, tenant.id, 7, each=1)
                 agreed = await compare(*drawn[::5], *(Slice(each.metric, None, *MARCH) for each in drawn), LEVEL)
                 between.lies = True
@@ -123,11 +124,16 @@ class TestCompareSlices:
             )
             lose_who_gave_up(connection)
             viewed = await compare(LEVEL)
+            connection.execute("update ops.publication set as_of = as_of + interval '1 minute' where domain = 'leads'")
+            later = equality.out_of_step(connection, tenant.id)
+            connection.execute("update ops.publication set as_of = as_of - interval '1 minute' where domain = 'leads'")
         await db.close()
         run = await asyncio.to_thread(run_of_the_day)
 
         assert agreed.differences == ()
         assert agreed.not_asked == ()
+        assert {"cpl", "roas"} <= set(later), "what came of ads was made of other leads than are published now"
+        assert {"service_level", "conversion_rate", "revenue_per_lead"}.isdisjoint(later)
         assert len(agreed.metrics) >= 55
         assert all(agreed.metrics & set(hands) for hands in by_hand.DOMAINS.values())
         assert agreed.ways[DASHBOARDS] == agreed.slices > len(drawn)
