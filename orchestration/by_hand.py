@@ -24,8 +24,12 @@ class Place:
     @property
     def name(self) -> str:
         """What the place is called: its first relation."""
-        found = RELATION.search(self.relation)
-        return found[0] if found else self.relation
+        return next(iter(self.reads), self.relation)
+
+    @property
+    def reads(self) -> list[str]:
+        """The relations that it reads, with their schemas."""
+        return RELATION.findall(self.relation)
 
 
 @dataclass(frozen=True, slots=True)

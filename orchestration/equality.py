@@ -6,7 +6,6 @@ this shows. Slices are drawn by a seed, so that the same publication is looked a
 
 import asyncio
 import math
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -30,7 +29,6 @@ Key = tuple[str | None, ...]
 Figures = dict[Key, float | None]
 """Of a metric, by period and values of dimensions; a metric by nothing stands under the empty key."""
 GRAINS: Sequence[Grain | None] = (None, None, "day", "week", "month")
-PUBLISHED = re.compile(r"\bpublished\.(\w+)")
 API, ANEW, DASHBOARDS, ANALYST = "the API", "the metric asked anew", "the dashboards", "the API to an analyst"
 
 
@@ -151,11 +149,11 @@ def out_of_step(connection: psycopg.Connection, tenant: UUID) -> dict[str, str]:
     """
     asked = "select domain, as_of from ops.publication where tenant_id = %s"
     as_of = dict(connection.execute(asked, (tenant,)).fetchall())
-    domains = {relation.name: relation.domain for relation in relations.all_relations()}
+    domains = {f"{relations.SHOWN}.{each.name}": each.domain for each in relations.all_relations()}
     found = {}
     for metric, hand in HANDS.items():
         own = set(catalogue.definitions()[metric].domains)
-        read = {domains[name] for name in PUBLISHED.findall(hand.places[0].relation) if name in domains}
+        read = {domains[name] for name in hand.places[0].reads if name in domains}
         if not read <= own and len({as_of.get(each) for each in own | read}) > 1:
             found[metric] = f"{metric}: {', '.join(sorted(own | read))} were not published together"
     return found
