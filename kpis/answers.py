@@ -1,6 +1,6 @@
 """From definitions to statements, and from their records to rows: grouping, merging, maturity, what is not told."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -193,7 +193,7 @@ def _told(
     rows = [{short: _plain(record[name]) for name, short in names.items()} for record in records]
     for item, (counted, youngest) in zip(one.items, one.extras(), strict=True):
         counts = [record[counted] for record in records] if counted else []
-        hidden = _hidden(item, rows, counts, query) if counts else set()
+        hidden = _hidden(one, item, rows, counts, query) if counts else set()
         for place, (row, record) in enumerate(zip(rows, records, strict=True)):
             row[item.name] = None if place in hidden else _plain(record[one.column(item)])
             if place in hidden:
@@ -204,18 +204,22 @@ def _told(
     return rows
 
 
-def _hidden(item: Definition, rows: Sequence[Row], counts: Sequence[Any], query: Query) -> set[int]:
+def _hidden(one: Statement, item: Definition, rows: Sequence[Row], counts: Sequence[Any], query: Query) -> set[int]:
     """Return the places of the rows whose value is not told. Time alone singles nobody out, machines are nobody."""
-    if not (query.by or query.filters) or item.section == MACHINES:
+    if not (one.by or one.filters) or item.section == MACHINES:
         return set()
-    places: dict[Any, list[int]] = {}
-    for place, row in enumerate(rows):
-        places.setdefault(row.get(TIME), []).append(place)
-    return {
-        among[each]
-        for among in places.values()
-        for each in suppression.hidden([int(counts[one] or 0) for one in among], floor=FLOOR)
-    }
+    return suppression.hidden([int(each or 0) for each in counts], _totals(one, rows, query), floor=FLOOR)
+
+
+def _totals(one: Statement, rows: Sequence[Row], query: Query) -> Iterator[list[int]]:
+    """Yield the places of the rows that make up each total which the same question tells with one thing left out: a
+    dimension that was asked for, or the grain of time."""
+    keys = [*([TIME] if query.grain else []), *one.by]
+    for left_out in [key for key in keys if key == TIME or key in query.by]:
+        lines: dict[tuple[Any, ...], list[int]] = {}
+        for place, row in enumerate(rows):
+            lines.setdefault(tuple(row[key] for key in keys if key != left_out), []).append(place)
+        yield from lines.values()
 
 
 def _merge(merged: dict[tuple[Any, ...], Row], row: Row, keys: Sequence[str]) -> None:

@@ -127,9 +127,9 @@ def _without_other_measures(model: Json, needed: set[str]) -> Json:
     return {**model, "measures": [measure for measure in model["measures"] if measure["name"] in needed]}
 
 
-def meta(metric: Json) -> Json:
-    """Return what a metric's `meta` says."""
-    return dict((metric.get("config") or {}).get("meta") or {})
+def meta(element: Json) -> Json:
+    """Return what the `meta` of a metric or a model says."""
+    return dict((element.get("config") or {}).get("meta") or {})
 
 
 def hash_of(part: Json) -> str:
@@ -202,13 +202,13 @@ def models_of(part: Json) -> list[str]:
 def counted(part: Json, name: str) -> tuple[Json, str, str | None]:
     """Return a part that also counts what stands behind a metric.
 
-    The names of what it adds: how many rows of the fact stand below the denominator (for what must not be told of few),
-    and, where the metric looks ahead (`maturity_days`) and does not name its own `youngest`, the end of the youngest
-    cohort in seconds since 1970.
+    The names of what it adds: how many rows of the fact stand below the denominator (for what must not be told of few;
+    where a row stands for many, `row_stands_for` of its model says for how many), and, where the metric looks ahead
+    (`maturity_days`) and does not name its own `youngest`, the end of the youngest cohort in seconds since 1970.
     """
     own = meta(next(one for one in part["metrics"] if one["name"] == name))
     model, measure, filters = leaf(part, name)
-    added = [_measure_of(measure, f"rows_of_{name}", "sum", "1")]
+    added = [_measure_of(measure, f"rows_of_{name}", "sum", str(meta(model).get("row_stands_for", "1")))]
     youngest = own.get("youngest")
     if own.get("maturity_days") and not youngest:
         youngest = f"youngest_of_{name}"

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg
@@ -88,6 +88,12 @@ class TestAsk:
         (whole,) = (await ask(tenant.analyst, "conversion_rate")).rows
         assert whole["conversion_rate"] is not None
         assert "is_suppressed" not in whole
+        april = {"since": date(2026, 4, 1), "until": date(2026, 5, 1)}
+        reopened = await ask(tenant.analyst, "funnel_reached", "stage_conversion", **april)
+        assert [row["is_suppressed"] for row in reopened.rows] == [True] * 5, "always by stage, and one cycle alone"
+        assert {row["funnel_reached"] for row in reopened.rows} == {None}
+        assert (await ask(boss, "funnel_reached", **april)).suppressed == 0
+        assert (await ask(tenant.analyst, "funnel_reached")).suppressed == 0, "nine cycles, whatever they reached"
 
         # An agent is told of the own team alone, and of daily work alone.
         own = await ask(tenant.sales_agent, "speed_to_lead_s", by=["team"])

@@ -1,6 +1,7 @@
 """What of metrics needs no database: who may be told what, what is hidden, which filters fit."""
 
 import asyncio
+import itertools
 from datetime import date
 from uuid import uuid4
 
@@ -54,21 +55,42 @@ class TestHidden:
             ([10, 20], set()),
             ([3, 20, 10], {0, 2}),
             ([3, 4, 10], {0, 1}),
-            ([0, None, 9], set()),
+            ([2, 1, 10, 8], {0, 1, 3}),
+            ([0, 9], set()),
+            ([0, 3, 9], {1, 2}),
             ([4], {0}),
             ([5, 5], set()),
         ],
     )
-    def test_is_what_few_made_and_what_would_give_it_away(self, counts: list[int | None], hidden: set[int]) -> None:
-        assert suppression.hidden(counts, floor=5) == hidden
+    def test_is_what_few_made_and_what_would_give_it_away(self, counts: list[int], hidden: set[int]) -> None:
+        assert suppression.hidden(counts, [range(len(counts))], floor=5) == hidden
 
-    @given(st.lists(st.integers(0, 30), max_size=12))
-    def test_leaves_nothing_of_few_and_never_one_alone(self, counts: list[int]) -> None:
-        hidden = suppression.hidden(counts, floor=5)
+    def test_is_the_few_alone_where_no_total_can_be_known(self) -> None:
+        assert suppression.hidden([3, 20, 10], floor=5) == {0}
 
-        assert all(count == 0 or count >= 5 for place, count in enumerate(counts) if place not in hidden)
-        assert len(hidden) != 1 or sum(1 for count in counts if count) == 1
-        assert not hidden or any(counts[place] < 5 for place in hidden)
+    @given(st.data(), st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    def test_leaves_nothing_of_few_and_no_total_that_gives_it_away(self, data: st.DataObject, sizes: list[int]) -> None:
+        """A table of one to three dimensions with its totals, each over one of them."""
+        cells = list(itertools.product(*(range(size) for size in sizes)))
+        made_by = data.draw(st.lists(st.integers(0, 30), min_size=len(cells), max_size=len(cells)))
+        lines = [line for axis in range(len(sizes)) for line in lines_along(axis, cells)]
+
+        hidden = suppression.hidden(made_by, lines, floor=FLOOR)
+
+        assert {place for place, count in enumerate(made_by) if 0 < count < FLOOR} <= hidden
+        assert not hidden or any(0 < made_by[place] < FLOOR for place in hidden)
+        for line in lines:
+            silent = [made_by[place] for place in line if place in hidden]
+            told = [made_by[place] for place in line if place not in hidden and made_by[place]]
+            assert not silent or not told or (len(silent) > 1 and sum(silent) >= FLOOR)
+
+
+def lines_along(axis: int, cells: list[tuple[int, ...]]) -> list[list[int]]:
+    """Return the cells that differ along an axis only, by their places."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for place, cell in enumerate(cells):
+        found.setdefault(cell[:axis] + cell[axis + 1 :], []).append(place)
+    return list(found.values())
 
 
 class TestCondition:
