@@ -7,7 +7,7 @@ read exactly the columns that their views are made of, and cannot name `publishe
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -46,26 +46,35 @@ select c.oid::regclass::text, array_agg(a.attname::text order by a.attnum), bool
 """The relations under a view, views of views included, each with the columns it takes, whether it is a table (bound by
 policies) and whether its rows belong to tenants."""
 STANDING = """
-select c.relname, obj_description(c.oid) from pg_class c
+select c.relname, obj_description(r.oid, 'pg_rewrite') from pg_class c join pg_rewrite r on r.ev_class = c.oid
  where c.relnamespace = 'bi'::regnamespace and c.relkind = 'v'
 """
+"""The views that stand, each with the mark that its rule bears: comments of the view itself are shown by BI tools."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One contract: its name, what it says of itself, who reads it, its SELECT and what that reads."""
+    """One contract: its name, what it and its columns say of themselves, who reads it, its SELECT, what that reads."""
 
     name: str
     description: str
+    columns: Mapping[str, str]
+    """What each column says of itself."""
+    key: tuple[str, ...]
+    """The columns that name a row of a firm; PostgreSQL has no keys of views that tools could ask for."""
     grade: str
     select: str
     parents: tuple[str, ...]
 
     @property
     def comment(self) -> str:
-        """Return the comment that tells whether the view stands as it is wanted."""
-        digest = hashlib.sha256(f"{self.grade}\n{self.select}".encode()).hexdigest()[:12]
-        return f"{self.description.strip()} [{digest}]"
+        """What BI tools show of the view."""
+        return f"{self.description} Key: {', '.join(self.key)}."
+
+    @property
+    def mark(self) -> str:
+        """What tells whether the view stands as it is wanted."""
+        return hashlib.sha256(repr((self.grade, self.select, self.comment, self.columns)).encode()).hexdigest()[:12]
 
 
 @cache
@@ -75,7 +84,9 @@ def contracts() -> tuple[View, ...]:
     return tuple(
         View(
             name=node["alias"],
-            description=node["description"],
+            description=node["description"].strip(),
+            columns={name: column["description"] for name, column in node["columns"].items()},
+            key=tuple(node["config"]["meta"]["key"]),
             grade=node["config"]["meta"]["grade"],
             select=REF.sub(rf"{SHOWN}.\1", node["raw_code"]).strip(),
             parents=tuple(sorted(set(REF.findall(node["raw_code"])))),
@@ -99,7 +110,7 @@ def bring(connection: psycopg.Connection) -> Sequence[str]:
         )
     }
     wanted = [view for view in contracts() if shown.issuperset(view.parents)]
-    if standing == {view.name: view.comment for view in wanted}:
+    if standing == {view.name: view.mark for view in wanted}:
         return []
     for name in standing:
         connection.execute(f'drop view {SCHEMA}."{name}"')
@@ -111,10 +122,18 @@ def bring(connection: psycopg.Connection) -> Sequence[str]:
 
 def _make(connection: psycopg.Connection, view: View) -> None:
     name = f'{SCHEMA}."{view.name}"'
-    connection.execute(f"create view {name} with (security_invoker = true) as {view.select}")
-    connection.execute(f"comment on view {name} is {sql.quote(view.comment)}")
     readers = ", ".join(role for role, grades in READS.items() if view.grade in grades)
-    connection.execute(f"grant select on {name} to {readers}")
+    said = {
+        f"view {name}": view.comment,
+        f'rule "_RETURN" on {name}': view.mark,
+        **{f'column {name}."{column}"': description for column, description in view.columns.items()},
+    }
+    statements = [
+        f"create view {name} with (security_invoker = true) as {view.select}",
+        *(f"comment on {what} is {sql.quote(words)}" for what, words in said.items()),
+        f"grant select on {name} to {readers}",
+    ]
+    connection.execute(";\n".join(statements))
     for relation, columns, is_table, is_tenants in connection.execute(COLUMNS, {"view": name}).fetchall():
         connection.execute(f"grant select ({', '.join(columns)}) on {relation} to {readers}")
         if is_table:

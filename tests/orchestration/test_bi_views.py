@@ -1,5 +1,6 @@
 """What BI tools see, asked under their own logins."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -9,11 +10,14 @@ from sqlalchemy.engine import make_url
 
 from crm import bi, db
 from crm.bi import Grade, NewLogin
+from kpis import project
 from orchestration import bi_views
 from tests.conftest import NOW, Tenant
 from tests.dbt_project import golden
 from tests.pipeline import Build
 
+TYPES = {"timestamptz": "timestamp with time zone"}
+"""How PostgreSQL calls what the project calls shorter."""
 MODELS = ("--select", "+tag:bi", "--exclude-resource-type", "test")
 
 
@@ -60,6 +64,7 @@ async def test_each_consumer_sees_what_its_grade_shows_of_its_own_firm(readers: 
         try:
             await _sees_its_own_firm_only(connection, readers)
             await _sees_the_views_of_its_grade(connection, grade)
+            await _is_told_what_it_sees(connection, grade)
             await _sees_nothing_else(connection)
             await _cannot_write(connection)
             await _is_limited(connection)
@@ -88,6 +93,29 @@ async def _sees_the_views_of_its_grade(connection: asyncpg.Connection, grade: Gr
         else:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.fetch(f'select * from bi."{view.name}" limit 1')
+
+
+async def _is_told_what_it_sees(connection: asyncpg.Connection, grade: Grade) -> None:
+    """BI tools show what the catalogs say: words for every view and column, types with their scale, one time zone."""
+    nodes = json.loads((project.target() / "manifest.json").read_text())["nodes"].values()
+    promised = {each["alias"]: each for each in nodes if each["schema"] == bi_views.SCHEMA}
+    for view in bi_views.contracts():
+        if view.grade not in bi_views.READS[grade.value]:
+            continue
+        told = await connection.fetch(
+            "select attname::text, format_type(atttypid, atttypmod), col_description(attrelid, attnum)"
+            " from pg_attribute where attrelid = $1::text::regclass and attnum > 0 order by attnum",
+            f'bi."{view.name}"',
+        )
+        columns = promised[view.name]["columns"].values()
+        assert [tuple(row) for row in told] == [
+            (each["name"], TYPES.get(each["data_type"], each["data_type"]), each["description"]) for each in columns
+        ], view.name
+        comment = await connection.fetchval("select obj_description($1::text::regclass)", f'bi."{view.name}"')
+        assert comment == f"{promised[view.name]['description']} Key: {', '.join(view.key)}."
+        key = ", ".join(view.key)
+        assert not await connection.fetch(f'select {key} from bi."{view.name}" group by {key} having count(*) > 1')
+    assert await connection.fetchval("show timezone") == "UTC"
 
 
 async def _sees_nothing_else(connection: asyncpg.Connection) -> None:

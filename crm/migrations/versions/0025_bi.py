@@ -69,6 +69,7 @@ begin
   execute format('alter role %I set idle_in_transaction_session_timeout = ''30s''', wanted);
   execute format('alter role %I set default_transaction_read_only = on', wanted);
   execute format('alter role %I set search_path = bi', wanted);
+  execute format('alter role %I set timezone = ''UTC''', wanted);
   if has_database_privilege('public', current_database(), 'temporary') then
     execute format('revoke temporary on database %I from public', current_database());
     execute format('grant temporary on database %I to {APP_ROLE}, {PIPELINE_ROLE}', current_database());

@@ -9,5 +9,6 @@ select
   call_id,
   started_at,
   ended_at,
-  seconds
+  seconds,
+  source_max_recorded_at as updated_at
 from {{ ref('fct_agent_state_interval') }}

@@ -3,6 +3,7 @@ select
   lead_id,
   cycle_no,
   lead_stage_key,
+  lead_id::text || ':' || cycle_no as lead_cycle_key,
   stage,
   rank,
   is_reached,
