@@ -2,18 +2,34 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from api.schemas.kpis import KpiAnswer, KpiQuery
+from api.turns import Turns
 from crm import db, errors
 from crm.actor import Actor
+from crm.settings import settings
 from kpis import access, catalogue, publications, query
 from kpis.catalogue import Definition
 from kpis.questions import Filter, Order, Query, Unknown
 
+PATIENCE = 20.0
+"""Seconds a question waits for its turn."""
+
+
+@cache
+def turns() -> Turns:
+    """Return the turns of this process: numbers take a little more than half of its connections, however many ask."""
+    at_once = settings().pool_size // 2 + 1
+    return Turns(at_once, of_one=max(1, at_once * 2 // 3), waiting=20, patience=PATIENCE)
+
 
 async def answer(actor: Actor, body: KpiQuery, *, now: datetime) -> KpiAnswer:
-    """Answer a question as far as the actor may know; see `kpis.query.ask` for the refusals."""
+    """Answer a question as far as the actor may know; see `kpis.query.ask` for the refusals.
+
+    :raises api.turns.Busy: when the actor asks too much at once.
+    """
     wanted = Query(
         metrics=body.metrics,
         by=body.by,
@@ -27,7 +43,8 @@ async def answer(actor: Actor, body: KpiQuery, *, now: datetime) -> KpiAnswer:
         definitions=body.definitions,
     )
     try:
-        found = await db.run(actor, lambda tx: query.ask(tx, wanted, now=now))
+        async with turns().of(actor.user_id or actor.tenant_id):
+            found = await db.run(actor, lambda tx: query.ask(tx, wanted, now=now))
     except publications.NotPublished:
         # Before the first run of the pipeline there is no data, which is no fault of anybody's.
         return KpiAnswer(
@@ -47,17 +64,30 @@ async def metric_of(actor: Actor, key: str, *, now: datetime) -> dict[str, Any]:
 
     :raises NotFound: when there is none of that name, or it is not for the actor.
     """
-    found = [item for item in await _visible(actor) if item.name == key]
-    if not found:
-        raise NoSuchMetric(f"there is no metric {key!r}")
-    (described,) = await _dated(actor, found, now=now)
-    return {**described, "sql": await catalogue.sql_in_thread(found[0]) if actor.may("kpi.view") else None}
+    item = await _one(actor, key)
+    (described,) = await _dated(actor, [item], now=now)
+    return {**described, "sql": await catalogue.sql_in_thread(item) if actor.may("kpi.view") else None}
+
+
+async def sql_of(actor: Actor, key: str) -> str:
+    """Return the SQL that a metric compiles to, by day.
+
+    :raises NotFound: when there is none of that name, or it is not for the actor.
+    """
+    return await catalogue.sql_in_thread(await _one(actor, key))
 
 
 class NoSuchMetric(errors.NotFound):
     """There is no such metric."""
 
     code = Unknown.code
+
+
+async def _one(actor: Actor, key: str) -> Definition:
+    found = next((item for item in await _visible(actor) if item.name == key), None)
+    if found is None:
+        raise NoSuchMetric(f"there is no metric {key!r}")
+    return found
 
 
 async def _visible(actor: Actor) -> list[Definition]:

@@ -75,8 +75,7 @@ class Metric:
     @strawberry.field(permission_classes=[SeesAllNumbers], description="The SQL it compiles to, by day.")
     async def sql(self, info: Info) -> str | None:
         """Return the SQL of the metric."""
-        found = await questions.metric_of(info.context.actor, self.name, now=info.context.now)
-        return str(found["sql"])
+        return await questions.sql_of(info.context.actor, self.name)
 
 
 @strawberry.input(description="A condition on a dimension: in, not_in, is_null, not_null, gt, gte, lt, lte.")

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import structlog
 from graphql import GraphQLError
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from api.deps import Context, CurrentActor, Now, Router, permission
 from api.graph import schema
@@ -20,12 +21,16 @@ log = structlog.get_logger("api.graphql")
 @permission("kpi.view", "kpi.view.team")
 async def run_graphql(body: GraphRequest, actor: CurrentActor, now: Now, context: Context) -> GraphAnswer:
     """Run a GraphQL document; what is refused stands in `errors`, each in the shape of every other refusal."""
-    result = await schema.schema().execute(
-        body.query,
-        variable_values=body.variables,
-        context_value=schema.Context(actor, now),
-        operation_name=body.operation_name,
-    )
+    try:
+        result = await schema.schema().execute(
+            body.query,
+            variable_values=body.variables,
+            context_value=schema.Context(actor, now),
+            operation_name=body.operation_name,
+        )
+    except CannotGetOperationTypeError:
+        nothing = GraphQLError("there is nothing to run: no operation, or none of the name that was given")
+        return GraphAnswer(data=None, errors=_problems([nothing], context.trace_id))
     if not result.errors:
         return GraphAnswer(data=result.data)
     return GraphAnswer(data=result.data, errors=_problems(result.errors, context.trace_id))

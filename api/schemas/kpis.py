@@ -1,6 +1,6 @@
 """Questions about metrics and their answers, as they travel."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -14,6 +14,7 @@ Value = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 """Of a definition."""
 Day = Annotated[date, Field(ge=date(1970, 1, 1), le=date(9998, 12, 31))]
+Instant = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC))]
 
 
 class KpiFilter(Body):
@@ -44,7 +45,7 @@ class KpiQuery(Body):
     filters: list[KpiFilter] = Field(default=[], max_length=20)
     order: list[KpiOrder] = Field(default=[], max_length=8)
     limit: int = Field(default=10_000, ge=1, le=10_000)
-    as_of: AwareDatetime | None = Field(default=None, description="What was known at that instant; default: now.")
+    as_of: Instant | None = Field(default=None, description="What was known at that instant; default: now.")
     definitions: dict[Name, Hash] = Field(
         default={}, max_length=20, description="Metrics to answer by an earlier definition, by its hash."
     )
