@@ -218,6 +218,7 @@ HARMLESS: dict[str, str] = {
     "ops.as_of": "schema_name project",
     "ops.border_day": "feed part figures questions",
     "ops.domain_build": "domain state failed",
+    "ops.held_back": "domain",
     "ops.horizon": "pinned_for",
     "ops.kpi_definition": "metric hash part cuts",
     "ops.publication": "domain",

@@ -16,6 +16,12 @@ class NotPublished(errors.Unavailable):
     code = "kpi.not-published"
 
 
+class HeldBack(errors.NotFound):
+    """What was known at that instant was bad, and held back: readers saw the numbers of an earlier one."""
+
+    code = "kpi.held-back"
+
+
 class NotRebuilt(errors.NotFound):
     """The numbers as of that instant are not at hand: `santral pipeline as-of` rebuilds them."""
 
@@ -48,12 +54,22 @@ async def standing(tx: Tx) -> Standing:
     return Standing(compiler.READ, {row["domain"]: (row["publication_id"], row["as_of"]) for row in rows})
 
 
-async def standing_at(tx: Tx, as_of: datetime | None, *, now: datetime) -> Standing:
-    """Return the state of the marts that tells what was known at an instant (UTC); None: what is known now.
+HELD = """
+select domain, since from ops.held_back
+ where domain = any($1::text[]) and since < $2::timestamptz and (until is null or until > $2::timestamptz)
+ order by since, domain limit 1
+"""
 
-    An instant that the standing publication has not reached yet is answered by it: nothing later is known.
+
+async def standing_at(tx: Tx, as_of: datetime | None, domains: Collection[str], *, now: datetime) -> Standing:
+    """Return the state of the marts that tells what was known of some domains at an instant (UTC); None: what is known
+    now.
+
+    An instant that the standing publication of these domains has not reached yet is answered by it: nothing later is
+    known.
 
     :raises errors.Invalid: when the instant lies in the future.
+    :raises HeldBack: when the firm's numbers stood still then, because what had come in was bad.
     :raises NotRebuilt: when nobody has rebuilt the marts as of that instant.
     """
     current = await standing(tx)
@@ -61,8 +77,16 @@ async def standing_at(tx: Tx, as_of: datetime | None, *, now: datetime) -> Stand
         return current
     if as_of > now:
         raise errors.Invalid("nobody knows yet what will be known then", fields={"as_of": "in the future"})
-    if current.domains and as_of >= max(at for _, at in current.domains.values()):
+    latest = [at for name, (_, at) in current.domains.items() if name in domains]
+    if latest and as_of >= max(latest):
         return current
+    if held := await tx.fetchrow(HELD, list(domains), as_of):
+        since = held["since"].isoformat()
+        raise HeldBack(
+            f"what came in by {as_of.isoformat()} was held back from the numbers of {held['domain']}; readers saw those"
+            f" as of {since}: ask for that instant",
+            fields={"as_of": f"held back since {since}"},
+        )
     schema = await tx.fetchval(
         "select schema_name from ops.as_of where instant = $1::timestamptz and kept_until > $2::timestamptz", as_of, now
     )

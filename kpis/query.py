@@ -75,6 +75,7 @@ async def ask(tx: Tx, query: Query, *, now: datetime, fresh: bool = False) -> An
     :raises NotYours: when the actor's role may not see a metric.
     :raises TooMuch: when it makes too many groups, or takes too long.
     :raises NotPublished: when the pipeline has not run yet.
+    :raises HeldBack: when the firm's numbers stood still at that instant, because what had come in was bad.
     :raises NotRebuilt: when the numbers as of that instant are not at hand.
     :raises Outlived: when an earlier definition reads what is no longer kept.
     """
@@ -83,7 +84,8 @@ async def ask(tx: Tx, query: Query, *, now: datetime, fresh: bool = False) -> An
     items = await _items(tx, query, scope)
     statements = answers.statements(items, query, scope)
     questions.check_order(query, answers.columns(statements, query))
-    state = await publications.standing_at(tx, query.as_of, now=now)
+    domains = {domain for item in items for domain in item.domains}
+    state = await publications.standing_at(tx, query.as_of, domains, now=now)
     ready = [item for item in items if state.holds(item.domains)]
     if not ready:
         raise NotPublished

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import psycopg
 import structlog
 
+from crm.alerts import sentences as in_words
 from crm.settings import settings
 
 log = structlog.get_logger("orchestration.alerts")
@@ -61,6 +62,7 @@ def failed(
     *,
     owner: str,
     said: str,
+    said_tr: str = "",
     run_id: str,
     severity: str = "error",
     causes: Sequence[str] = (),
@@ -70,7 +72,8 @@ def failed(
     """Count a failure of a thing; return what is to be told: once when the streak is long enough, and again when a
     cause joins it that was not there.
 
-    `said`: why, in words that hold nothing of a person; `causes`: the same in codes.
+    `said`: why, in words that hold nothing of a person; `causes`: the same in codes. `said_tr`: in Turkish; without it
+    the codes are put into words.
     """
     now = now.astimezone(UTC)
     told = {"subject": subject, "owner": owner, "said": said[:LONGEST], "run_id": run_id, "now": now}
@@ -84,17 +87,48 @@ def failed(
         if failures < after or not has_news:
             return None
         connection.execute(TOLD, {"id": alert_id, "now": now})
-    times = "once" if failures == 1 else f"{failures} times in a row"
-    first, meanwhile = WORDS[severity]
-    text = f"{subject} {first} {times} since {since:%Y-%m-%d %H:%M} UTC: {said[:LONGEST]}"
-    return Message(owner, f"Santral: {subject} {SHORT[severity]}", f"{text}\n{meanwhile}")
+    streak = Streak(subject, severity, failures, since)
+    return Message(owner, f"Santral: {subject} {SHORT[severity]}", streak.told(said, said_tr or in_words(causes)[1]))
 
 
 SHORT = {"error": "fails", "warning": "is to be looked at"}
 WORDS = {
-    "error": ("failed", "Readers keep the last good numbers meanwhile."),
-    "warning": ("was found wanting", "Numbers go on meanwhile."),
-}
+    "error": ("failed", "Readers concerned keep the last good numbers meanwhile.",
+              "başarısız oldu", "İlgili okuyanlar bu sırada son doğru sayıları görmeye devam ediyor."),
+    "warning": ("was found wanting", "Numbers go on meanwhile.",
+                "incelemeye değer bulundu", "Sayılar bu sırada güncellenmeye devam ediyor."),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """How often in a row something did not go well, and since when (UTC)."""
+
+    subject: str
+    severity: str
+    failures: int
+    since: datetime
+
+    def told(self, said: str, said_tr: str) -> str:
+        """Return what is told of it while it lasts, in English and in Turkish."""
+        did, meanwhile, did_tr, meanwhile_tr = WORDS[self.severity]
+        times = "once" if self.failures == 1 else f"{self.failures} times in a row"
+        times_tr = "bir kez" if self.failures == 1 else f"art arda {self.failures} kez"
+        return (
+            f"{self.subject} {did} {times} since {self.since:%Y-%m-%d %H:%M} UTC: {said[:LONGEST]}\n{meanwhile}\n\n"
+            f"{self.subject}, {self.since:%d.%m.%Y %H.%M} (UTC) anından beri {times_tr} {did_tr}: {said_tr[:LONGEST]}\n"
+            f"{meanwhile_tr}"
+        )
+
+    def told_when_over(self) -> str:
+        """Return what is told of it when it is over, in English and in Turkish."""
+        did, _, did_tr, _ = WORDS[self.severity]
+        return (
+            f"{self.subject} went well after {self.failures} times when it {did},"
+            f" since {self.since:%Y-%m-%d %H:%M} UTC.\n\n"
+            f"{self.subject} yeniden yolunda: {self.since:%d.%m.%Y %H.%M} (UTC) anından beri"
+            f" {self.failures} kez {did_tr}."
+        )
 
 
 def recovered(connection: psycopg.Connection, well: Sequence[tuple[str, str]], *, now: datetime) -> list[Message]:
@@ -103,14 +137,10 @@ def recovered(connection: psycopg.Connection, well: Sequence[tuple[str, str]], *
     told = {"subjects": [each for each, _ in well], "kinds": [kind for _, kind in well], "now": now.astimezone(UTC)}
     rows = connection.execute(RECOVERED, told).fetchall()
     return [
-        Message(
-            owner, f"Santral: {subject} is well again",
-            f"{subject} went well after {failures} times when it {WORDS[severity][0]}, since"
-            f" {since:%Y-%m-%d %H:%M} UTC.",
-        )
+        Message(owner, f"Santral: {subject} is well again", Streak(subject, severity, failures, since).told_when_over())
         for subject, owner, severity, failures, since, is_told in rows
         if is_told
-    ]  # fmt: skip
+    ]
 
 
 def tell(message: Message) -> None:

@@ -1,8 +1,9 @@
 """The border: what came in is counted per day, compared with its past, judged, and what broke a rule is kept with why.
 
-Leads and calls themselves are never held: people work with them at once. A gate guards the numbers. When more than a
-fifth of a day's news is held, the gate closes: marts are not built on it, and readers keep the last good publication
-until what is held is corrected (it is judged anew) or somebody lets it in (`crm.quarantine`).
+Leads and calls themselves are never held: people work with them at once. A gate guards the numbers, firm by firm. When
+more than a fifth of a firm's news of a day is held, the gate closes for that firm: its readers keep their last good
+publication (`orchestration.publishing`) until what is held is corrected (it is judged anew) or somebody lets it in
+(`crm.quarantine`). All other firms go on.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,13 +15,11 @@ import dagster as dg
 import psycopg
 from psycopg.rows import dict_row
 
-from orchestration import retry, warehouse
+from orchestration import gates, policy, retry, verdicts, warehouse
 
 if TYPE_CHECKING:
     from expectations.gate import Fault
 
-TOLERATED = 0.2
-"""Share of a day's news (or of reports) that may be held before the feed counts as broken and the gate closes."""
 TOLD = 5
 """How many sets a sentence names."""
 CHECK = "keeps_to_the_rules"
@@ -46,13 +45,10 @@ update ops.quarantine set status = 'cleared', judged_at = %(now)s
 """
 
 STANDING = """
-select q.tenant_id, q.label, q.reasons, q.status, q.weight, q.day, b.rows as of_the_day
-  from ops.quarantine q
-  left join lateral (select sum(d.rows) as rows from ops.border_day d where d.feed = q.feed and d.day = q.day) b on true
- where q.feed = %(feed)s and q.status in ('held', 'warned') and (q.status = 'held' or q.judged_at >= %(lately)s)
- order by q.status, q.since desc, q.label
+select label, reasons, reasons_tr, status from ops.quarantine
+ where feed = %(feed)s and status in ('held', 'warned') and (status = 'held' or judged_at >= %(lately)s)
+ order by status, since desc, label
 """
-
 
 MARKS = """
 select id from ops.quarantine where feed = any(%s) and status in ('held', 'warned') order by since desc, id limit %s
@@ -63,13 +59,22 @@ ALSO = {"raw/ad_reports": ("raw/ad_accounts",)}
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a feed stands. `held` and `warned`: what each set is called, and why."""
+class Fallen:
+    """A set that broke rules: what it is called, and why, in English and in Turkish."""
 
-    held: Sequence[tuple[str, Sequence[str]]]
-    warned: Sequence[tuple[str, Sequence[str]]] = ()
-    is_broken: bool = False
-    """Whether so much is held that nothing of the feed should go on."""
+    label: str
+    reasons: Sequence[str]
+    reasons_tr: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a feed stands: the sets that are held, those that passed and are to be looked at."""
+
+    held: Sequence[Fallen]
+    warned: Sequence[Fallen] = ()
+    closed: Sequence[str] = ()
+    """The firms for which the gate is closed, by slug: so much of theirs is held that nothing of the feed goes on."""
     sets: int | None = None
     """How many sets there are, where they can be counted."""
     noun: str = "sets"
@@ -83,10 +88,24 @@ class Standing:
         if self.held:
             of_all = f" of {self.sets}" if self.sets is not None else ""
             parts.append(f"{len(self.held)}{of_all} {self.noun} are held back: {_named(self.held)}")
-        if self.is_broken:
-            parts.append("more than a fifth is bad, so the gate is closed and readers keep the last good numbers")
+        if self.closed:
+            parts.append(f"more than a fifth of what came to {', '.join(self.closed)} is bad, so the gate is closed"
+                         " there and readers there keep the last good numbers")  # fmt: skip
         if self.warned:
             parts.append(f"to be looked at: {_named(self.warned)}")
+        return "; ".join(parts)
+
+    @property
+    def sentence_tr(self) -> str:
+        """The same in Turkish; empty when all is well."""
+        parts = []
+        if self.held:
+            parts.append(f"bekletilen: {len(self.held)}; {_named(self.held, turkish=True)}")
+        if self.closed:
+            parts.append(f"{', '.join(self.closed)} için kapı kapalı, gelenlerin beşte birinden fazlası bozuk: orada"
+                         " okuyanlar son doğru sayıları görmeye devam ediyor")  # fmt: skip
+        if self.warned:
+            parts.append(f"incelenmesi gereken: {_named(self.warned, turkish=True)}")
         return "; ".join(parts)
 
     def checked(self, asset: dg.AssetKey) -> dg.AssetCheckResult:
@@ -95,15 +114,21 @@ class Standing:
             asset_key=asset,
             check_name=CHECK,
             passed=not self.held and not self.warned,
-            severity=dg.AssetCheckSeverity.ERROR if self.is_broken else dg.AssetCheckSeverity.WARN,
+            severity=dg.AssetCheckSeverity.ERROR if self.closed else dg.AssetCheckSeverity.WARN,
             description=self.sentence,
-            metadata={"held back": len(self.held), "to be looked at": len(self.warned)},
+            metadata={
+                "held back": len(self.held),
+                "to be looked at": len(self.warned),
+                "closed for": ", ".join(self.closed) or "nobody",
+                **({verdicts.TURKISH: self.sentence_tr} if self.sentence_tr else {}),
+            },
         )
 
 
-def _named(sets: Sequence[tuple[str, Sequence[str]]]) -> str:
-    told = "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in sets[:TOLD])
-    return f"{told}; and {len(sets) - TOLD} more" if len(sets) > TOLD else told
+def _named(sets: Sequence[Fallen], *, turkish: bool = False) -> str:
+    told = "; ".join(f"{each.label}: {', '.join(each.reasons_tr if turkish else each.reasons)}" for each in sets[:TOLD])
+    more = f"; {len(sets) - TOLD} tane daha" if turkish else f"; and {len(sets) - TOLD} more"
+    return told + more if len(sets) > TOLD else told
 
 
 def keep(
@@ -140,53 +165,64 @@ def name_of(each: Mapping[str, Any]) -> str:
 def standing(connection: psycopg.Connection, feed: str, *, noun: str, lately: datetime) -> Standing:
     """Return how a feed of days stands; warnings older than `lately` are no news any more."""
     rows = connection.cursor(row_factory=dict_row).execute(STANDING, {"feed": feed, "lately": lately}).fetchall()
-    weights: dict[Any, int] = {}
-    for row in rows:
-        if row["status"] == "held":
-            weights[row["day"]] = weights.get(row["day"], 0) + row["weight"]
-    of_the_day = {row["day"]: int(row["of_the_day"] or 0) for row in rows}
-    return Standing(
-        held=[(row["label"], row["reasons"]) for row in rows if row["status"] == "held"],
-        warned=[(row["label"], row["reasons"]) for row in rows if row["status"] == "warned"],
-        is_broken=any(weight > TOLERATED * of_the_day[day] for day, weight in weights.items()),
-        noun=noun,
-    )
+    told = {
+        status: [Fallen(row["label"], row["reasons"], row["reasons_tr"]) for row in rows if row["status"] == status]
+        for status in ("held", "warned")
+    }
+    return Standing(told["held"], told["warned"], list(gates.closed(connection, [feed]).values()), noun=noun)
 
 
 def marks(connection: psycopg.Connection, asset: str, causes: Sequence[str]) -> list[str]:
-    """Return a code for each set that stands at a gate whose check is among the causes: one more is news."""
+    """Return a code for each set that stands at a gate whose check is among the causes, and for each firm for which it
+    is closed: one more is news."""
     if f"test:{CHECK}" not in causes:
         return []
     feeds = [asset, *ALSO.get(asset, ())]
-    return [f"set:{set_id}" for (set_id,) in connection.execute(MARKS, (feeds, STANDING_MARKS)).fetchall()]
+    sets = connection.execute(MARKS, (feeds, STANDING_MARKS)).fetchall()
+    return [*(f"set:{set_id}" for (set_id,) in sets), *(f"closed:{firm}" for firm in gates.closed(connection, feeds))]
+
+
+def gate(
+    feed: str, *, domain: str, freshness: dg.FreshnessPolicy, asks: str
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Make an asset of a function that judges a feed. `domain`: whose people are told; `asks`: what its check says.
+
+    The check stops no run: publishing asks which firms a gate is closed for, and holds back theirs alone.
+    """
+    key = dg.AssetKey(feed.split("/"))
+    return dg.asset(
+        key=key,
+        group_name="ingestion",
+        owners=[policy.owner_of(domain)],
+        kinds={"postgres", "great_expectations"},
+        pool=policy.Pool.border,
+        tags={"domain": domain},
+        freshness_policy=freshness,
+        check_specs=[dg.AssetCheckSpec(CHECK, asset=key, description=asks)],
+    )
 
 
 def look(
-    asset: dg.AssetKey,
+    feed: str,
     judge_new: Callable[..., int],
     standing_of: Callable[..., Standing],
     *,
     now: datetime,
 ) -> dg.MaterializeResult:
-    """Judge what is new in a feed and return how it stands, as an asset does."""
+    """Judge what is new in a feed and return how it stands, as its gate does."""
     with retry.transient(), warehouse.connect() as connection:
         judged = judge_new(connection, now=now)
         found = standing_of(connection, now=now)
     return dg.MaterializeResult(
         metadata={"judged": judged, "held back": preview(found.held), "to be looked at": preview(found.warned)},
-        check_results=[found.checked(asset)],
+        check_results=[found.checked(dg.AssetKey(feed.split("/")))],
     )
 
 
-def preview(sets: Sequence[tuple[str, Sequence[str]]]) -> dg.TableMetadataValue | str:
+def preview(sets: Sequence[Fallen]) -> dg.TableMetadataValue | str:
     """Return sets and reasons as a small table: what they are called, never what they hold."""
     if not sets:
         return "none"
-    rows = [dg.TableRecord({"set": name, "why": ", ".join(reasons)}) for name, reasons in sets[:TOLD]]
+    rows = [dg.TableRecord({"set": each.label, "why": ", ".join(each.reasons)}) for each in sets[:TOLD]]
     columns = [dg.TableColumn("set", "string"), dg.TableColumn("why", "string")]
     return dg.MetadataValue.table(rows, schema=dg.TableSchema(columns))
-
-
-def check_spec(asset: dg.AssetKey, description: str) -> dg.AssetCheckSpec:
-    """Return the gate's check: nothing downstream is built in a run in which it fails."""
-    return dg.AssetCheckSpec(CHECK, asset=asset, blocking=True, description=description)

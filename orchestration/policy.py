@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import dagster as dg
+
+from orchestration import gates
 
 ENGINEERS = "team:data-platform"
 OWNERS: Mapping[str, str] = {
@@ -23,6 +24,11 @@ def owner_of(domain: str) -> str:
     return OWNERS.get(domain, ENGINEERS)
 
 
+def gates_of(domain: str) -> list[dg.AssetKey]:
+    """Return the assets that judge the feeds of a domain; each is looked at before the domain is built."""
+    return [dg.AssetKey(feed.split("/")) for feed in gates.FEEDS.get(domain, ())]
+
+
 class Pool:
     """What runs that want the same never do at once; the others wait in the queue and cost nothing (`dagster.yaml`)."""
 
@@ -34,6 +40,10 @@ class Pool:
     """Building past days anew, which takes long and holds up nobody."""
     upkeep = "upkeep"
     """Looking at what the product does by itself, and asking for it."""
+
+
+POOLS = (Pool.marts, Pool.border, Pool.replay, Pool.upkeep)
+"""All of them."""
 
 
 ALERT_AFTER = "santral/alert_after"
@@ -52,12 +62,3 @@ FRESH_DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=2), warn
 """What comes once a day."""
 FRESH_ADS = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=3), warn_window=timedelta(days=2))
 """Advertising reports come daily."""
-
-
-def gated_eager() -> dg.AutomationCondition[Any]:
-    """Refresh when something upstream did, but only past checks that block.
-
-    A failed blocking check stops the run it happened in; the upstream's materialization is on record all the same, and
-    bare `eager` would take it at the next tick. A test keeps bare `eager` out.
-    """
-    return dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()

@@ -3,6 +3,9 @@
 dbt builds and tests in `marts`, over minutes and relation by relation; readers never see half of that. When domains are
 built and their checks are green, one transaction brings their relations in `published` to what `marts` holds. Rows move
 and tables stay, so that readers neither wait nor see anything but the state before it or after it.
+
+A firm for which a gate of a domain is closed (`orchestration.border`) keeps its last good rows, and its `as_of`; all
+other firms go on.
 """
 
 import time
@@ -15,15 +18,15 @@ import psycopg
 
 from crm import ids
 from kpis import definitions
-from orchestration import bi_views, relations, tables, warehouse
+from orchestration import bi_views, gates, relations, tables, warehouse
 from orchestration.relations import SHOWN, Relation
-from orchestration.tables import Rows, View
+from orchestration.tables import Firms, Rows, View
 
 BEGUN = """
-insert into ops.domain_build (domain, state, started_at) values (%s, 'building', clock_timestamp())
+insert into ops.domain_build (domain, state, started_at, held) values (%s, 'building', clock_timestamp(), %s)
 on conflict (domain) do update
-  set state = 'building', started_at = excluded.started_at, finished_at = null, tx_id = null, as_of = null,
-      failed = excluded.failed
+  set state = 'building', started_at = excluded.started_at, held = excluded.held, finished_at = null, tx_id = null,
+      as_of = null, failed = excluded.failed
 """
 ENDED = """
 update ops.domain_build b
@@ -31,7 +34,7 @@ update ops.domain_build b
   from ops.horizon h where b.domain = %s
 """
 GREEN = """
-select b.domain, b.tx_id::text, b.as_of from ops.domain_build b
+select b.domain, b.tx_id::text, b.as_of, b.held from ops.domain_build b
  where b.state = 'green'
    and not exists (select from ops.publication_log p where p.domain = b.domain and p.published_at > b.finished_at)
 """
@@ -44,14 +47,37 @@ STATE = """
 insert into ops.publication (tenant_id, domain, publication_id, as_of, source_max_recorded_at, published_at)
 select t.tenant_id, %(domain)s, %(id)s, %(as_of)s, latest.recorded_at, clock_timestamp()
   from crm.tenant t left join ({latest}) as latest using (tenant_id)
+ where t.tenant_id <> all(%(held)s)
 on conflict (tenant_id, domain) do update
   set publication_id = excluded.publication_id, as_of = excluded.as_of, published_at = excluded.published_at,
       source_max_recorded_at = excluded.source_max_recorded_at
+"""
+HELD = "select tenant_id from ops.held_back where domain = %s and until is null"
+LET_GO = """
+update ops.held_back set until = %(as_of)s
+ where domain = %(domain)s and until is null and tenant_id <> all(%(held)s)
+"""
+HOLD = """
+insert into ops.held_back (tenant_id, domain, since)
+select t.tenant_id, %(domain)s, coalesce(p.as_of, t.created_at)
+  from crm.tenant t left join ops.publication p on p.tenant_id = t.tenant_id and p.domain = %(domain)s
+ where t.tenant_id = any(%(held)s)
+on conflict (tenant_id, domain, since) do update set until = null
 """
 TELLING = """
 select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'source_max_recorded_at'
  where c.relnamespace = %s::regnamespace and c.relkind = 'r' and c.relname = any(%s)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What the build of a domain holds: everything up to a transaction and an instant (UTC)."""
+
+    tx_id: str
+    as_of: datetime
+    held: frozenset[UUID] = frozenset()
+    """The firms of whose news it holds something bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +88,8 @@ class Moved:
     as_of: datetime
     rows: Rows
     seconds: float
+    held: frozenset[UUID]
+    """The firms that keep their last good rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +102,13 @@ class Publication:
 
 
 def begin(domains: Collection[str]) -> None:
-    """Say that domains are being built: what `marts` holds of them is not fit to publish, also if the build dies."""
+    """Say that domains are being built: what `marts` holds of them is not fit to publish, also if the build dies.
+
+    A firm whose gate is closed now is held back even if it opens meanwhile: what was bad is in this build.
+    """
     with warehouse.connect() as connection:
         for domain in sorted(domains):
-            connection.execute(BEGUN, (domain,))
+            connection.execute(BEGUN, (domain, sorted(gates.closed_over(connection, domain))))
 
 
 def end(domains: Collection[str], *, failed: Sequence[str] = ()) -> None:
@@ -88,53 +119,65 @@ def end(domains: Collection[str], *, failed: Sequence[str] = ()) -> None:
 
 
 def publish() -> Publication:
-    """Publish every domain that is built, green and not published yet, in one transaction.
+    """Publish every domain that is built, green and not published yet, in one transaction, without the rows of firms
+    for which a gate of the domain was closed when it was built, or is now.
 
     A domain that cannot be published keeps its last good publication; the others go on. The caller holds off builds
     (`warehouse.one_writer`).
     """
     with warehouse.connect() as connection, connection.transaction():
-        green = {domain: (tx_id, as_of) for domain, tx_id, as_of in connection.execute(GREEN)}
+        green = {
+            domain: Built(tx_id, as_of, gates.closed_over(connection, domain) | {*held})
+            for domain, tx_id, as_of, held in connection.execute(GREEN).fetchall()
+        }
         wanted = {name: green[name] for name in relations.domains() if name in green}
         return _publish(connection, wanted, relations.all_relations())
 
 
 def publish_at_hand(names: Collection[str], *, anew: bool = False) -> Publication:
-    """Publish some relations of `marts` as they are, whatever the state of their domains: for people at their own desk
-    and for tests, which build parts."""
+    """Publish some relations of `marts` as they are, whatever the state of their domains and gates: for people at their
+    own desk and for tests, which build parts."""
     chosen = [relation for relation in relations.all_relations() if relation.name in names]
     with warehouse.connect() as connection, connection.transaction():
         tx_id, as_of = connection.execute(AT_HAND).fetchall()[0]
         built = {relation.domain for relation in chosen}
-        wanted = {domain: (tx_id, as_of) for domain in relations.domains() if domain in built}
+        wanted = {domain: Built(tx_id, as_of) for domain in relations.domains() if domain in built}
         return _publish(connection, wanted, chosen, anew=anew)
 
 
 def _publish(
-    connection: psycopg.Connection,
-    wanted: Mapping[str, tuple[str, datetime]],
-    chosen: Sequence[Relation],
-    *,
-    anew: bool = False,
+    connection: psycopg.Connection, wanted: Mapping[str, Built], chosen: Sequence[Relation], *, anew: bool = False
 ) -> Publication:
     publication, moved = ids.new(), list[Moved]()
     problems: dict[str, str] = {}
-    for domain, (tx_id, as_of) in wanted.items():
+    for domain, built in wanted.items():
         members = [relation for relation in chosen if relation.domain == domain]
         try:
             with connection.transaction():
-                began = time.monotonic()
-                rows = _bring(connection, members, anew=anew)
-                _state(connection, publication, domain, as_of, members)
-                seconds = time.monotonic() - began
-                connection.execute(LOG, (publication, domain, tx_id, as_of, seconds, rows.gone, rows.come))
+                moved.append(_move(connection, publication, domain, built, members, anew=anew))
         except psycopg.Error as error:
             problems[domain] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-        else:
-            moved.append(Moved(domain, as_of, rows, seconds))
     if moved:
         _bring_with_it(connection, problems)
     return Publication(publication, moved, problems)
+
+
+def _move(
+    connection: psycopg.Connection,
+    publication: UUID,
+    domain: str,
+    built: Built,
+    members: Sequence[Relation],
+    *,
+    anew: bool,
+) -> Moved:
+    began = time.monotonic()
+    before = {tenant for (tenant,) in connection.execute(HELD, (domain,))}
+    rows = _bring(connection, members, Firms(built.held, frozenset(before - built.held)), anew=anew)
+    _state(connection, publication, domain, built, members)
+    seconds = time.monotonic() - began
+    connection.execute(LOG, (publication, domain, built.tx_id, built.as_of, seconds, rows.gone, rows.come))
+    return Moved(domain, built.as_of, rows, seconds, built.held)
 
 
 def _bring_with_it(connection: psycopg.Connection, problems: dict[str, str]) -> None:
@@ -157,19 +200,26 @@ WITH_EACH: Mapping[str, Callable[[psycopg.Connection], object]] = {
 """What each publication brings with its relations, in the same transaction."""
 
 
-def _bring(connection: psycopg.Connection, members: Sequence[Relation], *, anew: bool) -> Rows:
+def _bring(connection: psycopg.Connection, members: Sequence[Relation], firms: Firms, *, anew: bool) -> Rows:
     rows = Rows()
     dropped: list[View] = []
     for relation in members:
-        moved, gone = tables.bring(connection, relation, anew=anew)
+        moved, gone = tables.bring(connection, relation, firms, anew=anew)
         rows, dropped = rows + moved, dropped + gone
     tables.restore(connection, dropped)
     return rows
 
 
 def _state(
-    connection: psycopg.Connection, publication: UUID, domain: str, as_of: datetime, members: Sequence[Relation]
+    connection: psycopg.Connection, publication: UUID, domain: str, built: Built, members: Sequence[Relation]
 ) -> None:
+    told = {"domain": domain, "id": publication, "as_of": built.as_of, "held": sorted(built.held)}
+    for statement in (LET_GO, HOLD, _latest(connection, members)):
+        connection.execute(statement, told)
+
+
+def _latest(connection: psycopg.Connection, members: Sequence[Relation]) -> str:
+    """Return the statement that says up to when each firm's numbers hold everything."""
     named = [relation.name for relation in members if not relation.is_view and not relation.is_shared]
     telling = [name for (name,) in connection.execute(TELLING, (SHOWN, named))]
     parts = [
@@ -177,4 +227,4 @@ def _state(
         for name in telling
     ] or ["select null::uuid as tenant_id, null::timestamptz as recorded_at"]
     latest = f"select tenant_id, max(recorded_at) as recorded_at from ({' union all '.join(parts)}) as each group by 1"
-    connection.execute(STATE.replace("{latest}", latest), {"domain": domain, "id": publication, "as_of": as_of})
+    return STATE.replace("{latest}", latest)

@@ -12,6 +12,7 @@ from orchestration import as_of, warehouse
 LATEST = "select max(as_of) from ops.publication"
 MADE = "select made_at from ops.as_of where schema_name = %s"
 
+# A firm that is held back keeps older numbers on purpose: it is not compared.
 # The day column is the first one of type date, which every fact has for its business day. Bookkeeping of the build
 # (when a row was made, which transaction it knows of) is no part of a number.
 COMPARED = """
@@ -29,7 +30,10 @@ having bool_or(a.atttypid = 'date'::regtype)
 """
 HASHED = """
 select count(*), md5(coalesce(string_agg(h, '' order by h), ''))
-  from (select md5(row({columns})::text) as h from {table} where {day} = %s) as rows
+  from (select md5(row({columns})::text) as h from {table} as fact
+         where {day} = %(day)s
+           and not exists (select from ops.held_back b join ops.published_relation p on p.domain = b.domain
+                            where p.name = %(name)s and b.tenant_id = fact.tenant_id and b.until is null)) as rows
 """
 
 
@@ -86,6 +90,6 @@ def _table(
             table=sql.Identifier(place, name),
             day=sql.Identifier(day_column),
         )
-        found.append(connection.execute(statement, (day,)).fetchone() or (0, ""))
+        found.append(connection.execute(statement, {"day": day, "name": name}).fetchone() or (0, ""))
     (rows, hashed), (replayed_rows, replayed) = found
     return Table(name, rows, replayed_rows, hashed, replayed)

@@ -1,9 +1,13 @@
-"""Bringing one published table or view to what the workshop holds, within the transaction of a publication."""
+"""Bringing one published table or view to what the workshop holds, within the transaction of a publication.
+
+Rows of firms that are held back stay as they were published last, whatever moves around them.
+"""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -62,6 +66,28 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Firms:
+    """Whose rows move: those of every firm but the `held`. Of firms that come `back` after they were held, every row is
+    compared: their news is older than the last publication."""
+
+    held: frozenset[UUID] = field(default_factory=frozenset)
+    back: frozenset[UUID] = field(default_factory=frozenset)
+
+    def of(self, relation: Relation) -> "Firms":
+        """Return the firms that matter to a relation: what is the same for all is nobody's."""
+        return Firms() if relation.is_shared else self
+
+
+def _are(firms: Collection[UUID]) -> str:
+    """Return the condition that a row belongs to one of some firms."""
+    return f"tenant_id = any('{{{', '.join(sorted(map(str, firms)))}}}'::uuid[])" if firms else "false"
+
+
+def _are_not(firms: Collection[UUID]) -> str:
+    return f"not {_are(firms)}" if firms else "true"
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A view that had to go because what it reads changed its shape."""
 
@@ -71,7 +97,9 @@ class View:
     grants: Sequence[str]
 
 
-def bring(connection: psycopg.Connection, relation: Relation, *, anew: bool = False) -> tuple[Rows, list[View]]:
+def bring(
+    connection: psycopg.Connection, relation: Relation, firms: Firms, *, anew: bool = False
+) -> tuple[Rows, list[View]]:
     """Bring a published relation to what the workshop holds; a view reads the published relations of the same names.
 
     `anew`: compare every row, also where events tell which could have changed. Returns the rows moved and the views
@@ -79,8 +107,9 @@ def bring(connection: psycopg.Connection, relation: Relation, *, anew: bool = Fa
     """
     if relation.is_view:
         return Rows(), _bring_view(connection, relation)
-    dropped = _shape(connection, relation)
-    return _fill(connection, relation, anew=anew), dropped
+    concerned = firms.of(relation)
+    dropped = _shape(connection, relation, concerned.held)
+    return _fill(connection, relation, concerned, anew=anew), dropped
 
 
 def restore(connection: psycopg.Connection, dropped: Sequence[View]) -> None:
@@ -93,26 +122,29 @@ def restore(connection: psycopg.Connection, dropped: Sequence[View]) -> None:
                 connection.execute(grant)
 
 
-def _fill(connection: psycopg.Connection, relation: Relation, *, anew: bool) -> Rows:
+def _fill(connection: psycopg.Connection, relation: Relation, firms: Firms, *, anew: bool) -> Rows:
     made, shown = f"{WORKSHOP}.{relation.name}", f"{SHOWN}.{relation.name}"
     columns = list(_columns(connection, made))
     key = _column(connection, PRIMARY_KEY, made)
     source: int = _one(connection, "select to_regclass(%s)::oid::bigint", made)
     known = connection.execute(KNOWN, (relation.name,)).fetchone()
     follows = bool(relation.entity) and WATERMARK in columns
+    going = _are_not(firms.held)
     if follows and not anew and known and known[0] == source and known[1] is not None:
-        rows = _move_news(connection, relation, columns, after=known[1])
-        if not _as_many(connection, made, shown):  # an entity has lost all its rows: events cannot point at it
-            rows += _move_differences(connection, relation, columns, key)
+        rows = _move_news(connection, relation, columns, after=known[1], going=going)
+        if firms.back:
+            rows += _move_differences(connection, relation, columns, key, going=_are(firms.back))
+        if not _as_many(connection, made, shown, going):  # an entity has lost all its rows: events cannot point at it
+            rows += _move_differences(connection, relation, columns, key, going=going)
     else:
-        rows = _move_differences(connection, relation, columns, key)
+        rows = _move_differences(connection, relation, columns, key, going=going)
     latest = _one(connection, f"select max({WATERMARK}) from {made}") if follows else None
     connection.execute(REMEMBER, (relation.name, relation.domain, made, latest))
     _learn(connection, shown, rows)
     return rows
 
 
-def _shape(connection: psycopg.Connection, relation: Relation) -> list[View]:
+def _shape(connection: psycopg.Connection, relation: Relation, held: Collection[UUID]) -> list[View]:
     """Give the published table the columns of the workshop's; return the views that were in the way."""
     made, shown = f"{WORKSHOP}.{relation.name}", f"{SHOWN}.{relation.name}"
     wanted, has = _columns(connection, made), _columns(connection, shown)
@@ -120,6 +152,12 @@ def _shape(connection: psycopg.Connection, relation: Relation) -> list[View]:
     if has and has.items() <= wanted.items() and not _is_view(connection, shown):
         for name in wanted.keys() - has.keys():
             connection.execute(f'alter table {shown} add "{name}" {wanted[name]}')
+    elif has and held and not _is_view(connection, shown):
+        same = _names([name for name, kind in wanted.items() if has.get(name) == kind])
+        connection.execute(f"create temp table stays on commit drop as select {same} from {shown} where {_are(held)}")
+        dropped = _drop(connection, shown)
+        _create(connection, relation)
+        connection.execute(f"insert into {shown} ({same}) select {same} from stays; drop table stays")
     else:
         if has:
             dropped = _drop(connection, shown)
@@ -149,12 +187,15 @@ def _create(connection: psycopg.Connection, relation: Relation) -> None:
     connection.execute(f"grant select on {shown} to {APP_ROLE}")
 
 
-def _move_news(connection: psycopg.Connection, relation: Relation, columns: Sequence[str], *, after: int) -> Rows:
+def _move_news(
+    connection: psycopg.Connection, relation: Relation, columns: Sequence[str], *, after: int, going: str
+) -> Rows:
     """Move the rows of every entity that something happened to since the last publication."""
     made, shown, key = f"{WORKSHOP}.{relation.name}", f"{SHOWN}.{relation.name}", ", ".join(relation.entity)
     connection.execute("drop table if exists news")
     connection.execute(
-        f"create temp table news on commit drop as select distinct {key} from {made} where {WATERMARK} > {after}"
+        f"create temp table news on commit drop as select distinct {key} from {made}"
+        f" where {WATERMARK} > {after} and {going}"
     )
     connection.execute("analyze news")
     names = _names(columns)
@@ -166,11 +207,11 @@ def _move_news(connection: psycopg.Connection, relation: Relation, columns: Sequ
 
 
 def _move_differences(
-    connection: psycopg.Connection, relation: Relation, columns: Sequence[str], key: Sequence[str]
+    connection: psycopg.Connection, relation: Relation, columns: Sequence[str], key: Sequence[str], *, going: str
 ) -> Rows:
     """Compare row by row and move what differs: what is the same is not written again."""
     if not key:
-        return _move_all(connection, relation, columns)
+        return _move_all(connection, relation, columns, going=going)
     made, shown = f"{WORKSHOP}.{relation.name}", f"{SHOWN}.{relation.name}"
     same_key = " and ".join(f"made.{name} = shown.{name}" for name in _quoted(key))
     same_row = (
@@ -178,28 +219,31 @@ def _move_differences(
         f" is not distinct from row({', '.join(f'shown.{name}' for name in _quoted(columns))})"
     )
     gone = connection.execute(
-        f"delete from {shown} as shown where not exists (select from {made} as made where {same_key} and {same_row})"
+        f"delete from {shown} as shown where {going}"
+        f" and not exists (select from {made} as made where {same_key} and {same_row})"
     ).rowcount
     come = connection.execute(
         f"insert into {shown} ({_names(columns)}) select {_names(columns)} from {made} as made"
-        f" where not exists (select from {shown} as shown where {same_key})"
+        f" where {going} and not exists (select from {shown} as shown where {same_key})"
     ).rowcount
     return Rows(gone, come)
 
 
-def _move_all(connection: psycopg.Connection, relation: Relation, columns: Sequence[str]) -> Rows:
+def _move_all(connection: psycopg.Connection, relation: Relation, columns: Sequence[str], *, going: str) -> Rows:
     """Move everything of a table without a key, when anything differs (a row held twice counts twice)."""
     made, shown, names = f"{WORKSHOP}.{relation.name}", f"{SHOWN}.{relation.name}", _names(columns)
+    those = {place: f"select {names} from {place} where {going}" for place in (made, shown)}
     for one, other in ((made, shown), (shown, made)):
-        if _one(connection, f"select exists (select {names} from {one} except all select {names} from {other})"):
-            gone = connection.execute(f"delete from {shown}").rowcount
-            come = connection.execute(f"insert into {shown} ({names}) select {names} from {made}").rowcount
+        if _one(connection, f"select exists ({those[one]} except all {those[other]})"):
+            gone = connection.execute(f"delete from {shown} where {going}").rowcount
+            come = connection.execute(f"insert into {shown} ({names}) {those[made]}").rowcount
             return Rows(gone, come)
     return Rows()
 
 
-def _as_many(connection: psycopg.Connection, made: str, shown: str) -> bool:
-    return bool(_one(connection, f"select (select count(*) from {made}) = (select count(*) from {shown})"))
+def _as_many(connection: psycopg.Connection, made: str, shown: str, going: str) -> bool:
+    counts = [f"(select count(*) from {place} where {going})" for place in (made, shown)]
+    return bool(_one(connection, f"select {' = '.join(counts)}"))
 
 
 def _learn(connection: psycopg.Connection, shown: str, rows: Rows) -> None:

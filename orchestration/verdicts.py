@@ -11,6 +11,8 @@ from orchestration import progress
 
 FAILED = "failed"
 """Under this name a failure carries what could not be made, as codes (`table:fct_call`)."""
+TURKISH = "in Turkish"
+"""Under this name a check carries its description in Turkish."""
 LOOKED_AT = {
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -33,6 +35,8 @@ class Verdict:
     said: str = ""
     causes: Sequence[str] = ()
     """Codes: `test:name`, `table:name`, `error:Class`."""
+    said_tr: str = ""
+    """The same in Turkish, where whoever checks says it."""
 
 
 def of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Verdict]:
@@ -77,7 +81,11 @@ def _of_step(
         causes = [f"error:{_kind(data.error)}"]
     # A gate that is closed says what its check says.
     said = "; ".join(one.description for one in broken if one.description) or progress.reason(data.error)
-    return Verdict(subject, assets, "error", said or "no reason given", tuple(dict.fromkeys(causes)))
+    return Verdict(subject, assets, "error", said or "no reason given", tuple(dict.fromkeys(causes)), _turkish(broken))
+
+
+def _turkish(broken: Sequence[dg.AssetCheckEvaluation]) -> str:
+    return "; ".join(str(one.metadata[TURKISH].value) for one in broken if TURKISH in one.metadata)
 
 
 def _kind(error: object) -> str:
@@ -102,6 +110,7 @@ def _of_checks(checks: Sequence[tuple[str, dg.AssetCheckEvaluation]], failed: se
                 "error" if severity is dg.AssetCheckSeverity.ERROR else "warning",
                 "; ".join(one.description or one.check_name for one in broken),
                 tuple(f"test:{one.check_name}" for one in broken),
+                _turkish(broken),
             )
 
 

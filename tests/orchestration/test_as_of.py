@@ -20,6 +20,7 @@ __all__ = ["admin", "app", "sign_in"]
 FACTS = ("--select", "+fct_lead_stage_reached", "--exclude-resource-type", "test")
 MARTS = ("fct_lead_cycle", "fct_lead_stage_interval", "fct_lead_stage_reached")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+HELD = "insert into ops.held_back (tenant_id, domain, since) values (%(tenant)s, 'leads', %(since)s)"
 
 
 async def content(tenant: Tenant, schema: str) -> dict[str, list[str]]:
@@ -69,6 +70,7 @@ class TestJob:
         await golden.Desk(tenant).lead("meta")  # of the same day as the first, and recorded later
         await build(*FACTS)
         unknown = await leads_known(admin, as_of=then)
+        await self._require_no_number_that_was_held_back(tenant, admin, stood["as_of"])
         make = as_of.make
         monkeypatch.setattr(as_of, "make", lambda at, *, now: make(at, now=now, select=("+fct_lead_stage_reached",)))
 
@@ -83,6 +85,17 @@ class TestJob:
         with pytest.raises(dg.Failure, match="the log begins on"):
             await asyncio.to_thread(launch, "2001-01-01T00:00:00+00:00")
         await self._require_an_end(tenant, admin, then)
+
+    async def _require_no_number_that_was_held_back(
+        self, tenant: Tenant, admin: httpx.AsyncClient, since: datetime
+    ) -> None:
+        """While a firm's numbers stood still, what was known was not what readers saw."""
+        with warehouse.connect() as connection:
+            connection.execute(HELD, {"tenant": tenant.id, "since": since})
+            refused = await leads_known(admin, as_of=(since + timedelta(microseconds=1)).isoformat())
+            connection.execute("update ops.held_back set until = %s", (since + timedelta(microseconds=1),))
+        assert (refused.status_code, refused.json()["code"]) == (404, "kpi.held-back")
+        assert f"readers saw those as of {since.isoformat()}" in refused.json()["message"]
 
     async def _require_rows(
         self, tenant: Tenant, made: dg.ExecuteInProcessResult, yesterday: dict[str, list[str]]

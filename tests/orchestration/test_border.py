@@ -1,7 +1,7 @@
 """The gate at the border with faults put in: nothing bad reaches the mart, and it says why."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import pytest
 
 from crm import clock, db, quarantine
 from ingestion import landing
-from orchestration import border, definitions, verdicts
+from orchestration import border, definitions, gates, verdicts, warehouse
+from orchestration.defs.imports.gate import imports as imports_gate
+from orchestration.defs.leads.gate import leads as leads_gate
 from tests.conftest import NOW, Tenant
 from tests.orchestration.test_gates import leads, owner
 from tests.pipeline import loaded, rows
@@ -87,30 +89,38 @@ async def spend(tenant: Tenant) -> dict[tuple[str, date], Decimal]:
     return {(row["account_id"], row["spend_on"]): row["spend"] for row in await rows(tenant.admin, SPEND)}
 
 
+async def published(tenant: Tenant) -> datetime:
+    """Up to when what readers see holds everything."""
+    ((as_of,),) = await rows(tenant.admin, "select as_of from ops.publication where domain = 'ads'")
+    return as_of  # type: ignore[no-any-return]
+
+
 async def held(tenant: Tenant) -> dict[str, UUID]:
     return {hold.label: hold.id for hold in await db.run(tenant.admin, quarantine.standing) if hold.status == "held"}
 
 
 class TestGate:
     async def test_holds_back_what_is_bad_and_keeps_the_last_good(
-        self, parsed: Path, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+        self, parsed: Path, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """One firm's reports go wrong, and then too many of them; another's land well all the while."""
         monkeypatch.setattr(clock, "utc_now", lambda: NOW)
         days = [DAY + timedelta(days=number) for number in range(20)]
         for day in days[:12]:
             await land(tenant, {"data": [meta_row(day)]}, day=day)
         await land(tenant, {"results": [google_row(DAY)]}, account="777", source="google")
+        await land(other_tenant, {"data": [meta_row(DAY)]})
         await land(tenant, {"data": [meta_row(DAY, spend="-3.00")]}, hours=1)
         await land(tenant, {"data": [meta_row(days[1], account_currency=None, spend="99")]}, day=days[1], hours=1)
 
         ok, told = await asyncio.to_thread(run_ads)
 
-        first = await spend(tenant)
+        first, as_of = await spend(tenant), await published(tenant)
         assert ok, "two of thirteen are held back; the feed goes on"
         assert len(first) == 13
         assert first["777", DAY] == Decimal("12.345678")
         assert {first["act_1", day] for day in days[:2]} == {Decimal("10.50")}, "the last good versions stand"
-        assert "2 of 13 reports are held back" in told
+        assert "2 of 14 reports are held back" in told
         assert "meta act_1:2026-02-01: spend is negative" in told
         assert "meta act_1:2026-02-02: the currency is missing" in told
         assert "no report has come for more than two days" in told, "a source that died is told of, too"
@@ -120,14 +130,17 @@ class TestGate:
         await land(tenant, {"data": [meta_row(days[13], ad_id=None)]}, day=days[13], hours=2)
         await land(tenant, {"data": [meta_row(days[14])] * 2}, day=days[14], hours=2)
         await land(tenant, {"data": [meta_row(days[16])]}, day=days[16], hours=2)
+        await land(other_tenant, {"data": [meta_row(days[1])]}, day=days[1], hours=2)
 
         ok, told = await asyncio.to_thread(run_ads)
 
-        assert not ok, "five of seventeen: the gate is closed"
-        assert await spend(tenant) == first, "nothing of a broken feed goes on"
+        assert ok, told
+        assert (await spend(tenant), await published(tenant)) == (first, as_of), "five of seventeen: the gate is closed"
+        assert len(await spend(other_tenant)) == 2, "whoever sends well goes on"
+        assert await published(other_tenant) > as_of
         for sentence in (
             "the report is not complete", "the ad is missing", "an ad has more than one row",
-            "2026-02-17: days before it have no report", "the gate is closed",
+            "2026-02-17: days before it have no report", "what came to acme is bad, so the gate is closed there",
         ):  # fmt: skip
             assert sentence in told
 
@@ -141,6 +154,7 @@ class TestGate:
 
         assert ok, told
         mended = await spend(tenant)
+        assert await published(tenant) == await published(other_tenant) > as_of
         assert len(mended) == 13 + 5, "the day after the gap came back by itself when the gap was closed"
         assert mended["act_1", DAY] == Decimal("11.00")
         ((label, hold_id),) = (await held(tenant)).items()
@@ -154,49 +168,46 @@ class TestGate:
 
 
 class TestClosedGate:
-    async def test_keeps_numbers_as_they_were_at_every_tick_and_says_why(
-        self, parsed: Path, tenant: Tenant, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    async def test_holds_one_firm_at_every_tick_and_says_why(
+        self, tenant: Tenant, other_tenant: Tenant, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What closes the gates of files and leads, tick by tick: a batch cut short, a wrong clock, a question that has
         another name."""
         monkeypatch.setattr(clock, "utc_now", lambda: NOW)
         for day in range(1, 15):
             leads(owner, tenant, "spring", days_ago=day, count=10)
+            leads(owner, other_tenant, "spring", days_ago=day, count=100)
         instance = dg.DagsterInstance.ephemeral()
-        job = loaded().resolve_job_def(definitions.EVERYTHING)
 
-        gates = [dg.AssetKey(["raw", name]) for name in ("imports", "leads")]
-        with_view = [*gates, dg.AssetKey(["stg", "stg_crm__users"])]
-
-        def tick(keys: list[dg.AssetKey]) -> tuple[set[str], str]:
-            """Refresh leads as the schedule does, a view of people standing for all that is built of them."""
-            result = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=keys)
-            made = {event.asset_key.path[-1] for event in result.all_events if event.is_step_materialization}
+        def tick() -> tuple[set[UUID], str]:
+            """Look at all gates of leads, as the schedule does; return whose numbers wait, and what is told as an
+            error."""
+            result = dg.materialize([imports_gate, leads_gate], instance=instance)
             run = instance.get_run_by_id(result.run_id)
             assert run
             told = [one.said for one in verdicts.of(instance, run) if one.said and one.severity == "error"]
-            return made, "; ".join(told)
+            with warehouse.connect() as connection:
+                return set(gates.closed_over(connection, "leads")), "; ".join(told)
 
         owner.execute(IMPORT, {"tenant": tenant.id, "at": NOW})
-        cut, again = [await asyncio.to_thread(tick, with_view) for _ in range(2)]
+        cut, again = [await asyncio.to_thread(tick) for _ in range(2)]
         owner.execute("update crm.import_run set status = 'done', updated_at = %s", [NOW + timedelta(minutes=1)])
         leads(owner, tenant, "spring", days_ago=0, count=8, ahead=timedelta(hours=3))
-        skewed = await asyncio.to_thread(tick, with_view)
+        leads(owner, other_tenant, "spring", days_ago=0, count=100)
+        skewed = await asyncio.to_thread(tick)
         owner.execute("update crm.lead set acquired_at = received_at")
         leads(owner, tenant, "spring", days_ago=0, count=40, has_phone=False, questions=("hair", "which month"))
-        renamed = await asyncio.to_thread(tick, with_view)
-        published = owner.execute("select count(*) from ops.publication_log").fetchone()
+        renamed = await asyncio.to_thread(tick)
         for hold_id in (await held(tenant)).values():
             await db.run(tenant.admin, lambda tx, one=hold_id: quarantine.release(tx, one, because="is_right", now=NOW))
-        opened = await asyncio.to_thread(tick, gates)
+        opened = await asyncio.to_thread(tick)
 
-        for made, said in (cut, again, skewed, renamed):
-            assert made == {"imports", "leads"}, "nothing is built on what is held, at no tick"
-            assert "the gate is closed and readers keep the last good numbers" in said
-        assert published == (0,)
+        for whose, said in (cut, again, skewed, renamed):
+            assert whose == {tenant.id}, "at every tick, and nobody else's"
+            assert "what came to acme is bad, so the gate is closed there and readers there keep the last good" in said
         assert "the import ended before its file did: rows are missing" in cut[1]
         assert "the import ended before its file did: rows are missing" in again[1]
         assert "leads were sent after they arrived: a clock is wrong" in skewed[1]
         assert "far more leads than usual have no telephone number" in renamed[1]
         assert "the form asks other questions than before (gone: when; new: which month)" in renamed[1]
-        assert opened == ({"imports", "leads"}, "")
+        assert opened == (set(), "")

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from crm import alerts
-from orchestration import definitions, policy, transform
+from orchestration import definitions, gates, policy, transform
 from tests.pipeline import loaded
 
 ROOT = Path(__file__).parents[2]
@@ -75,55 +75,26 @@ class TestAssets:
 
     def test_read_operational_tables_only_past_their_gates(self, defs: dg.Definitions) -> None:
         graph = defs.resolve_asset_graph()
-        gates = {
-            "leads": {"raw/leads", "raw/imports"}, "telephony": {"raw/calls", "raw/imports"},
-            "money": {"raw/leads", "raw/imports"}, "quality": {"raw/leads", "raw/calls", "raw/imports"},
-        }  # fmt: skip
         open_to_the_world = []
         for spec in ours(defs):
             parents = {key.to_user_string() for key in graph.get(spec.key).parent_keys}
-            wanted = gates.get(spec.group_name or "", set())
+            wanted = set(gates.FEEDS.get(spec.group_name or "", ()))
             if any(parent.startswith("crm/") for parent in parents) and not wanted <= parents:
                 open_to_the_world.append(spec.key.to_user_string())
 
         assert open_to_the_world == []
 
-    def test_refresh_eagerly_only_past_the_gate(self, defs: dg.Definitions) -> None:
+    def test_refresh_eagerly_only_what_hangs_on_reports(self, defs: dg.Definitions) -> None:
         conditions = {spec.key.to_user_string(): spec.automation_condition for spec in ours(defs)}
 
         assert {name for name, condition in conditions.items() if condition} == {
             "marts/fct_ad_spend_daily", "stg/stg_ads__report_rows",
         }  # fmt: skip
-        assert all(condition in (None, policy.gated_eager()) for condition in conditions.values())
 
     def test_spend_hangs_on_the_gate(self, defs: dg.Definitions) -> None:
         graph = defs.resolve_asset_graph()
 
         assert dg.AssetKey(["raw", "ad_reports"]) in graph.get(dg.AssetKey(["stg", "stg_ads__report_rows"])).parent_keys
-
-
-class TestGatedEager:
-    def test_waits_while_a_blocking_check_fails(self) -> None:
-        verdict = {"passed": False}
-
-        @dg.asset(check_specs=[dg.AssetCheckSpec("gate", asset="report", blocking=True)])
-        def report() -> dg.MaterializeResult:
-            return dg.MaterializeResult(
-                check_results=[dg.AssetCheckResult(check_name="gate", passed=verdict["passed"])]
-            )
-
-        @dg.asset(deps=[report], automation_condition=policy.gated_eager())
-        def mart() -> None: ...
-
-        defs, instance = dg.Definitions(assets=[report, mart]), dg.DagsterInstance.ephemeral()
-        first = dg.evaluate_automation_conditions(defs, instance)
-        dg.materialize([report], instance=instance, raise_on_error=False)
-        held = dg.evaluate_automation_conditions(defs, instance, cursor=first.cursor)
-        verdict["passed"] = True
-        dg.materialize([report], instance=instance)
-        released = dg.evaluate_automation_conditions(defs, instance, cursor=held.cursor)
-
-        assert (held.total_requested, released.total_requested) == (0, 1)
 
 
 class TestAutomation:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -20,7 +21,7 @@ from crm.settings import APP_ROLE
 from crm.settings import settings as our_settings
 from orchestration import publishing, relations, warehouse
 from orchestration.relations import Relation
-from tests.conftest import Tenant
+from tests.conftest import NOW, Tenant
 
 
 def relation(name: str, domain: str = "leads", *, entity: Sequence[str] = (), is_view: bool = False) -> Relation:
@@ -68,7 +69,9 @@ def write(connection: psycopg.Connection, tenant: Tenant, tx_id: int, leads: Seq
         "fct_interval": "lead, 1, %(tx)s from unnest(%(leads)s::int[]) as lead, generate_series(1, %(n)s)",
     }
     for name, rows in added.items():
-        connection.execute(f"delete from marts.{name} where lead_id = any(%(leads)s)", values)
+        connection.execute(
+            f"delete from marts.{name} where tenant_id = %(tenant)s and lead_id = any(%(leads)s)", values
+        )
         connection.execute(f"insert into marts.{name} select %(tenant)s, {rows}", values)
 
 
@@ -77,13 +80,43 @@ def built(*domains: str, failed: Sequence[str] = ()) -> None:
     publishing.end(domains, failed=failed)
 
 
-def held(connection: psycopg.Connection, schema: str, name: str) -> list[Any]:
-    return sorted(map(str, connection.execute(f"select * from {schema}.{name}").fetchall()))
+def held(connection: psycopg.Connection, schema: str, name: str, firm: Tenant | None = None) -> list[Any]:
+    found = connection.execute(f"select tenant_id, row(each)::text from {schema}.{name} as each").fetchall()
+    return sorted(row for owner, row in found if firm is None or owner == firm.id)
 
 
-def is_level(connection: psycopg.Connection, domain: str = "leads") -> bool:
+def is_level(connection: psycopg.Connection, domain: str = "leads", firm: Tenant | None = None) -> bool:
     names = [one.name for one in WORKSHOP if one.domain == domain]
-    return all(held(connection, "published", name) == held(connection, "marts", name) for name in names)
+    return all(held(connection, "published", name, firm) == held(connection, "marts", name, firm) for name in names)
+
+
+def what_stands(connection: psycopg.Connection, firm: Tenant, schema: str = "published") -> dict[str, list[Any]]:
+    return {one.name: held(connection, schema, one.name, firm) for one in WORKSHOP if one.domain == "leads"}
+
+
+def close_gate(connection: psycopg.Connection, firm: Tenant) -> None:
+    """Let the gate of leads find most of a firm's day bad."""
+    told = {"firm": firm.id, "at": NOW}
+    connection.execute(
+        "insert into ops.border_day (tenant_id, feed, part, day, rows, figures, counted_at)"
+        " values (%(firm)s, 'raw/leads', 'meta/spring', '2026-03-03', 10, '{}', %(at)s) on conflict do nothing", told,
+    )  # fmt: skip
+    connection.execute(
+        "insert into ops.quarantine (tenant_id, feed, set_key, label, day, rules, reasons, reasons_tr, weight, status,"
+        " since, judged_at) values (%(firm)s, 'raw/leads', 'x', 'x', '2026-03-03', '{}', '{}', '{}', 8, 'held', %(at)s,"
+        " %(at)s) on conflict (tenant_id, feed, set_key) do update set status = 'held'", told,
+    )  # fmt: skip
+
+
+def open_gate(connection: psycopg.Connection, firm: Tenant) -> None:
+    connection.execute("update ops.quarantine set status = 'cleared' where tenant_id = %s", (firm.id,))
+
+
+def at(connection: psycopg.Connection, minute: int) -> datetime:
+    """Let the next builds read everything up to some minute."""
+    instant = NOW + timedelta(minutes=minute)
+    connection.execute("update ops.horizon set pinned_at = %s", (instant,))
+    return instant
 
 
 class TestPublish:
@@ -205,27 +238,126 @@ class TestPublish:
         phases=[Phase.explicit, Phase.generate],  # examples build on one another's state: none can be made smaller
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
-    def test_whatever_happened_in_the_workshop_published_is_the_same(self, workshop, tenant, data):
+    def test_whatever_happened_in_the_workshop_published_is_the_same(self, workshop, tenant, other_tenant, data):
+        """Of a firm whose gate is closed it is what it was before that, whatever happens to it and around it."""
+        open_gate(workshop, other_tenant)
+        built("leads")
+        publishing.publish()
+        good = what_stands(workshop, other_tenant)
         for step in range(data.draw(st.integers(1, 4))):
-            leads = data.draw(st.lists(st.integers(1, 6), unique=True, max_size=4))
-            write(workshop, tenant, next(TRANSACTIONS), leads, data.draw(st.integers(0, 3)))
+            for firm in (tenant, other_tenant):
+                leads = data.draw(st.lists(st.integers(1, 6), unique=True, max_size=4))
+                write(workshop, firm, next(TRANSACTIONS), leads, data.draw(st.integers(0, 3)))
             for lead in data.draw(st.lists(st.integers(1, 6), max_size=1)):
                 workshop.execute("delete from marts.fct_interval where lead_id = %s", (lead,))
             for owner in data.draw(st.lists(st.integers(1, 4), max_size=3)):
                 workshop.execute(
                     "insert into marts.dim_owner values (%(t)s, %(o)s, %(n)s)"
                     " on conflict (owner_id) do update set n = excluded.n",
-                    {"t": tenant.id, "o": owner, "n": step},
+                    {"t": data.draw(st.sampled_from([tenant, other_tenant])).id, "o": owner, "n": step},
                 )
             workshop.execute("insert into marts.loose values (%s, %s)", (tenant.id, data.draw(st.integers(0, 1))))
+            is_closed = data.draw(st.booleans())
+            (close_gate if is_closed else open_gate)(workshop, other_tenant)
             if data.draw(st.booleans()):
                 built("leads")
                 publishing.publish()
+                good = good if is_closed else what_stands(workshop, other_tenant, "marts")
+                assert is_level(workshop, firm=tenant)
+                assert what_stands(workshop, other_tenant) == good
+        open_gate(workshop, other_tenant)
         built("leads")
 
         problems = publishing.publish().problems
 
         assert problems == {}
+        assert is_level(workshop)
+
+
+class TestClosedGate:
+    """A firm whose data is bad keeps its last good numbers, tick by tick; everybody else's go on."""
+
+    def publish(self, workshop: psycopg.Connection, minute: int, *domains: str) -> datetime:
+        instant = at(workshop, minute)
+        built(*(domains or ("leads", "telephony")))
+        assert publishing.publish().problems == {}
+        return instant
+
+    def as_of(self, workshop: psycopg.Connection, firm: Tenant) -> dict[str, datetime]:
+        return dict(
+            workshop.execute("select domain, as_of from ops.publication where tenant_id = %s", (firm.id,)).fetchall()
+        )
+
+    def test_holds_one_firm_at_every_tick_and_brings_all_it_missed(self, workshop, tenant, other_tenant):
+        write(workshop, tenant, 7, [1, 2], 1)
+        write(workshop, other_tenant, 7, [1, 2], 1)
+        first = self.publish(workshop, 0)
+        good = what_stands(workshop, other_tenant)
+        close_gate(workshop, other_tenant)
+        for tick in (1, 2):
+            write(workshop, tenant, 7 + tick, [tick + 2], 1)
+            write(workshop, other_tenant, 7 + tick, [tick + 2], 2)
+            workshop.execute("insert into marts.loose values (%s, 1), (%s, 1)", (tenant.id, other_tenant.id))
+            held_at = self.publish(workshop, tick)
+
+            assert what_stands(workshop, other_tenant) == good
+            assert is_level(workshop, firm=tenant)
+            assert self.as_of(workshop, other_tenant) == {"leads": first, "telephony": held_at}
+            assert set(self.as_of(workshop, tenant).values()) == {held_at}
+
+        open_gate(workshop, other_tenant)
+        again = self.publish(workshop, 3)
+
+        assert is_level(workshop)
+        assert self.as_of(workshop, other_tenant)["leads"] == again
+        spans = workshop.execute("select tenant_id, domain, since, until from ops.held_back").fetchall()
+        assert spans == [(other_tenant.id, "leads", first, again)]
+
+    def test_what_was_bad_when_it_was_built_is_held_though_it_was_mended_meanwhile(self, workshop, tenant):
+        close_gate(workshop, tenant)
+        write(workshop, tenant, 7, [1], 1)
+        publishing.begin(["leads"])
+        open_gate(workshop, tenant)
+        publishing.end(["leads"])
+        publishing.publish()
+        held_back = what_stands(workshop, tenant)
+        self.publish(workshop, 1)
+
+        assert not any(held_back.values())
+        assert is_level(workshop)
+
+    def test_a_firm_that_comes_while_another_is_held_is_published_and_one_that_begins_badly_is_not(
+        self, workshop, tenant, other_tenant
+    ):
+        close_gate(workshop, tenant)
+        write(workshop, tenant, 7, [1], 1)
+        write(workshop, other_tenant, 7, [1], 1)
+
+        self.publish(workshop, 0)
+
+        assert is_level(workshop, firm=other_tenant)
+        assert not any(what_stands(workshop, tenant).values())
+        assert "leads" not in self.as_of(workshop, tenant), "it has no numbers yet, rather than none of anything"
+        open_gate(workshop, tenant)
+        self.publish(workshop, 1)
+        assert is_level(workshop)
+
+    def test_old_rows_outlive_a_table_that_is_made_anew(self, workshop, tenant, other_tenant):
+        write(workshop, tenant, 7, [1], 1)
+        write(workshop, other_tenant, 7, [1], 1)
+        self.publish(workshop, 0)
+        close_gate(workshop, other_tenant)
+        write(workshop, other_tenant, 8, [2], 1)
+        workshop.execute("drop view marts.fct_reached; alter table marts.fct_cycle drop n, add label text")
+        workshop.execute("update marts.fct_cycle set label = 'x'")
+        workshop.execute("create view marts.fct_reached as select tenant_id, lead_id, label from marts.fct_cycle")
+
+        self.publish(workshop, 1)
+
+        rows = workshop.execute("select tenant_id, lead_id, label from published.fct_reached").fetchall()
+        assert sorted(rows, key=str) == sorted([(tenant.id, 1, "x"), (other_tenant.id, 1, None)], key=str)
+        open_gate(workshop, other_tenant)
+        self.publish(workshop, 2)
         assert is_level(workshop)
 
 

@@ -29,6 +29,14 @@ PUBLICATION = """
     primary key (tenant_id, domain)
 """
 
+HELD_BACK = """
+    tenant_id uuid not null,
+    domain text not null,
+    since timestamptz not null,
+    until timestamptz,
+    primary key (tenant_id, domain, since)
+"""
+
 OF_THE_PIPELINE = f"""
 create schema published;
 grant usage on schema published to {APP_ROLE};
@@ -37,6 +45,12 @@ grant usage, create on schema published to {PIPELINE_ROLE};
 revoke insert, update, delete on ops.publication from {APP_ROLE};
 create policy pipeline_publishes on ops.publication to {PIPELINE_ROLE} using (true) with check (true);
 grant insert, update, delete on ops.publication to {PIPELINE_ROLE};
+
+revoke insert, update, delete on ops.held_back from {APP_ROLE};
+create policy pipeline_holds on ops.held_back to {PIPELINE_ROLE} using (true) with check (true);
+grant insert, update on ops.held_back to {PIPELINE_ROLE};
+comment on table ops.held_back is
+  'Times over which a firm kept the numbers of a domain that it had as of since, because what came in was bad.';
 
 create table ops.publication_log (
   publication_id uuid not null,
@@ -60,7 +74,8 @@ create table ops.domain_build (
   as_of timestamptz,
   started_at timestamptz not null,
   finished_at timestamptz,
-  failed text[] not null default '{{}}'
+  failed text[] not null default '{{}}',
+  held uuid[] not null default '{{}}'
 );
 comment on table ops.domain_build is
   'How the latest build of each domain of the marts stands: only what is green is published.';
@@ -132,6 +147,7 @@ def upgrade() -> None:
     run_script(INDEXES)
     op.execute("drop table if exists ops.publication")  # a table that earlier builds made
     tenant_table("publication", PUBLICATION, schema="ops")
+    tenant_table("held_back", HELD_BACK, schema="ops")
     run_script(OF_THE_PIPELINE)
     for table in OF_NO_TENANT:
         op.execute(f"alter table ops.{table} enable row level security")
@@ -147,7 +163,7 @@ def downgrade() -> None:
     op.execute("do $$ begin perform ops.drop_as_of(schema_name) from ops.as_of; end $$")
     op.execute("drop function ops.open_as_of(text), ops.drop_as_of(text)")
     op.execute("alter table ops.horizon drop pinned_for")
-    for table in (*reversed(OF_NO_TENANT), "publication"):
+    for table in (*reversed(OF_NO_TENANT), "held_back", "publication"):
         op.execute(f"drop table ops.{table}")
     op.execute("drop schema published cascade")
     drop_tables(TABLES)

@@ -1,6 +1,7 @@
 """Advertising reports at the border: judged before anything reads them; what is bad is held back with its reason."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -68,13 +69,7 @@ on conflict (tenant_id, payload_id) do update
    set passed = excluded.passed, reasons = excluded.reasons, suite = excluded.suite, checked_at = excluded.checked_at
 """
 
-LATEST = """
-select distinct on (r.tenant_id, r.source, r.natural_key) t.slug, r.source, r.natural_key, v.passed, v.reasons
-  from raw.ad_report r
-  join crm.tenant t on t.tenant_id = r.tenant_id
-  join raw.payload_verdict v on v.tenant_id = r.tenant_id and v.payload_id = r.payload_id
- order by r.tenant_id, r.source, r.natural_key, r.fetched_at desc, r.payload_id desc
-"""
+REPORTS = "select count(distinct (tenant_id, source, natural_key)) from raw.ad_report"
 
 LET_IN = """
 update raw.payload_verdict v set passed = true
@@ -186,9 +181,7 @@ def recent(connection: psycopg.Connection) -> tuple[list[dict[str, Any]], list[d
 
 def standing(connection: psycopg.Connection, *, now: datetime) -> border.Standing:
     """Return how the latest version of every report stands, and which accounts are to be looked at."""
-    rows = connection.cursor(row_factory=dict_row).execute(LATEST).fetchall()
-    held = [(f"{row['source']} {row['natural_key']}", row["reasons"]) for row in rows if not row["passed"]]
+    [(reports,)] = connection.execute(REPORTS).fetchall()
     silent = border.standing(connection, ACCOUNTS, noun="accounts", lately=now - timedelta(days=2))
-    return border.Standing(
-        held, silent.warned, is_broken=len(held) > border.TOLERATED * len(rows), sets=len(rows), noun="reports"
-    )
+    found = border.standing(connection, FEED, noun="reports", lately=now)
+    return replace(found, warned=silent.warned, sets=reports)

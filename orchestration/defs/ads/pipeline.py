@@ -10,32 +10,22 @@ from crm import clock
 from orchestration import border, policy, transform, warehouse
 from orchestration.defs.ads import border as reports
 
-REPORTS = dg.AssetKey(["raw", "ad_reports"])
 
-
-@dg.asset(
-    key=REPORTS,
-    group_name="ingestion",
-    owners=[policy.owner_of("ads")],
-    kinds={"postgres", "great_expectations"},
-    pool=policy.Pool.border,
-    tags={"domain": "ads"},
-    freshness_policy=policy.FRESH_ADS,
-    check_specs=[
-        border.check_spec(
-            REPORTS, "Reports are complete, without days missing before them, with spend, currency, campaign and ad."
-        )
-    ],
+@border.gate(
+    reports.FEED,
+    domain="ads",
+    freshness=policy.FRESH_ADS,
+    asks="Reports are complete, without days missing before them, with spend, currency, campaign and ad.",
 )
 def ad_reports() -> dg.MaterializeResult:
     """Advertising reports that landed, each with the verdict of the gate: what is bad is held back, set by set."""
-    return border.look(REPORTS, reports.judge_new, reports.standing, now=clock.utc_now())
+    return border.look(reports.FEED, reports.judge_new, reports.standing, now=clock.utc_now())
 
 
 @dbt_assets(
     manifest=transform.manifest(),
     select="tag:ads",
-    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_ADS, condition=policy.gated_eager()),
+    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_ADS, condition=dg.AutomationCondition.eager()),
     name="ad_marts",
     pool=policy.Pool.marts,
 )

@@ -7,14 +7,14 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from orchestration import policy, transform
-from orchestration.defs.imports.gate import IMPORTS, imports
-from orchestration.defs.leads.gate import LEADS, leads
+from orchestration.defs.imports.gate import imports
+from orchestration.defs.leads.gate import leads
 
 
 @dbt_assets(
     manifest=transform.manifest(),
     select="tag:money",
-    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=[LEADS, IMPORTS]),
+    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=policy.gates_of("money")),
     name="money_marts",
     pool=policy.Pool.marts,
 )

@@ -10,17 +10,11 @@ from orchestration import border, policy, rates, retry, warehouse
 FX = dg.AssetKey(RATES.asset.split("/"))
 
 
-@dg.asset(
-    key=FX,
-    group_name="ingestion",
-    owners=[policy.owner_of("money")],
-    kinds={"postgres", "great_expectations"},
-    pool=policy.Pool.border,
-    tags={"domain": "money"},
-    freshness_policy=policy.FRESH_DAILY,
-    check_specs=[
-        dg.AssetCheckSpec(border.CHECK, asset=FX, description="Tables of their day, near the rates of the day before.")
-    ],
+@border.gate(
+    RATES.asset,
+    domain="money",
+    freshness=policy.FRESH_DAILY,
+    asks="Tables of their day, near the rates of the day before.",
 )
 def fx_rates(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """What the firm's central bank published within the last week; what breaks a rule is held back."""
@@ -35,15 +29,7 @@ def fx_rates(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
             "held back": found.held,
             "days": ", ".join(day.isoformat() for day in found.days) or "none",
         },
-        check_results=[
-            dg.AssetCheckResult(
-                asset_key=FX,
-                check_name=border.CHECK,
-                passed=not stands.held,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=stands.sentence,
-            )
-        ],
+        check_results=[stands.checked(FX)],
     )
 
 

@@ -38,8 +38,8 @@ def judge(context: dg.RunStatusSensorContext) -> None:
         for one in wrong.values():
             message = alerts.failed(
                 connection, one.subject, severity=one.severity, owner=_owner(context, one), said=one.said,
-                causes=[*one.causes, *border.marks(connection, one.subject, one.causes)], run_id=run.run_id,
-                after=after, now=clock.utc_now(),
+                said_tr=one.said_tr, causes=[*one.causes, *border.marks(connection, one.subject, one.causes)],
+                run_id=run.run_id, after=after, now=clock.utc_now(),
             )  # fmt: skip
             messages += [message] if message else []
         messages += alerts.recovered(connection, sorted(well), now=clock.utc_now())

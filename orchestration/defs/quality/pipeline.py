@@ -7,15 +7,15 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from orchestration import policy, transform
-from orchestration.defs.imports.gate import IMPORTS, imports
-from orchestration.defs.leads.gate import LEADS, leads
-from orchestration.defs.telephony.gate import CALLS, raw_calls
+from orchestration.defs.imports.gate import imports
+from orchestration.defs.leads.gate import leads
+from orchestration.defs.telephony.gate import raw_calls
 
 
 @dbt_assets(
     manifest=transform.manifest(),
     select="tag:quality",
-    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=[LEADS, CALLS, IMPORTS]),
+    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_LEADS, gates=policy.gates_of("quality")),
     name="quality_marts",
     pool=policy.Pool.marts,
 )

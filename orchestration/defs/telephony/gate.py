@@ -3,22 +3,17 @@
 import dagster as dg
 
 from crm import clock
+from expectations.rules import CALLS
 from orchestration import border, policy
 from orchestration.defs.telephony import border as calls
 
-CALLS = dg.AssetKey(["raw", "calls"])
 
-
-@dg.asset(
-    key=CALLS,
-    group_name="ingestion",
-    owners=[policy.owner_of("telephony")],
-    kinds={"postgres", "great_expectations"},
-    pool=policy.Pool.border,
-    tags={"domain": "telephony"},
-    freshness_policy=policy.FRESH_TELEPHONY,
-    check_specs=[border.check_spec(CALLS, "About as many calls as usual, each with an end, none before its time.")],
+@border.gate(
+    CALLS.asset,
+    domain="telephony",
+    freshness=policy.FRESH_TELEPHONY,
+    asks="About as many calls as usual, each with an end, none before its time.",
 )
 def raw_calls() -> dg.MaterializeResult:
     """Calls of each day, judged against their past. Calls themselves go on whatever is found; numbers wait."""
-    return border.look(CALLS, calls.judge_new, calls.standing, now=clock.utc_now())
+    return border.look(CALLS.asset, calls.judge_new, calls.standing, now=clock.utc_now())

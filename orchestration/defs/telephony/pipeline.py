@@ -7,14 +7,14 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from orchestration import policy, transform
-from orchestration.defs.imports.gate import IMPORTS, imports
-from orchestration.defs.telephony.gate import CALLS, raw_calls
+from orchestration.defs.imports.gate import imports
+from orchestration.defs.telephony.gate import raw_calls
 
 
 @dbt_assets(
     manifest=transform.manifest(),
     select="tag:telephony",
-    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_TELEPHONY, gates=[CALLS, IMPORTS]),
+    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_TELEPHONY, gates=policy.gates_of("telephony")),
     name="telephony_marts",
     pool=policy.Pool.marts,
 )
