@@ -69,7 +69,7 @@ def parts(config: Settings, code_port: int, *, since: datetime, live: bool, loop
     """
     python, workspace = [sys.executable, "-m"], str(dagster_home.workspace(config.home))
     api, dagster, dashboards = addresses(config).values()
-    listen = ["-h", config.host]
+    listen = ["-h", config.dagster_host]
     code = ["-h", "127.0.0.1", "-p", str(code_port)]
     streamlit = ["--server.headless=true", f"--server.address={config.host}", "--browser.gatherUsageStats=false"]
     streamlit += [f"--server.port={config.dashboard_port}", "--server.fileWatcherType=none"]
@@ -86,7 +86,7 @@ def parts(config: Settings, code_port: int, *, since: datetime, live: bool, loop
             lambda: dagster_is_whole(dagster),
             after_port=code_port,
         ),
-        Part("schedules", _program("dagster-daemon", "run", "-w", workspace), after_port=code_port),
+        Part("schedules", [*python, "orchestration.daemon", "run", "-w", workspace], after_port=code_port),
         Part(
             "dashboards",
             [*python, "streamlit", "run", str(home.CHECKOUT / "dashboards" / "app.py"), *streamlit],
@@ -107,9 +107,15 @@ def _program(program: str, *arguments: str) -> list[str]:
 
 def addresses(config: Settings) -> dict[str, str]:
     """Return what a browser on this machine can open."""
-    host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host
-    ports = {"api": config.api_port, "dagster": config.dagster_port, "dashboards": config.dashboard_port}
-    return {name: f"http://{host}:{port}" for name, port in ports.items()}
+    places = {
+        "api": (config.host, config.api_port),
+        "dagster": (config.dagster_host, config.dagster_port),
+        "dashboards": (config.host, config.dashboard_port),
+    }
+    return {
+        name: f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+        for name, (host, port) in places.items()
+    }
 
 
 def require_ports(config: Settings) -> None:
@@ -118,18 +124,18 @@ def require_ports(config: Settings) -> None:
     :raises PortTaken: when a port is in use; the message names the port and the variable that moves us.
     """
     wanted = {
-        "SANTRAL_API_PORT": config.api_port,
-        "SANTRAL_DASHBOARD_PORT": config.dashboard_port,
-        "SANTRAL_DAGSTER_PORT": config.dagster_port,
+        "SANTRAL_API_PORT": (config.host, config.api_port),
+        "SANTRAL_DASHBOARD_PORT": (config.host, config.dashboard_port),
+        "SANTRAL_DAGSTER_PORT": (config.dagster_host, config.dagster_port),
     }
-    for variable, port in wanted.items():
+    for variable, (host, port) in wanted.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((config.host, port))
+                probe.bind((host, port))
             except OSError as error:
                 raise PortTaken(
-                    f"port {port} of {config.host} cannot be used ({(error.strerror or '').lower()}): "
+                    f"port {port} of {host} cannot be used ({(error.strerror or '').lower()}): "
                     f"stop what listens there, or set {variable} to a free port"
                 ) from error
 

@@ -65,7 +65,9 @@ def test_runs_a_command_that_exists(name):
         assert importlib.util.find_spec(module), f"{module} is missing"
     elif program == "python":
         assert words[0] == "-m"
-        assert importlib.util.find_spec(f"{words[1]}.__main__")
+        found = importlib.util.find_spec(words[1])
+        assert found
+        assert not found.submodule_search_locations or importlib.util.find_spec(f"{words[1]}.__main__")
     else:
         assert program in {script.name for script in entry_points(group="console_scripts")}
 
@@ -73,7 +75,7 @@ def test_runs_a_command_that_exists(name):
 @pytest.mark.parametrize("name", ["pipeline", "dagster", "schedules", "dashboards"])
 def test_uses_options_that_exist(name):
     program, *words = OURS[name]["command"]
-    verbs = []
+    verbs = [words.pop(0), words.pop(0)] if words[0] == "-m" else []
     while words and not words[0].startswith("-") and "/" not in words[0]:
         verbs.append(words.pop(0))
 

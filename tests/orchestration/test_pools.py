@@ -16,7 +16,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from cli import dagster_home
-from orchestration import policy
+from orchestration import daemon, policy
 from tests.conftest import HOME
 
 # Runs are carried out where the queue lets them go, so that a run which it lets go too early would be seen to be over.
@@ -82,9 +82,13 @@ class TestPools:
             list(QueuedRunCoordinatorDaemon(interval_seconds=1).run_iteration(workspace))
             return {name: run.status.value for name, key in names.items() if (run := instance.get_run_by_id(key))}
 
-        look({"leads": submit("leads")})  # Dagster learns of a pool by the first run that wants it
+        daemon.limit_pools(instance)
         wanted = {name: submit(name) for name, _ in WANTED}
         first, then = look(wanted), look(wanted)
+        instance.event_log_storage.set_concurrency_slots(policy.Pool.upkeep, 2)
+        daemon.limit_pools(instance)
 
-        assert first == {"leads": "SUCCESS", "calls": "QUEUED", "upkeep": "SUCCESS"}, "another pool waits for nobody"
+        assert first == {"leads": "SUCCESS", "calls": "QUEUED", "upkeep": "SUCCESS"}, "from the first pass on"
         assert set(then.values()) == {"SUCCESS"}
+        limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+        assert limits == {**dict.fromkeys(policy.POOLS, 1), policy.Pool.upkeep: 2}, "what somebody set stays"
