@@ -43,7 +43,7 @@ EDITABLE = {"tags": "text[]", "attributes": "jsonb", "geography": "text", "keywo
 
 @operation("lead.edit")
 async def update(tx: Tx, lead_id: UUID, changes: Mapping[str, Any], *, note: str | None = None, now: datetime) -> None:
-    """Change fields of a lead (`EDITABLE`) and add a note to its timeline; attribute values are scrubbed.
+    """Change fields of a lead (`EDITABLE`) and add a note to its timeline; their texts are scrubbed.
 
     :raises LeadNotFound: when there is no such lead for the actor.
     :raises errors.Invalid: when a field is not one that may be changed.
@@ -51,10 +51,7 @@ async def update(tx: Tx, lead_id: UUID, changes: Mapping[str, Any], *, note: str
     if unknown := changes.keys() - EDITABLE.keys():
         raise errors.Invalid("this cannot be changed", fields=dict.fromkeys(sorted(unknown), "cannot be changed"))
     row = await rows.lock(tx, lead_id)
-    wanted = {
-        name: {key: vault.scrub(text) for key, text in value.items()} if name == "attributes" else value
-        for name, value in changes.items()
-    }
+    wanted = {name: value if value is None else vault.scrub_all(value) for name, value in changes.items()}
     changed = {name: value for name, value in wanted.items() if row[name] != value}
     if not changed and not note:
         tx.unchanged()

@@ -8,6 +8,8 @@ EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 DIGITS = re.compile(r"\+?\(?\d(?:[\s().\-/]{0,3}\d){6,}")
 IDENTIFIER = re.compile(r"\d{14,}")
 """Longer than any number that is dialled: ids of forms, ads and campaigns."""
+LABEL = re.compile(r"(?:[A-Za-z]{1,12}[-_:]?)?[1-9]\d*|[^\d@]*")
+"""What no telephone number or address is: an id, or a text without digits."""
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]?[\d:.+\-Z]*)?|\d{1,2}[./]\d{1,2}[./]\d{4}")
 A_DIGIT = re.compile(r"\d")
 HIDDEN = "•••"
@@ -27,6 +29,14 @@ def scrub(text: str) -> str:
     if "@" in text:
         text = EMAIL.sub(HIDDEN, text)
     return DIGITS.sub(_hide, text) if A_DIGIT.search(text) else text
+
+
+def scrub_label(text: str | None) -> str | None:
+    """Return the name or id of an advertisement or a form with e-mail addresses and telephone numbers hidden.
+
+    An id stays whatever its length: digits that do not begin with 0, after a short word perhaps (`c:20123456789`).
+    """
+    return text if text is None or LABEL.fullmatch(text) else scrub(text)
 
 
 def scrub_all(value: Any) -> Any:

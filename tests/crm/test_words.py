@@ -110,6 +110,20 @@ class TestScrub:
         assert vault.scrub(f"call after {date} please") == f"call after {date} please"
 
 
+class TestScrubLabel:
+    @pytest.mark.parametrize(
+        "kept", [None, "", "20123456789", "c:120215332419680123", "ad-7", "Saç Ekimi 2026", "form"]
+    )
+    def test_leaves_ids_and_names(self, kept):
+        assert vault.scrub_label(kept) == kept
+
+    @pytest.mark.parametrize(
+        "misplaced", ["0532 456 78 91", "05324567891", "+905324567891", "Ayşe 5324567891", "a@b.example"]
+    )
+    def test_hides_what_belongs_to_a_person(self, misplaced):
+        assert "•••" in vault.scrub_label(misplaced)
+
+
 class TestFold:
     @given(st.text(max_size=60))
     def test_is_done_once_and_leaves_no_capitals_or_double_spaces(self, name):

@@ -37,6 +37,10 @@ NEEDLES = ["5324567891", "532 456 78 91", "532-456-7891", "gizli.kisi@", PHONE.e
 """The number and the address in the shapes they might slip through in, hex of stored bytes among them."""
 
 NOTE = f"Geri ara: 0532 456 78 91, olmazsa {EMAIL}"
+MISPLACED: dict[str, Any] = {
+    **dict.fromkeys(("campaign", "adset", "ad", "form", "keyword", "geography"), NOTE), "tags": [EMAIL]
+}  # fmt: skip
+"""What a form or a file puts where an advertisement's name belongs: figures are cut by these."""
 UNKNOWN = UUID("01890000-0000-7000-8000-000000000000")
 
 
@@ -51,7 +55,7 @@ def leaks(text: str) -> list[str]:
 
 
 @pytest.fixture
-def api(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+def api(database: str, parsed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
     """A real API process; yields its address and the file of its output."""
     port, log = free_port(), tmp_path / "api.log"
     monkeypatch.setenv("SANTRAL_RATE_LIMIT", "1000000/minute")
@@ -83,7 +87,8 @@ async def _seed(base: str, tenant: Tenant, now) -> dict[str, UUID]:
     """Bring the contact in through API, batch and note; return ids by the names routes give them."""
     admin = httpx.AsyncClient(base_url=base, headers={"Authorization": f"Bearer {token_of(tenant.admin)}"}, timeout=30)
     async with admin:
-        body = {"source": "api", "name": "Gizli Kişi", "phone": PHONE, "email": EMAIL, "attributes": {"alt": NOTE}}
+        body = {"source": "api", "name": "Gizli Kişi", "phone": PHONE, "email": EMAIL, "attributes": {"alt": NOTE},
+                **MISPLACED}  # fmt: skip
         created = await admin.post("/leads", json=body, headers={"Idempotency-Key": "leak-1"})
         assert created.status_code == 201, created.text
         assert not leaks(created.text)
@@ -102,7 +107,7 @@ async def _seed(base: str, tenant: Tenant, now) -> dict[str, UUID]:
     batch = [
         NewLead(
             source="file", phone=PHONE, email=EMAIL, attributes={"x": NOTE}, external_id=str(n),
-            consents=[Consent("call", "granted", {"text": NOTE})],
+            consents=[Consent("call", "granted", {"text": NOTE})], **MISPLACED,
         )
         for n in range(3)
     ]  # fmt: skip
