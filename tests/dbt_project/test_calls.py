@@ -168,6 +168,11 @@ async def _require_handling(tenant: Tenant) -> None:
         hold_s={"inbound": 2.5}, talk_s={"inbound": 15.0}, transfer_rate=1.0, transfer_rate_warm=0.5,
         transfer_rate_blind=0.5,
     )  # fmt: skip
+    # What is told of a call as a whole is told of the queue that it came to first; each leg is of its own.
+    await holds(
+        tenant, by=["queue"], handled={"sales": 2, "care": 1}, transfer_rate={"sales": 1.0},
+        aht_s={("sales", "inbound"): 125 / 3, ("care", "inbound"): 20.0}, aht_s_call={("sales", "inbound"): 72.5},
+    )  # fmt: skip
     by_agent = await measure(tenant, "handled", by=["call_leg__agent"])
     assert [agent["handled"] for agent in by_agent] == [2, 2]
 
@@ -222,6 +227,8 @@ async def _require_resolution(tenant: Tenant) -> None:
         tenant, since=date(2026, 5, 1), until=date(2026, 6, 1),
         fcr=4 / 5, fcr_any_reason=2 / 5, fcr_unknown_share=1 / 6, repeat_contact_rate=1 / 6,
     )  # fmt: skip
+    may = {"since": date(2026, 5, 1), "until": date(2026, 6, 1)}
+    await holds(tenant, by=["queue"], **may, fcr={"sales": 4 / 5}, repeat_contact_rate={"sales": 1 / 6})
 
 
 def _call(day: int, who: UUID | None, why: str | None, *, direction: str = "inbound") -> dict[str, Any]:
@@ -229,7 +236,8 @@ def _call(day: int, who: UUID | None, why: str | None, *, direction: str = "inbo
     return {
         "call_id": ids.new(), "direction": direction, "purpose": direction, "status": "ended", "outcome": "answered",
         "contact_id": who, "disposition": why, "requested_at": at, "started_at": at, "started_on": at.date(),
-        "timezone": "Europe/Istanbul", "is_handled": True, "is_test": False, "is_historical": False,
+        "timezone": "Europe/Istanbul", "queue": "care", "first_queue": "sales", "is_handled": True, "is_test": False,
+        "is_historical": False,
     }  # fmt: skip
 
 

@@ -8,9 +8,5 @@ select
   ad_id,
   currency,
   spend,
-  impressions,
-  clicks,
-  platform_leads,
-  is_final,
   source_max_recorded_at as updated_at
 from {{ ref('fct_ad_spend_daily') }}

@@ -25,7 +25,7 @@ contacts as (
     contact_id,
     reason,
     agent_id,
-    queue,
+    first_queue as queue,
     started_at,
     started_on,
     is_historical,

@@ -90,7 +90,7 @@ contacts as (
     on intervals.tenant_id = legs.tenant_id
     and intervals.agent_id = legs.agent_id
     and legs.answered_at <@ intervals.span
-  where legs.party = 'agent' and legs.talk_s >= {{ var('audible_s') }}
+  where legs.party = 'agent' and legs.talk_s >= {{ var('audible_s') }} and not legs.is_test
   order by legs.tenant_id, legs.call_id, legs.agent_id, legs.answered_at, legs.leg_no
 
 ),
@@ -111,7 +111,7 @@ zoned as (
     coalesce(teams.timezone, tenants.timezone) as timezone
   from slots
   join {{ ref('stg_crm__tenants') }} as tenants using (tenant_id)
-  left join {{ ref('dim_team_version') }} as teams
+  left join {{ ref('int_team_zone_version') }} as teams
     on teams.tenant_id = slots.tenant_id
     and teams.team_id = slots.team_id
     and slots.slot_at >= teams.valid_from

@@ -66,7 +66,7 @@ select
   wraps.team_id,
   calls.direction,
   calls.purpose,
-  calls.queue,
+  coalesce(stays.queue, calls.queue) as queue,
   calls.campaign_id,
   legs.stage,
   legs.cause,
@@ -101,3 +101,13 @@ left join lateral (
     and wrap_ups.agent_id = legs.agent_id
     and legs.is_last
 ) as wraps on true
+left join lateral (
+  -- The queue that the caller had come to by then: a call that was sent on has legs of several.
+  select visits.queue
+  from {{ ref('fct_queue_visit') }} as visits
+  where visits.tenant_id = legs.tenant_id
+    and visits.call_id = legs.call_id
+    and visits.enqueued_at <= coalesce(legs.answered_at, legs.started_at)
+  order by visits.visit_no desc
+  limit 1
+) as stays on true

@@ -14,6 +14,7 @@ renamed as (
     -- ids
     tenant_id,
     id as said_id,
+    tx_id,
     aggregate_id as team_id,
 
     -- strings
