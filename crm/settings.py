@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     api_port: int = 8000
     dashboard_port: int = 8501
     dagster_port: int = 3000
+    dagster_host: str = "127.0.0.1"
+    """Where Dagster listens, which asks nobody who they are and shows every firm: not where `host` does."""
     api_url: str = "http://127.0.0.1:8000"
     """Where clients of the API (dashboards, probes) find it."""
     graph_url: str = "https://graph.facebook.com"
