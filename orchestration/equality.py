@@ -1,15 +1,14 @@
 """One number everywhere: what the API answers, what dashboards show, what BI tools see, and SQL by hand, on slices.
 
-The SQL (`orchestration.by_hand`) knows nothing of the semantic layer: that two ways come to the same number is what
-this shows. Slices are drawn by a seed, so that the same publication is looked at again in the same places.
+The SQL (`orchestration.hands`) knows nothing of the semantic layer: that two ways come to the same number is what this
+shows. Slices are drawn by a seed, so that the same publication is looked at again in the same places.
 """
 
 import asyncio
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from random import Random
+from datetime import datetime
 from typing import Any, LiteralString, cast
 from uuid import UUID
 
@@ -18,54 +17,13 @@ import psycopg
 from crm import db, ids, tenancy
 from crm.actor import Actor
 from crm.users import rules
-from kpis import catalogue, query
+from kpis import query
 from kpis.access import FLOOR
-from kpis.query import Grain, Query
-from orchestration import looking, relations, warehouse
-from orchestration.by_hand import HANDS, Hand, Place
+from orchestration import looking, slices, warehouse
+from orchestration.hands import Place
+from orchestration.slices import Figures, Key, Slice, exists
 
-Key = tuple[str | None, ...]
-"""The period, where there is a grain, and the values of the dimensions."""
-Figures = dict[Key, float | None]
-"""Of a metric, by period and values of dimensions; a metric by nothing stands under the empty key."""
-GRAINS: Sequence[Grain | None] = (None, None, "day", "week", "month")
 API, ANEW, DASHBOARDS, ANALYST = "the API", "the metric asked anew", "the dashboards", "the API to an analyst"
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """A metric of the business days `[since, until)`, by a dimension or by nothing, by a grain of time or whole."""
-
-    metric: str
-    dim: str | None
-    since: date
-    until: date
-    grain: Grain | None = None
-
-    @property
-    def hand(self) -> Hand:
-        """The metric by hand."""
-        return HANDS[self.metric]
-
-    @property
-    def by(self) -> tuple[str, ...]:
-        """Every dimension it is told by."""
-        return tuple(dict.fromkeys([*([self.dim] if self.dim else []), *self.hand.always]))
-
-    @property
-    def query(self) -> Query:
-        """The slice as a question."""
-        by = [self.dim] if self.dim else []
-        return Query([self.metric], by=by, grain=self.grain, since=self.since, until=self.until)
-
-    def figures(self, rows: Sequence[Mapping[str, Any]]) -> Figures:
-        """Return the rows of an answer by their keys."""
-        keys = (*(["metric_time"] if self.grain else []), *self.by)
-        return {tuple(row[key] for key in keys): row[self.metric] for row in rows if self.metric in row}
-
-    def __str__(self) -> str:
-        by = "".join(f" by {name}" for name in (self.dim, self.grain) if name)
-        return f"{self.metric}{by} from {self.since} to {self.until}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,73 +92,24 @@ async def _compare(seed: int, *, now: datetime, each: int, metrics: Collection[s
     with warehouse.connect() as connection:
         for tenant in await tenancy.tenants():
             with warehouse.one_writer():
-                later = out_of_step(connection, tenant)
-                wanted = [name for name in metrics or HANDS if name not in later]
-                slices = slices_of(connection, tenant, seed, each=each, metrics=wanted) if wanted else []
-                found = found.and_(await compare_slices(connection, tenant, slices, now=now, seed=seed))
-                found = found.and_(Report(seed, 0, not_asked=tuple(later[name] for name in sorted(later))))
+                drawn = slices.draw(connection, tenant, seed, each=each, metrics=metrics)
+                found = found.and_(await compare_slices(connection, tenant, drawn.slices, now=now, seed=seed))
+                found = found.and_(Report(seed, 0, not_asked=tuple(drawn.left_out)))
     return found
-
-
-def out_of_step(connection: psycopg.Connection, tenant: UUID) -> dict[str, str]:
-    """Return the metrics of a firm that cannot be worked out by hand now, with why.
-
-    A table of theirs was made of what other domains were then, and those have been published since.
-    """
-    asked = "select domain, as_of from ops.publication where tenant_id = %s"
-    as_of = dict(connection.execute(asked, (tenant,)).fetchall())
-    domains = {f"{relations.SHOWN}.{each.name}": each.domain for each in relations.all_relations()}
-    found = {}
-    for metric, hand in HANDS.items():
-        own = set(catalogue.definitions()[metric].domains)
-        read = {domains[name] for name in hand.places[0].reads if name in domains}
-        if not read <= own and len({as_of.get(each) for each in own | read}) > 1:
-            found[metric] = f"{metric}: {', '.join(sorted(own | read))} were not published together"
-    return found
-
-
-def slices_of(
-    connection: psycopg.Connection, tenant: UUID, seed: int, *, each: int, metrics: Collection[str] = ()
-) -> list[Slice]:
-    """Return random slices of every metric that has data: some days, by a dimension or by nothing, in some grain."""
-    slices = []
-    for metric, hand in HANDS.items():
-        if metrics and metric not in metrics:
-            continue
-        first, last = _days(connection, tenant, hand.places[0])
-        random = Random(f"{seed} {metric}")
-        for _ in range(each if first else 0):
-            since = first + timedelta(days=random.randrange((last - first).days + 1))
-            until = since + timedelta(days=random.choice((1, 7, 30, (last - since).days + 1)))
-            dim = random.choice((None, *hand.places[0].dims))
-            slices.append(Slice(metric, dim, since, until, random.choice(GRAINS)))
-    return slices
-
-
-def _days(connection: psycopg.Connection, tenant: UUID, place: Place) -> tuple[date, date]:
-    nothing = cast(tuple[date, date], (None, None))
-    if not _exists(connection, place):
-        return nothing
-    asked = f"select min({place.day}), max({place.day}) from {place.relation} where tenant_id = %s and {place.where}"
-    return cast(tuple[date, date], connection.execute(cast(LiteralString, asked), (tenant,)).fetchone()) or nothing
-
-
-def _exists(connection: psycopg.Connection, place: Place) -> bool:
-    return bool(connection.execute("select to_regclass(%s) is not null", (place.name,)).fetchall()[0][0])
 
 
 async def compare_slices(
-    connection: psycopg.Connection, tenant: UUID, slices: Sequence[Slice], *, now: datetime, seed: int = 0
+    connection: psycopg.Connection, tenant: UUID, chosen: Sequence[Slice], *, now: datetime, seed: int = 0
 ) -> Report:
     """Compare slices of a firm in all ways: the API's answer at hand and anew, dashboards, BI views, SQL by hand.
 
     An analyst may see no figure that few made: what is told must be the same, and made by enough.
     """
     firm = connection.execute("select slug from crm.tenant where tenant_id = %s", (tenant,)).fetchall()[0][0]
-    shown, why_not = await looking.at_dashboards(tenant, [each.query for each in slices], now=now)
+    shown, why_not = await looking.at_dashboards(tenant, [each.query for each in chosen], now=now)
     differences: list[Difference] = []
     ways: dict[str, int] = {}
-    for place, each in enumerate(slices):
+    for place, each in enumerate(chosen):
         found = await _ways(connection, tenant, each, now=now)
         if shown is not None:
             found[DASHBOARDS] = each.figures(shown[place])
@@ -209,9 +118,9 @@ async def compare_slices(
             ways[name] = ways.get(name, 0) + 1
         differences += _differences(firm, each, found)
         differences += _wrongly_told(firm, each, found[API], told, _made_by(connection, tenant, each))
-    metrics = frozenset(each.metric for each in slices)
+    metrics = frozenset(each.metric for each in chosen)
     return Report(
-        seed, len(slices), metrics, ways, tuple(differences), (f"{DASHBOARDS}: {why_not}",) if why_not else ()
+        seed, len(chosen), metrics, ways, tuple(differences), (f"{DASHBOARDS}: {why_not}",) if why_not else ()
     )
 
 
@@ -222,7 +131,7 @@ async def _ways(connection: psycopg.Connection, tenant: UUID, each: Slice, *, no
         ANEW: each.figures(await _asked(system, each, now=now, fresh=True)),
     }
     for place in each.hand.places:
-        if each.by == tuple(name for name in each.by if name in place.dims) and _exists(connection, place):
+        if each.by == tuple(name for name in each.by if name in place.dims) and exists(connection, place):
             found[f"SQL over {place.name}"] = by_hand(connection, tenant, each, place, each.hand.in_place(place))
     return found
 
@@ -254,10 +163,10 @@ def by_hand(connection: psycopg.Connection, tenant: UUID, each: Slice, place: Pl
 
 
 def _made_by(connection: psycopg.Connection, tenant: UUID, each: Slice) -> Figures:
-    """Return how many rows make each figure, where a dimension could single somebody out and rows can be counted."""
-    if each.dim is None or not each.hand.counts_rows:
+    """Return how many made each figure, where a dimension could single somebody out."""
+    if not each.by or each.hand.made_by is None:
         return {}
-    return by_hand(connection, tenant, each, each.hand.places[0], "count(*)")
+    return by_hand(connection, tenant, each, each.hand.places[0], each.hand.made_by)
 
 
 def _differences(firm: str, each: Slice, found: Mapping[str, Figures]) -> Iterator[Difference]:

@@ -55,7 +55,7 @@ def _tell_what_comes_later(tenant: Tenant) -> None:
 
 class TestAsk:
     async def test_answers_what_was_measured(self, build: Build, tenant: Tenant) -> None:
-        await _measure(tenant)
+        await work(tenant, MINUTE)
         await _consent(tenant)
         await build("--select", "+tag:platform", "+fct_lead_consent", "+tag:quality", "--exclude-resource-type", "test")
 
@@ -85,22 +85,22 @@ async def _answers_null_without_a_source(tenant: Tenant) -> None:
         assert [row[name] for row in rows] in ([None], []), name
 
 
-async def _measure(tenant: Tenant) -> None:
-    """One good minute with a hundred requests, and one that was probed in vain."""
+async def work(tenant: Tenant, minute: datetime) -> None:
+    """Let the platform have one good minute with a hundred requests, and one that was probed in vain."""
     trace = ids.new()
     lines = [
-        (tenant.id, MINUTE + timedelta(seconds=n / 2), "/leads", "GET", 503 if n < 2 else 200, ms, None, trace)
+        (tenant.id, minute + timedelta(seconds=n / 2), "/leads", "GET", 503 if n < 2 else 200, ms, None, trace)
         for n, ms in enumerate(DURATIONS_MS)
     ]
-    lines += [(tenant.id, MINUTE, "/readyz", "GET", 503, 9000.0, None, trace)]
+    lines += [(tenant.id, minute, "/readyz", "GET", 503, 9000.0, None, trace)]
     await requests.write([(*line[:1], line[1] + timedelta(minutes=2), *line[2:]) for line in lines])
 
     async def note(tx: Tx) -> None:
-        await note_probe(tx, is_ok=True, duration_ms=3.0, now=MINUTE)
-        await note_probe(tx, is_ok=False, duration_ms=3.0, now=MINUTE + timedelta(minutes=1))
-        await note_probe(tx, is_ok=True, duration_ms=3.0, now=MINUTE + timedelta(minutes=2))
+        await note_probe(tx, is_ok=True, duration_ms=3.0, now=minute)
+        await note_probe(tx, is_ok=False, duration_ms=3.0, now=minute + timedelta(minutes=1))
+        await note_probe(tx, is_ok=True, duration_ms=3.0, now=minute + timedelta(minutes=2))
         for counts in ([2] + [0] * 11, [1, 0, 1] + [0] * 9):
-            await keep_lags(tx, ids.new(), MINUTE, counts)
+            await keep_lags(tx, ids.new(), minute, counts)
 
     await db.run(tenant.system, note)
 

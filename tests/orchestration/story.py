@@ -1,11 +1,13 @@
-"""A firm with something of everything: leads, sales, ads, stays in queues, agents' shifts, dialling, callbacks."""
+"""A firm with something of everything: leads, sales, ads, queues, shifts, dialling, callbacks, requests of its API."""
 
 from datetime import timedelta
 
+from crm import clock
 from crm.calls.story import Outcome
 from tests.conftest import Tenant
 from tests.dbt_project import golden, golden_leads, golden_money, telephony, test_agents, test_dialling
 from tests.dbt_project.telephony import DAY, past
+from tests.kpis import test_quality_and_platform
 
 HOUR = timedelta(hours=1)
 
@@ -32,3 +34,4 @@ async def play(tenant: Tenant) -> None:
     await test_dialling.promise(tenant)
     await test_dialling.hear_more(tenant)
     await test_agents.play(tenant)
+    await test_quality_and_platform.work(tenant, clock.utc_now().replace(second=0, microsecond=0) - HOUR)
