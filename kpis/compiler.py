@@ -25,6 +25,12 @@ SCHEMA = '"__schema__"'
 """Stands in compiled SQL for the schema to read, so that one compilation serves every publication."""
 HIDDEN = re.compile(r"is_test$|is_\w*counted|\w*_counted$")
 """Dimensions of what counts at all: filters of the metrics, not questions (R6)."""
+PERIODS = {
+    "day": "{day}",
+    "week": "{day} - ({day} - DATE '0001-01-01') % 7",
+    **{name: f"DATE_TRUNC('{name}', {{day}}::timestamp)" for name in ("month", "quarter", "year")},
+}
+"""The beginning of the period in which a day lies. Weeks begin on Mondays, as the first day of the calendar was one."""
 _one_at_a_time = threading.RLock()
 """MetricFlow numbers its nodes in a global counter. Of several who want the same, one compiles it."""
 
@@ -49,13 +55,19 @@ class _Dialect:
 
 @cache
 def _renderer() -> Any:
-    """Return the renderer for PostgreSQL. A business day is a date: to truncate it would hide it from its index."""
+    """Return the renderer for PostgreSQL. Time is business days, which are dates: they are cut to periods as dates.
+
+    DATE_TRUNC would make an instant of each in the session's zone, which costs more than all else that is read of a
+    row, and would hide a day from its index.
+    """
+    from metricflow.sql.render.expr_renderer import SqlExpressionRenderResult
     from metricflow.sql.render.postgres import PostgresSqlExpressionRenderer, PostgresSQLSqlPlanRenderer
 
     class Expressions(PostgresSqlExpressionRenderer):
         def visit_date_trunc_expr(self, node: Any) -> Any:
-            is_day = node.time_granularity.value == "day"
-            return self.render_sql_expr(node.arg) if is_day else super().visit_date_trunc_expr(node)
+            day = self.render_sql_expr(node.arg)
+            sql = PERIODS[node.time_granularity.value].format(day=day.sql)
+            return SqlExpressionRenderResult(sql=sql, bind_parameter_set=day.bind_parameter_set)
 
     class Plans(PostgresSQLSqlPlanRenderer):
         EXPR_RENDERER = Expressions()
