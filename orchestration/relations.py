@@ -1,7 +1,7 @@
 """What is published: the relations of the workshop, as the dbt project tells of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,12 +30,15 @@ class Relation:
     """Of a table that follows events: the columns whose rows are derived together; of any other table empty."""
     reads: frozenset[str] = frozenset()
     """The domains of the relations it is made of."""
+    day: str = ""
+    """The column with the business day by which questions are asked of it."""
 
 
 @cache
 def all_relations() -> tuple[Relation, ...]:
     """Return the relations, each after those it is made of."""
-    nodes = json.loads((project.target() / "manifest.json").read_text())["nodes"]
+    manifest = json.loads((project.target() / "manifest.json").read_text())
+    nodes, days = manifest["nodes"], _days(manifest["semantic_models"].values())
     ours = {name: node for name, node in nodes.items() if _is_shown(node)}
     ordered: dict[str, Relation] = {}
 
@@ -44,7 +47,7 @@ def all_relations() -> tuple[Relation, ...]:
         reads = frozenset[str]().union(*(place(parent) for parent in parents))
         if name not in ours:
             return reads
-        return frozenset({ordered.setdefault(name, _relation(ours[name], reads)).domain})
+        return frozenset({ordered.setdefault(name, _relation(ours[name], reads, days)).domain})
 
     for name in sorted(ours):
         place(name)
@@ -76,7 +79,11 @@ def _is_shown(node: Mapping[str, Any]) -> bool:
     )
 
 
-def _relation(node: Mapping[str, Any], reads: frozenset[str]) -> Relation:
+def _days(models: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {model["node_relation"]["alias"]: model["defaults"]["agg_time_dimension"] for model in models}
+
+
+def _relation(node: Mapping[str, Any], reads: frozenset[str], days: Mapping[str, str]) -> Relation:
     config = node["config"]
     key = config.get("unique_key") or ()
     return Relation(
@@ -86,5 +93,6 @@ def _relation(node: Mapping[str, Any], reads: frozenset[str]) -> Relation:
         is_view=config["materialized"] == "view",
         is_shared=bool(config["meta"].get("shared")),
         reads=reads,
+        day=days.get(node["alias"], ""),
         entity=((key,) if isinstance(key, str) else tuple(key)) if config["materialized"] == "incremental" else (),
     )
