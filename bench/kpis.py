@@ -1,19 +1,21 @@
 """Asking for metrics: cold compiles of every metric, and 20 analysts at once over HTTP, uncached and cached.
 
 The events of the leads are written set-based, for this purpose only, and built and published by the product. Each
-analyst asks questions that nobody else asks, all analysts at once; then all of them again. The API is one process, as
-production runs it. Set BENCH_LEADS and BENCH_QUESTIONS for other sizes.
+analyst asks questions that nobody else asks, of a month and of nearly the whole year, all analysts at once and without
+a pause between two questions; then all of them again. The API is one process, as production runs it. Set BENCH_LEADS
+and BENCH_QUESTIONS for other sizes.
 """
 
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 
 from bench import http_load, marts, product, report
+from crm import ids
 from crm.users import tokens
 from kpis import answers, catalogue, compiler, manifest
 from kpis.access import FLOOR, Scope
@@ -33,6 +35,8 @@ ASKED = (
 """Metrics, and what they are cut by; every other question is also by week."""
 FIRST, LAST = date(2025, 1, 1), date(2026, 1, 1)
 """The days on which the leads came."""
+SPANS = {"month": 30, "year": 345}
+"""Of how many days people ask: boards open on a month."""
 
 
 def main() -> None:
@@ -81,32 +85,44 @@ def _published(url: str) -> product.Firm:
 
 
 def _analysts(firm: product.Firm) -> None:
-    analyst = tokens.issue(
-        tenant=firm.tenant_id, user=firm.user_id, team=firm.team_id, roles=["analyst"], now=datetime.now(UTC)
-    )
-    questions = [_request(analyst, *each) for each in _questions()]
+    """Let all analysts ask at once, each as somebody, of months and of the year; then the same again."""
+    people = [_analyst(firm) for _ in range(ANALYSTS)]
     with product.api() as port:
-        first = http_load.run(port, [_request(analyst, ["offered"], "queue", FIRST, LAST, None)], clients=1)
-        uncached = http_load.run(port, questions, clients=ANALYSTS)
-        cached = [http_load.run(port, questions, clients=ANALYSTS) for _ in range(ROUNDS)]
-    refused = uncached.refused + sum(each.refused for each in cached)
-    assert not refused, f"{refused} questions were refused"
-    slow = report.percentile(uncached.latencies, 0.95)
-    report.figure("/kpis/query uncached p95, s", [slow], UNCACHED_S, at_least=False)
-    quick = [report.percentile(each.latencies, 0.95) for each in cached]
-    report.figure("/kpis/query cached p95, s", quick, CACHED_S, at_least=False)
+        first = http_load.run(port, [_request(people[0], ["offered"], "queue", FIRST, LAST, None)], clients=1)
+        for name, days in SPANS.items():
+            asked = [_request(people[who], *question) for who, question in _questions(days)]
+            uncached = _run(port, asked)
+            cached = [_run(port, asked) for _ in range(ROUNDS)]
+            slow = report.percentile(uncached.latencies, 0.95)
+            report.figure(f"/kpis/query of a {name}, uncached p95, s", [slow], UNCACHED_S, at_least=False)
+            quick = [report.percentile(each.latencies, 0.95) for each in cached]
+            report.figure(f"/kpis/query of a {name}, cached p95, s", quick, CACHED_S, at_least=False)
+            report.remark(f"{uncached.rate:.0f} and {cached[0].rate:.0f} answers a second")
     report.remark(
-        f"{ANALYSTS} analysts at once, {QUESTIONS} questions each, over {LEADS:,} lead cycles; one process;"
-        f" {uncached.rate:.0f} and {cached[0].rate:.0f} answers a second; its first took {first.latencies[0]:.1f} s"
+        f"{ANALYSTS} analysts at once, {QUESTIONS} questions each, over {LEADS:,} lead cycles of a year; one process;"
+        f" its first answer took {first.latencies[0]:.1f} s"
     )
 
 
-def _questions() -> Iterator[tuple[list[str], str, date, date, str | None]]:
-    """Yield the questions as they come: the first of everybody, then the second. Other days for each analyst."""
+def _analyst(firm: product.Firm) -> str:
+    now = datetime.now(UTC)
+    return tokens.issue(tenant=firm.tenant_id, user=ids.new(), team=firm.team_id, roles=["analyst"], now=now)
+
+
+def _run(port: int, asked: Sequence[bytes]) -> http_load.Load:
+    load = http_load.run(port, asked, clients=ANALYSTS)
+    assert not load.refused, f"{load.refused} questions were refused"
+    return load
+
+
+def _questions(days: int) -> Iterator[tuple[int, tuple[list[str], str, date, date, str | None]]]:
+    """Yield who asks what as they come: the first of everybody, then the second. Other days for each analyst."""
     for number in range(QUESTIONS):
         metrics, by = ASKED[number % len(ASKED)]
         for who in range(ANALYSTS):
-            yield metrics, by, FIRST + timedelta(days=who), LAST, "week" if number % 2 else None
+            since = FIRST + (LAST - FIRST - timedelta(days=days)) * who / ANALYSTS
+            since, grain = since + timedelta(days=number), "week" if number % 2 else None
+            yield who, (metrics, by, since, min(since + timedelta(days=days), LAST), grain)
 
 
 def _request(token: str, metrics: list[str], by: str, since: date, until: date, grain: str | None) -> bytes:
