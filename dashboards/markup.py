@@ -1,5 +1,6 @@
 """Pieces of HTML for what changes every few seconds: read aloud and reached by keyboard, none of it by colour alone."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from zlib import crc32
@@ -21,6 +22,8 @@ SIGNS = {
 """The sign and the colour of each state of an agent, in the order in which states are shown."""
 BARS = 45
 """Bars that a sparkline has room for."""
+MARKS = re.compile(r"[\\`*_{}\[\]()<>#+.!|~$:&-]")
+"""What Markdown may take for more than text."""
 LIMIT = '<i style="left:calc(50% - 1px);width:0;border-left:2px solid currentColor"></i>'
 STYLE = """
 <style>
@@ -81,6 +84,11 @@ STYLE = """
 }
 .floor .unseen {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}
 </style>"""
+
+
+def plain(text: str) -> str:
+    """Return a text of somebody's for Markdown, which shows it as it is: no picture of another's server, no link."""
+    return MARKS.sub(r"\\\g<0>", text).replace("\\://", "\\:\u2060//").replace("www\\.", "www\u2060\\.")
 
 
 def tip(text: str, said: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards import address, boards, charts, session, words
+from dashboards import address, boards, charts, markup, session, words
 from dashboards.views import board, budgets, experiments, floor, funnel, health, overdue, quality, signin
 from dashboards.words import say
 
@@ -88,7 +88,7 @@ def main() -> None:
         words.choose_language("stretch")
         person = session.me()
         roles = ", ".join(words.name_of("role", role) for role in person["roles"])
-        st.caption(f"**{person['name']}**  \n{roles}")
+        st.caption(f"**{markup.plain(person['name'])}**  \n{roles}")
         leave = {"on_click": session.sign_out, "args": (words.language(),)}
         st.button(say("sign_out"), icon=":material/logout:", width="stretch", **leave)
     show(page.run)

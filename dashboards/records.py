@@ -12,13 +12,13 @@ from dashboards.words import ZONE
 
 
 @st.cache_data(ttl=300, show_spinner=False)
-def _statuses(language: str, _token: str) -> Rows:
+def _statuses(who: str, _token: str, language: str) -> Rows:
     return session.send("GET", "/leads/statuses", _token, language)["items"]
 
 
 def statuses(language: str) -> Rows:
-    """Return the statuses with their labels and stages."""
-    return _statuses(language, session.token())
+    """Return the firm's statuses with their labels and stages."""
+    return _statuses(session.me()["id"], session.token(), language)
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False)

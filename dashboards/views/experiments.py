@@ -31,7 +31,7 @@ def _experiment(each: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.header(each["key"], anchor=False)
         st.badge(name_of("experiment", each["status"]), color="green" if each["status"] == "running" else "gray")
-    st.markdown(escape(each["hypothesis"]))
+    st.markdown(markup.plain(each["hypothesis"]))
     st.caption(_design(each))
     if each["status"] == "draft":
         return

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards import names, records, session, words
+from dashboards import markup, names, records, session, words
 from dashboards.queries import Scope
 from dashboards.words import name_of, say
 
@@ -128,11 +128,11 @@ def _columns() -> dict[str, Any]:
 def show_timeline(item: dict[str, Any]) -> None:
     """Show who a lead is, masked, and what happened to it, the newest first."""
     contact = item["contact"]
-    st.markdown(f"### {escape(contact['name'] or words.NOTHING)}")
+    st.markdown(f"### {markup.plain(contact['name'] or words.NOTHING)}")
     masked = "  ·  ".join(part for part in (contact["phone_masked"], contact["email_masked"]) if part)
     campaign = names.campaigns().get(item["campaign"] or "", item["campaign"] or item["source"])
-    st.caption(f"{masked}  \n{name_of('', item['platform'])}  ·  {campaign}")
-    st.badge(item["status"]["label"], color="blue")
+    st.caption(f"{masked}  \n{name_of('', item['platform'])}  ·  {markup.plain(campaign)}")
+    st.badge(markup.plain(item["status"]["label"]), color="blue")
     events = records.timeline(item["id"])
     if not events:
         st.caption(say("timeline.empty"))

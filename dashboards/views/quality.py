@@ -72,7 +72,7 @@ def ask_before_release(_scope: Scope) -> None:
 
 
 def _confirm(hold: dict[str, Any]) -> None:
-    st.markdown(f"**{escape(_what(hold))}**")
+    st.markdown(f"**{markup.plain(_what(hold))}**")
     st.markdown(say("quality.release.sure"))
     because = st.selectbox(say("quality.because"), BECAUSE, format_func=lambda code: name_of("because", code))
     if not st.button(say("quality.release.yes"), type="primary", icon=":material/input:", width="stretch"):
@@ -88,7 +88,7 @@ def _confirm(hold: dict[str, Any]) -> None:
 
 def _thank() -> None:
     if what := st.session_state.pop("released", None):
-        st.success(say("quality.released", what=what), icon=":material/check_circle:")
+        st.success(say("quality.released", what=markup.plain(what)), icon=":material/check_circle:")
 
 
 def show_alerts(_scope: Scope) -> None:

@@ -1,9 +1,11 @@
 """Bars say what the numbers say, wherever they lie; what people wrote is text and never markup."""
 
 import re
+from html import unescape
 
 import pytest
 import streamlit as st
+from markdown_it import MarkdownIt
 
 from dashboards import markup
 from dashboards.charts import BLUE, ORANGE
@@ -21,6 +23,24 @@ def pieces(html: str) -> dict[str, tuple[float, float]]:
     """Return where each colour begins and how wide it is, in percent."""
     found = re.findall(r"left:([\d.]+)%;width:([\d.]+)%;background:(#\w+)", html)
     return {colour: (float(left), float(width)) for left, width, colour in found}
+
+
+class TestPlain:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "![](http://elsewhere.example/seen.png)",
+            "[offer](http://elsewhere.example)",
+            "<img src=x>",
+            "**A** _b_ `c` $d$",
+        ],
+    )
+    def test_shows_what_somebody_wrote_as_it_is(self, name: str) -> None:
+        """A customer's name comes from a form that anybody fills in."""
+        shown = MarkdownIt("gfm-like", {"linkify": False}).render(markup.plain(name))
+
+        assert re.search("<(?!/?p>)", shown) is None
+        assert unescape(shown).replace("\u2060", "").strip() == f"<p>{name}</p>"
 
 
 class TestBullet:
