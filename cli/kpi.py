@@ -66,23 +66,23 @@ def ask(
         raise errors.Invalid(f"{grain!r} is no grain; there are day, week, month and quarter")
     if language not in LANGUAGES:
         raise errors.Invalid(f"{language!r} is no language of ours; there are {', '.join(LANGUAGES)}")
-    metrics, dims = _sorted_out(names, by or [])
-    wanted = Query(
-        metrics=metrics, by=dims, grain=grain,  # type: ignore[arg-type]
-        since=since.date() if since else None, until=until.date() if until else None,
-        filters=[_filter(text) for text in where or []],
-        order=[Order(text.lstrip("-"), text.startswith("-")) for text in order or []], limit=limit,
-        as_of=_instant(as_of) if as_of else None, definitions=dict(_definition(text) for text in definition or []),
-    )  # fmt: skip
-    with postgres.ensure_database():
+    with postgres.ensure_database():  # telling metrics from dimensions may parse the project, which names a database
+        metrics, dims = _sorted_out(names, by or [])
+        wanted = Query(
+            metrics=metrics, by=dims, grain=grain,  # type: ignore[arg-type]
+            since=since.date() if since else None, until=until.date() if until else None,
+            filters=[_filter(text) for text in where or []],
+            order=[Order(text.lstrip("-"), text.startswith("-")) for text in order or []], limit=limit,
+            as_of=_instant(as_of) if as_of else None, definitions=dict(_definition(text) for text in definition or []),
+        )  # fmt: skip
         answer = asyncio.run(_ask(wanted, tenant))
     if as_json:
         for row in answer.rows:
             print(json.dumps(row, ensure_ascii=False))
     elif as_csv:
-        _write(answer)
+        _write(answer, _columns(answer, wanted))
     else:
-        _show(answer, language)
+        _show(answer, _columns(answer, wanted), language)
 
 
 @app.command("list")
@@ -178,13 +178,14 @@ async def _actor(slug: str | None) -> Actor:
     return await tenants.choose(slug)
 
 
-def _columns(answer: Answer) -> list[str]:
-    return list(dict.fromkeys(name for row in answer.rows for name in row))
+def _columns(answer: Answer, wanted: Query) -> list[str]:
+    """Return the columns of the rows; of no rows those that they would have."""
+    found = dict.fromkeys(name for row in answer.rows for name in row)
+    return list(found) or [*(["metric_time"] if wanted.grain else []), *wanted.by, *answer.metrics]
 
 
-def _write(answer: Answer) -> None:
+def _write(answer: Answer, columns: Sequence[str]) -> None:
     """Write the rows as CSV; a text that a spreadsheet would take for a formula is marked as text."""
-    columns = _columns(answer)
     writer = csv.writer(sys.stdout)
     writer.writerow(columns)
     for row in answer.rows:
@@ -195,9 +196,8 @@ def _harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
 
 
-def _show(answer: Answer, language: str) -> None:
+def _show(answer: Answer, columns: Sequence[str], language: str) -> None:
     known = {item.name: item for item in catalogue.public()}
-    columns = _columns(answer)
     heads = [known[name].words(language)[0] if name in known else name for name in columns]
     when = format_datetime(
         answer.as_of, "yyyy-MM-dd HH:mm:ss" if language == "en" else "d MMMM y HH:mm:ss", locale=language

@@ -154,6 +154,8 @@ async def _answers_on_the_command_line(earlier: str) -> None:
     assert (head, [line.split(",")[:2] for line in lines]) == (
         "platform,conversion_rate,is_mature", [["meta", "0.5"], ["google", "0.0"]],
     )  # fmt: skip
+    nobody = ("--filter", "platform=nobody")
+    assert (await santral(*rates, *nobody, "--csv")).split() == ["platform,conversion_rate"], "of no rows the head"
     turkish = " ".join((await santral(*rates, "--language", "tr")).split())
     assert [word for word in ("dönüşüm", "%50,0", "UTC itibarıyla") if word not in turkish] == []
     assert '"conversion_rate": 0.5' not in await santral(*rates, "--json", "--definition", f"conversion_rate={earlier}")
@@ -173,6 +175,22 @@ async def _answers_on_the_command_line(earlier: str) -> None:
     }.items():
         with pytest.raises(errors.CrmError, match=refusal):
             await santral(*rates, *words)
+
+
+def test_what_may_parse_the_project_waits_for_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+
+    @contextmanager
+    def database() -> Iterator[str]:
+        steps.append("database")
+        yield ""
+
+    monkeypatch.setattr(kpi.postgres, "ensure_database", database)
+    monkeypatch.setattr(kpi.catalogue, "dimensions", lambda: steps.append("project"))
+
+    CliRunner().invoke(kpi.app, ["query", "offered"])
+
+    assert steps == ["database", "project"]
 
 
 async def santral(*words: str) -> str:
