@@ -11,7 +11,7 @@ import typer
 
 from cli import postgres
 from cli.probe import Prober
-from crm import clock, db, holidays_ahead, jobs, logs, retention, vault
+from crm import bi, clock, db, holidays_ahead, jobs, logs, retention, vault
 from crm.agents.chore import Watch
 from crm.bulk import running as bulk
 from crm.callbacks.chore import Callbacks
@@ -73,6 +73,7 @@ async def work(stop: asyncio.Event) -> None:
         Inbox(now, parsers()),
         Lags(now),
         Prober(now),
+        bi.Sessions(now),
     ]
     try:
         async with bell.ringing(), asyncio.TaskGroup() as parts:

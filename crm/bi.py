@@ -9,19 +9,26 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import structlog
 
-from crm import audit, errors, events, ids
+from crm import audit, db, errors, events, ids
+from crm.actor import Actor
+from crm.chores import Chore
 from crm.db import Tx
 from crm.operation import operation
 
+log = structlog.get_logger("crm.bi")
+
 CONNECTIONS = 8
 """Connections that one consumer may hold at once: a BI tool asks for several tiles at a time."""
+LONGEST = timedelta(minutes=2)
+"""How long a transaction of a consumer may last, whatever its session has set for itself."""
 ITERATIONS = 4096
 """Rounds of PBKDF2 of PostgreSQL's own verifiers; the password is random, so that more would not help."""
 
@@ -68,12 +75,13 @@ class NewLogin:
 async def create(tx: Tx, name: str, grade: Grade, *, now: datetime) -> NewLogin:
     """Make a login for one consumer (a tool, a report) of the actor's firm.
 
-    :raises BadName: when the name cannot be part of a role's name.
+    :raises BadName: when it is no name for a login.
     :raises NameTaken: when a login of this name is in use.
     """
     if not (2 <= len(name) <= 30 and name[0].isalpha() and name.isascii() and name.islower() and _is_word(name)):
         raise BadName(fields={"name": "small letters, digits and underscores"})
-    new = NewLogin(ids.new(), f"bi_{name}_{secrets.token_hex(4)}", secrets.token_urlsafe(24))
+    # Every login of a server sees the names of all: they tell other firms nothing.
+    new = NewLogin(ids.new(), f"bi_{secrets.token_hex(8)}", secrets.token_urlsafe(24))
     made = await tx.fetchval(
         "insert into crm.bi_login (tenant_id, id, name, login, grade, created_by, created_at)"
         " values ($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::uuid, $7::timestamptz)"
@@ -123,6 +131,25 @@ async def logins(tx: Tx) -> list[asyncpg.Record]:
         " where tenant_id = $1::uuid and revoked_at is null order by name",
         tx.actor.tenant_id,
     )
+
+
+class Sessions(Chore):
+    """Ends transactions of BI tools that last too long: they would hold up the numbers of every firm."""
+
+    name = "bi_sessions"
+    every = 20.0
+
+    async def work(self, tenant_id: UUID) -> None:
+        """End those of a firm's consumers."""
+        async with db.transaction(Actor.system(tenant_id)) as tx:
+            ended = await end_long_transactions(tx)
+        if ended:
+            log.warning("bi_transactions_ended", tenant_id=str(tenant_id), sessions=ended)
+
+
+async def end_long_transactions(tx: Tx, longest: timedelta = LONGEST) -> int:
+    """End the sessions of the firm's consumers whose transaction is older; return how many there were."""
+    return int(await tx.fetchval("select crm.end_long_bi_transactions($1::interval)", longest))
 
 
 def verifier(password: str, salt: bytes | None = None) -> str:

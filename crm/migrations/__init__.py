@@ -45,6 +45,8 @@ async def prepare(config: Settings | None = None) -> None:
         await _create_roles(connection, config)
         await _create_if_missing(connection, config.dagster_database)
         await _create_database(config.keys_url())
+        await _keep_to_ourselves(config.owner_url(config.dagster_database))
+        await _keep_to_ourselves(config.keys_url(), APP_ROLE)
         await _upgrade(config.owner_url(), "versions")
         await _upgrade(config.keys_url(), "keys")
     except asyncpg.InsufficientPrivilegeError as error:
@@ -101,6 +103,18 @@ async def _create_if_missing(connection: asyncpg.Connection, name: str) -> None:
         await connection.execute(f'create database "{name}"')
     except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
         return  # another process was quicker
+
+
+async def _keep_to_ourselves(url: URL, *roles: str) -> None:
+    """Let nobody else into a database: PostgreSQL lets every login of the server in, those of BI tools among them."""
+    connection = await _connect(url)
+    try:
+        if await connection.fetchval("select has_database_privilege('public', current_database(), 'connect')"):
+            for role in roles:
+                await connection.execute(f'grant connect, temporary on database "{url.database}" to {role}')
+            await connection.execute(f'revoke connect, temporary on database "{url.database}" from public')
+    finally:
+        await connection.close()
 
 
 async def _create_roles(connection: asyncpg.Connection, config: Settings) -> None:

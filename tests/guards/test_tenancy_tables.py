@@ -34,6 +34,7 @@ DOORWAYS = {
     "crm.tenant_of_bi_login": "whose numbers a BI tool sees follows from who signed in, whom it cannot change",
     "crm.open_bi_login": "only an owner may make roles; makes those of crm.bi_login, with its grade's rights",
     "crm.close_bi_login": "drops the roles of revoked rows of crm.bi_login",
+    "crm.end_long_bi_transactions": "only an owner may end another role's sessions; ends those of the firm's BI logins",
     "crm.learn_young_tables": "only a table's owner may gather its statistics",
     "crm.event_position": "the position of a reader is of no tenant",
     "crm.advance_event_position": "the position of a reader is of no tenant",

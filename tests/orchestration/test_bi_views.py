@@ -12,8 +12,9 @@ from crm import bi, db
 from crm.bi import Grade, NewLogin
 from kpis import project
 from orchestration import bi_views
-from tests.conftest import NOW, Tenant
+from tests.conftest import KEYS, NOW, Tenant
 from tests.dbt_project import golden
+from tests.orchestration import bi_attacks
 from tests.pipeline import Build
 
 TYPES = {"timestamptz": "timestamp with time zone"}
@@ -59,6 +60,9 @@ async def _in_use(tenant: Tenant) -> list[str]:
 
 
 async def test_each_consumer_sees_what_its_grade_shows_of_its_own_firm(readers: Readers):
+    await bi_attacks.ends_when_it_lasts(await readers.connect(Grade.reader), readers.tenant, readers.other)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await readers.connect(Grade.reader, KEYS)
     for grade in Grade:
         connection = await readers.connect(grade)
         try:
@@ -68,6 +72,7 @@ async def test_each_consumer_sees_what_its_grade_shows_of_its_own_firm(readers: 
             await _sees_nothing_else(connection)
             await _cannot_write(connection)
             await _is_limited(connection)
+            await bi_attacks.cannot_be_in_the_way(connection)
             await _is_out_when_revoked(connection, readers, grade)
         finally:
             await connection.close()
@@ -160,6 +165,6 @@ async def _is_out_when_revoked(connection: asyncpg.Connection, readers: Readers,
 
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)):
         await connection.fetch("select * from bi.lead")
-    with pytest.raises(asyncpg.PostgresError, match=r"password|role"):
+    with pytest.raises(asyncpg.PostgresError, match=r"password|role|not permitted"):
         await readers.connect(grade)
     assert f"tool_{grade.name}" not in await _in_use(readers.tenant)

@@ -69,6 +69,10 @@ begin
   execute format('alter role %I set idle_in_transaction_session_timeout = ''30s''', wanted);
   execute format('alter role %I set default_transaction_read_only = on', wanted);
   execute format('alter role %I set search_path = bi', wanted);
+  begin
+    execute format('alter role %I set temp_file_limit = ''4GB''', wanted);
+  exception when insufficient_privilege then null;  -- only a superuser may; the disk is then the server's own affair
+  end;
   execute format('alter role %I set timezone = ''UTC''', wanted);
   if has_database_privilege('public', current_database(), 'temporary') then
     execute format('revoke temporary on database %I from public', current_database());
@@ -76,20 +80,68 @@ begin
   end if;
 end $$;
 
+-- A login may come to own things in spite of all (its own default privileges): they go with it. What it owns in other
+-- databases keeps the role, shut out for good; revoking never fails for it.
 create function crm.close_bi_login(wanted text) returns void
   language plpgsql security definer set search_path = crm, pg_temp as $$
 begin
-  perform from crm.bi_login l where l.login = wanted and l.revoked_at is not null;
+  perform from crm.bi_login l join pg_roles r on r.rolname = l.login
+    where l.login = wanted and l.revoked_at is not null;
   if found then
-    perform pg_terminate_backend(a.pid) from pg_stat_activity a where a.usename = wanted;
-    execute format('drop role if exists %I', wanted);
+    execute format('alter role %I nologin password null', wanted);
+    begin
+      perform pg_terminate_backend(a.pid) from pg_stat_activity a where a.usename = wanted;
+    exception when insufficient_privilege then null;  -- what is still open sees no rows any more
+    end;
+    begin
+      execute format('drop owned by %I', wanted);
+      execute format('drop role %I', wanted);
+    exception when dependent_objects_still_exist or insufficient_privilege then null;
+    end;
   end if;
 end $$;
 
-revoke execute on function crm.tenant_of_bi_login, crm.open_bi_login, crm.close_bi_login from public;
-grant execute on function crm.open_bi_login, crm.close_bi_login to {APP_ROLE};
+-- Limits that a login has by default a session may lift for itself. An open transaction holds up what reads the log of
+-- events for every firm, and publications that change a table's shape: so long ones are ended from outside.
+create function crm.end_long_bi_transactions(longest interval) returns int
+  language sql security definer set search_path = crm, pg_temp as $$
+  select count(*) filter (where pg_terminate_backend(a.pid))::int
+    from pg_stat_activity a join crm.bi_login l on l.login = a.usename
+   where l.tenant_id = current_setting('app.tenant_id')::uuid and clock_timestamp() - a.xact_start > longest $$;
+
+revoke execute on function crm.tenant_of_bi_login, crm.open_bi_login, crm.close_bi_login, crm.end_long_bi_transactions
+  from public;
+grant execute on function crm.open_bi_login, crm.close_bi_login, crm.end_long_bi_transactions to {APP_ROLE};
 grant execute on function crm.tenant_of_bi_login to {", ".join(BI_ROLES)};
 grant usage on schema bi to {", ".join(BI_ROLES)};
+"""
+
+# PostgreSQL lets everybody take advisory locks (ours keep builds and dialers apart), store large objects, number
+# transactions, write to the log of changes and notify. Ours may; a consumer that only reads may not. On a server whose
+# functions are not the owner's to give, this changes nothing.
+WITH_EFFECTS = """
+select p.oid::regprocedure::text as name from pg_proc p
+ where p.pronamespace = 'pg_catalog'::regnamespace
+   and (p.proname ~ '^pg_(try_)?advisory_' or p.proname ~ '^lo_|^lo(read|write)$'
+        or p.proname in ('pg_logical_emit_message', 'pg_current_xact_id', 'txid_current', 'pg_export_snapshot',
+                         'pg_notify'))
+"""
+FOR_OURS_ONLY = f"""
+do $$ declare each text; begin
+  for each in {WITH_EFFECTS} and has_function_privilege('public', p.oid, 'execute') loop
+    execute format('revoke execute on function %s from public', each);
+    execute format('grant execute on function %s to {APP_ROLE}, {PIPELINE_ROLE}', each);
+  end loop;
+end $$;
+"""
+FOR_EVERYBODY = f"""
+do $$ declare each text; begin
+  for each in {WITH_EFFECTS} and not has_function_privilege('public', p.oid, 'execute')
+              and has_function_privilege('{APP_ROLE}', p.oid, 'execute') loop
+    execute format('revoke execute on function %s from {APP_ROLE}, {PIPELINE_ROLE}', each);
+    execute format('grant execute on function %s to public', each);
+  end loop;
+end $$;
 """
 
 # As histogram_quantile of Prometheus: linear within the bucket, the last finite bound for what lies above it. Unlike
@@ -112,11 +164,13 @@ grant execute on function ops.histogram_quantile to {APP_ROLE}, {PIPELINE_ROLE},
 
 def upgrade() -> None:
     tenant_tables(TABLES, hidden=PII_COLUMNS, append_only=APPEND_ONLY)
-    for script in (INDEXES, DOORWAYS, QUANTILE):
+    for script in (INDEXES, DOORWAYS, FOR_OURS_ONLY, QUANTILE):
         run_script(script)
 
 
 def downgrade() -> None:
     op.execute(f"revoke usage on schema bi from {', '.join(BI_ROLES)}")
+    run_script(FOR_EVERYBODY)
     op.execute("drop function ops.histogram_quantile, crm.tenant_of_bi_login, crm.open_bi_login, crm.close_bi_login")
+    op.execute("drop function crm.end_long_bi_transactions")
     drop_tables(TABLES)
