@@ -28,7 +28,7 @@ HEADS = (
     "is_final",
     "as_of",
 )
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """A text that begins so would be a formula to a spreadsheet."""
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -88,7 +88,8 @@ def _csv(rows: list[tuple[Any, ...]]) -> bytes:
     """Return UTF-8 with its mark, by which Excel knows Turkish letters; separators as the language's Excel reads."""
     is_turkish = words.language() == "tr"
     out = io.StringIO(newline="")
-    writer = csv.writer(out, delimiter=";" if is_turkish else ",")
+    # In quotes all of it: a comma in a name must not begin a cell, and so a formula, where commas divide cells.
+    writer = csv.writer(out, delimiter=";" if is_turkish else ",", quoting=csv.QUOTE_ALL)
     writer.writerow([say(f"file.{head}") for head in HEADS])
     writer.writerows([_plain(cell, is_turkish) for cell in row] for row in rows)
     return out.getvalue().encode("utf-8-sig")
