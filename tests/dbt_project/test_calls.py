@@ -227,8 +227,10 @@ async def _require_resolution(tenant: Tenant) -> None:
         tenant, since=date(2026, 5, 1), until=date(2026, 6, 1),
         fcr=4 / 5, fcr_any_reason=2 / 5, fcr_unknown_share=1 / 6, repeat_contact_rate=1 / 6,
     )  # fmt: skip
-    may = {"since": date(2026, 5, 1), "until": date(2026, 6, 1)}
-    await holds(tenant, by=["queue"], **may, fcr={"sales": 4 / 5}, repeat_contact_rate={"sales": 1 / 6})
+    await holds(
+        tenant, by=["queue"], since=date(2026, 5, 1), until=date(2026, 6, 1),
+        fcr={"sales": 4 / 5}, repeat_contact_rate={"sales": 1 / 6},
+    )  # fmt: skip
 
 
 def _call(day: int, who: UUID | None, why: str | None, *, direction: str = "inbound") -> dict[str, Any]:
