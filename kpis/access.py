@@ -10,7 +10,8 @@ FLOOR = 5
 """What fewer than so many make is not told to who may see no person: it could be traced to one."""
 OPERATIONAL = frozenset({1, 2, 3, 4})
 """Sections of the catalogue about a team's daily work."""
-SEES_PEOPLE = ("lead.view.own", "lead.view.team", "lead.view.all")
+SEES_PEOPLE = ("lead.view.team", "lead.view.all")
+"""Whoever holds one of these learns nothing new from a number that few made; seeing own leads alone does not do."""
 
 
 class NotYours(errors.NotAllowed):

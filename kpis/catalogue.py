@@ -1,6 +1,5 @@
 """What can be asked for: every metric with its words, rules and dimensions, as the project defines it now."""
 
-import asyncio
 import json
 import os
 import tempfile
@@ -111,7 +110,7 @@ def public() -> list[Definition]:
 
 async def load() -> list[Definition]:
     """Return the catalogue without holding up the event loop, which the first time takes seconds."""
-    return await asyncio.to_thread(public)
+    return await compiler.apart(public)
 
 
 def dimensions() -> frozenset[str]:
@@ -158,7 +157,7 @@ def sql_of(item: Definition, *, schema: str = compiler.READ) -> str:
 
 async def sql_in_thread(item: Definition) -> str:
     """Return the SQL a metric compiles to, by day, without holding up the event loop."""
-    return await asyncio.to_thread(sql_of, item)
+    return await compiler.apart(sql_of, item)
 
 
 def found_in(part: Json, name: str) -> Json:

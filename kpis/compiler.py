@@ -4,17 +4,20 @@ Values of filters never travel through it: its `where` is a template of raw SQL,
 literal that we wrote ourselves, and leaves as a bind parameter.
 """
 
+import asyncio
 import json
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from kpis import manifest
 from kpis.manifest import Json
 
+T = TypeVar("T")
 TIME = "metric_time"
 """MetricFlow's name of the business day."""
 PLACEHOLDER = re.compile(r"'__value_(\d+)__'")
@@ -33,6 +36,13 @@ PERIODS = {
 """The beginning of the period in which a day lies. Weeks begin on Mondays, as the first day of the calendar was one."""
 _one_at_a_time = threading.RLock()
 """MetricFlow numbers its nodes in a global counter. Of several who want the same, one compiles it."""
+_beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compiler")
+"""Whoever waits for that lock must not hold the threads in which passwords are proved and files are read."""
+
+
+async def apart(work: Callable[..., T], *arguments: Any) -> T:
+    """Do work that compiles without holding up the event loop, one after the other."""
+    return await asyncio.get_running_loop().run_in_executor(_beside, work, *arguments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import asyncpg
@@ -40,10 +41,12 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
 async def get(tx: Tx, metric: str, wanted: str) -> Definition:
     """Return the definition of a metric that has a hash: the present one, or one published before.
 
+    Who may be told of it follows from the present section: what has become others' business stays so under old names.
+
     :raises NoSuchDefinition: when that metric was never published under that hash.
     """
-    present = catalogue.definitions().get(metric)
-    if present and present.hash == wanted:
+    present = catalogue.definitions()[metric]
+    if present.hash == wanted:
         return present
     row = await tx.fetchrow(
         "select metric, hash, part, cuts from ops.kpi_definition where metric = $1::text and hash = $2::text",
@@ -53,7 +56,8 @@ async def get(tx: Tx, metric: str, wanted: str) -> Definition:
         raise NoSuchDefinition(
             f"{metric} was never published under the definition {wanted}", fields={"definitions": f"unknown: {wanted}"}
         )
-    return _defined(metric, row["part"], row["cuts"])
+    found = _defined(metric, row["part"], row["cuts"])
+    return replace(found, meta={**found.meta, "section": present.section})
 
 
 @lru_cache(maxsize=64)

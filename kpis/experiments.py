@@ -1,6 +1,5 @@
 """Reading experiments: what a KPI says of the lead cycles that were exposed, or what an event of theirs says."""
 
-import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -45,13 +44,14 @@ async def _counts(tx: Tx, experiment: Experiment, *, as_of: datetime) -> tuple[l
 
 async def final_after(metric: str) -> timedelta:
     """Return how long after a cycle began a metric cannot change for it any more."""
-    known = await asyncio.to_thread(catalogue.definitions)
+    known = await compiler.apart(catalogue.definitions)
     return timedelta(days=known[metric].meta["final_days"])
 
 
 async def cycles_of(tx: Tx, metric: str, leads: Collection[UUID]) -> list[Cycle]:
     """Return every cycle of some leads with what a metric, which is a share of cycles, says of it alone."""
-    sql = await asyncio.to_thread(compiler.compile_cycles_sql, metric)
+    sql = await compiler.apart(compiler.compile_cycles_sql, metric)
+    await tx.execute(f"set local statement_timeout to '{query.LONGEST_S}s'")
     return [_cycle(row, metric) for row in await tx.fetch(sql, list(leads))]
 
 

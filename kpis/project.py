@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
+import threading
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,8 @@ from crm import errors
 from crm.settings import PIPELINE_ROLE, settings
 
 FOLDER = Path(__file__).resolve().parents[1] / "dbt_project"
+_one_builds = threading.Lock()
+"""Building takes a process of its own and ten seconds: of several who come first, one builds."""
 KEPT = 3
 """Manifests of earlier states of the project that are kept for processes still using them."""
 
@@ -56,8 +59,9 @@ def target() -> Path:
     :raises Broken: when dbt cannot parse the project.
     """
     folder = _shelf() / _fingerprint()
-    if not (folder / "semantic_manifest.json").exists():
-        _build(folder)
+    with _one_builds:
+        if not (folder / "semantic_manifest.json").exists():
+            _build(folder)
     return folder
 
 

@@ -1,9 +1,9 @@
 """What can be asked, typed, and the refusals of what cannot. Pure: no database, no clock."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from crm import errors
@@ -26,6 +26,7 @@ OPERATORS: Mapping[Operator, str] = {
 ORDERING = ("gt", "gte", "lt", "lte")
 TYPES: Mapping[Kind, str] = {"number": "numeric", "date": "date"}
 """Of the kinds whose values have an order: how PostgreSQL calls them."""
+NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 MOST_ROWS = 10_000
 
 
@@ -143,11 +144,12 @@ def condition(one: Filter, kind: Kind) -> str:
 
 
 def _fits(value: str, kind: Kind) -> bool:
-    try:
-        if kind == "number":
-            return Decimal(value).is_finite()
-        if kind == "date":
-            date.fromisoformat(value)
-    except (InvalidOperation, ValueError):
-        return False
+    """Tell whether a value is written as PostgreSQL reads it; Python takes more for a number or a day."""
+    if kind == "number":
+        return bool(NUMBER.fullmatch(value))
+    if kind == "date":
+        try:
+            return date.fromisoformat(value).isoformat() == value
+        except ValueError:
+            return False
     return kind != "boolean" or value in ("true", "false")

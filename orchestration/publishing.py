@@ -39,6 +39,9 @@ select b.domain, b.tx_id::text, b.as_of, b.held from ops.domain_build b
    and not exists (select from ops.publication_log p where p.domain = b.domain and p.published_at > b.finished_at)
 """
 AT_HAND = "select h.tx_id::text, h.pinned_at from ops.horizon h"
+PATIENCE = "set local lock_timeout = '15s'"
+"""Whoever waits to change a table's shape holds up every new reader: when readers of BI tools do not leave, the domain
+keeps its last good publication and is tried again."""
 LOG = """
 insert into ops.publication_log (publication_id, domain, tx_id, as_of, published_at, seconds, rows_gone, rows_come)
 values (%s, %s, %s::xid8, %s, clock_timestamp(), %s, %s, %s)
@@ -148,6 +151,7 @@ def publish_at_hand(names: Collection[str], *, anew: bool = False) -> Publicatio
 def _publish(
     connection: psycopg.Connection, wanted: Mapping[str, Built], chosen: Sequence[Relation], *, anew: bool = False
 ) -> Publication:
+    connection.execute(PATIENCE)
     publication, moved = ids.new(), list[Moved]()
     problems: dict[str, str] = {}
     for domain, built in wanted.items():

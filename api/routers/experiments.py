@@ -7,6 +7,7 @@ from fastapi import Path, Query, Response
 from pydantic import AwareDatetime
 from starlette.requests import Request
 
+from api import questions
 from api.deps import CurrentActor, IdempotencyKey, Now, Router, permission
 from api.idempotent import create
 from api.schemas import Listing
@@ -121,12 +122,13 @@ async def read_out(
     now: Now,
     as_of: Annotated[AwareDatetime | None, Query(description="Default: now.")] = None,
 ) -> ReadoutRead:
-    """Say what an experiment shows; its bounds hold however often one looks."""
+    """Say what an experiment shows; its bounds hold however often one looks. It takes a turn among questions."""
 
     async def work(tx: Tx) -> Readout:
         return await reading.read_out(tx, await queries.one(tx, experiment_id), as_of=as_of or now)
 
-    return ReadoutRead.model_validate(await db.run(actor, work))
+    async with questions.turns().of(actor.user_id or actor.tenant_id):
+        return ReadoutRead.model_validate(await db.run(actor, work))
 
 
 @router.get("/leads/{lead_id}/experiments")

@@ -40,6 +40,11 @@ class TestScopeOf:
         assert (scope.team, scope.floor) == (agent.team_id, 0)
         assert [section for section in range(1, 8) if scope.allows(section)] == [1, 2, 3, 4]
 
+    def test_hides_the_few_from_who_sees_own_leads_alone_besides(self) -> None:
+        both = Actor(uuid4(), uuid4(), uuid4(), permissions=rules.permissions_of(["analyst", "sales_agent"]))
+
+        assert access.scope_of(both) == Scope(floor=FLOOR)
+
     def test_is_nothing_for_who_is_in_no_team_or_has_no_role(self) -> None:
         with pytest.raises(NotYours):
             access.scope_of(somebody("sales_agent", team=False))
@@ -113,6 +118,8 @@ class TestCondition:
         [
             ("gt", "text", ["a"]), ("gt", "boolean", ["true"]), ("gt", "number", ["1", "2"]), ("gt", "number", []),
             ("in", "number", ["one"]), ("in", "number", ["nan"]), ("lt", "date", ["yesterday"]),
+            ("gt", "number", ["٣"]), ("gt", "number", ["1e999999"]), ("gt", "number", ["1_0"]),
+            ("lt", "date", ["20260302"]),
             ("in", "boolean", ["yes"]), ("is_null", "text", ["a"]),
         ],
     )  # fmt: skip
@@ -172,3 +179,28 @@ class TestKept:
             await kept.get(key, value)
 
         assert ("a" in kept, "b" in kept, "c" in kept, len(kept)) == (True, False, True, 2)
+
+    async def test_refuses_whoever_waits_for_what_is_refused(self) -> None:
+        kept: Kept[str] = Kept(2)
+        asked = 0
+
+        async def refuse() -> str:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0)
+            raise errors.Invalid("this takes half a minute each time")
+
+        found = await asyncio.gather(*(kept.get("a", refuse) for _ in range(5)), return_exceptions=True)
+
+        assert ([type(each) for each in found], asked) == ([errors.Invalid] * 5, 1)
+
+    async def test_keeps_so_much_and_hands_out_what_is_too_large(self) -> None:
+        kept: Kept[str] = Kept(10, weigh=len)
+
+        async def value(text: str) -> str:
+            return text
+
+        for text in ("four", "five", "seven", "sixteen letters"):
+            assert await kept.get(text, lambda text=text: value(text)) == text  # type: ignore[misc]
+
+        assert [text for text in ("four", "five", "seven", "sixteen letters") if text in kept] == ["five", "seven"]
