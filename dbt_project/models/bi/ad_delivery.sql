@@ -6,6 +6,7 @@ select
   campaign_id,
   adset_id,
   ad_id,
+  concat_ws('|', platform, account_id, to_char(spend_on, 'YYYY-MM-DD'), campaign_id, adset_id, ad_id) as ad_day_key,
   impressions,
   clicks,
   platform_leads,

@@ -5,6 +5,7 @@ select
   sales.sale_entry_key,
   sales.lead_id,
   sales.cycle_no,
+  sales.lead_cycle_key,
   sales.agent_id,
   sales.team_id,
   sales.booked_at,
