@@ -24,14 +24,16 @@ from orchestration.relations import Relation
 from tests.conftest import NOW, Tenant
 
 
-def relation(name: str, domain: str = "leads", *, entity: Sequence[str] = (), is_view: bool = False) -> Relation:
+def relation(
+    name: str, domain: str = "leads", *, entity: Sequence[str] = (), is_view: bool = False, day: str = ""
+) -> Relation:
     """A relation of the workshop of these tests."""
-    return Relation(name, f"model.santral.{name}", domain, is_view, False, tuple(entity))
+    return Relation(name, f"model.santral.{name}", domain, is_view, False, tuple(entity), day=day)
 
 
 ENTITY = ("tenant_id", "lead_id")
 WORKSHOP = (
-    relation("fct_cycle", entity=ENTITY),
+    relation("fct_cycle", entity=ENTITY, day="received_on"),
     relation("fct_interval", entity=ENTITY),
     relation("dim_owner"),
     relation("loose"),
@@ -41,7 +43,8 @@ WORKSHOP = (
 TRANSACTIONS = itertools.count(100)
 MADE = """
 create table marts.fct_cycle (tenant_id uuid not null, lead_id int not null, cycle_no int not null, n int,
-  source_max_recorded_at timestamptz, source_max_tx_id bigint, primary key (tenant_id, lead_id, cycle_no));
+  source_max_recorded_at timestamptz, source_max_tx_id bigint, received_on date default '2026-03-03',
+  primary key (tenant_id, lead_id, cycle_no));
 create table marts.fct_interval (tenant_id uuid not null, lead_id int not null, n int, source_max_tx_id bigint);
 create table marts.dim_owner (tenant_id uuid not null, owner_id int primary key, n int);
 create table marts.loose (tenant_id uuid, n int);
@@ -143,6 +146,19 @@ class TestPublish:
             for each in (tenant, other_tenant)
             for domain in ("leads", "telephony")
         )
+
+    def test_lays_together_what_is_asked_for_together(self, workshop, tenant, other_tenant):
+        for firm in (tenant, other_tenant):
+            write(workshop, firm, 7, range(1, 9), 1)
+        workshop.execute("update marts.fct_cycle set received_on = received_on - lead_id * 5 % 8")
+        built("leads")
+
+        publishing.publish()
+
+        laid = workshop.execute("select tenant_id, received_on from published.fct_cycle order by ctid").fetchall()
+        found = workshop.execute("select indexdef from pg_indexes where schemaname = 'published'").fetchall()
+        assert laid == sorted(laid)
+        assert any(definition.endswith("fct_cycle USING btree (tenant_id, received_on)") for (definition,) in found)
 
     def test_moves_only_what_differs(self, workshop, tenant):
         write(workshop, tenant, 7, range(10), 1)
