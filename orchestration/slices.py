@@ -28,11 +28,16 @@ GRAINS: Sequence[Grain | None] = (None, None, "day", "week", "month")
 TRIES = 20
 """So many times days are drawn for one slice until there are some of which nothing has changed."""
 
-# Of a domain since another was made: how many rows publications moved, and up to which transaction it had read then.
+# Of a domain since another was made: how many rows publications moved, up to which transaction it had read then, and
+# whether the firm is shown less of it than that (its gate is closed).
 SINCE = """
-select sum(log.rows_gone + log.rows_come) filter (where log.published_at > own.as_of and log.as_of <> own.as_of),
-       max(log.tx_id::text::bigint) filter (where log.published_at <= own.as_of or log.as_of = own.as_of)
-  from ops.publication own join ops.publication_log log on log.domain = %(other)s
+select sum(log.rows_gone + log.rows_come) filter (where not was_read),
+       max(log.tx_id::text::bigint) filter (where was_read),
+       bool_or(was_read and log.as_of > shown.as_of)
+  from ops.publication own
+  join ops.publication shown on shown.tenant_id = own.tenant_id and shown.domain = %(other)s
+  join ops.publication_log log on log.domain = shown.domain
+ cross join lateral (select log.published_at <= own.as_of or log.as_of = own.as_of) as reading (was_read)
  where own.tenant_id = %(tenant)s and own.domain = %(own)s
 """
 
@@ -95,7 +100,7 @@ def draw(connection: psycopg.Connection, tenant: UUID, seed: int, *, each: int, 
         found = list(islice((one for one in tried if _is_still(connection, tenant, one, still_below)), each))
         slices += found
         if not found:
-            left_out.append(f"{metric}: what it is made of has been published again since, with other rows on all days")
+            left_out.append(f"{metric}: what it is made of is published as of another instant, and differs on all days")
     return Drawn(slices, left_out)
 
 
@@ -110,15 +115,15 @@ def _random(metric: str, seed: int, first: date, last: date) -> Iterator[Slice]:
 
 def known_below(connection: psycopg.Connection, tenant: UUID, metric: str) -> int | None:
     """Return the transaction below which rows of other domains are as the table of a metric was made of them; None:
-    all rows are.
+    all rows are; 0: nobody knows of which.
     """
     own, read = _domains(metric)
     found = []
     for other in read - own:
         for domain in own:
             given = {"tenant": tenant, "own": domain, "other": other}
-            moved, known = connection.execute(SINCE, given).fetchall()[0]
-            found += [known or 0] if moved else []
+            moved, known, is_held = connection.execute(SINCE, given).fetchall()[0]
+            found += [0] if is_held else [known or 0] if moved else []
     return min(found, default=None)
 
 
