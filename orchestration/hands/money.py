@@ -58,6 +58,15 @@ ADS = Place(
 )  # fmt: skip
 
 
+CANCELLED = Place(
+    "published.fct_sale" + NOT_OF_A_TEST + " join (select distinct tenant_id,"
+    " coalesce(cancel_reason, 'unspecified') as told_reason from published.fct_sale where entry = 'cancellation')"
+    " as reasons using (tenant_id)",
+    "booked_on", {"agent": "agent_id::text", "team": "team_id::text", "reason": "told_reason"},
+    "not is_test and entry = 'cancellation'",
+)  # fmt: skip
+
+
 def per(part: str, whole: str) -> Hand:
     """Return a metric of what ads cost and brought: a sum by a sum."""
     return of_ads(f"sum({part})::float8 / nullif(sum({whole}), 0)")
@@ -75,6 +84,9 @@ MONEY: Mapping[str, Hand] = {
         "count(*) filter (where max_rank >= 3 and status not in ('won', 'lost'))"
         f" * ({share(WON)}) * (sum(revenue)::float8 / nullif(sum(sales), 0)) / nullif({middle(DAYS_TO_SALE)}, 0)",
         EARNED,
+    ),
+    "churn_reason_share": Hand(
+        share("coalesce(cancel_reason, 'unspecified') = told_reason"), (CANCELLED,), always=("reason",), is_count=True
     ),
     "cpl": per("spend", "leads"),
     "cpl_unique": per("spend", "uniques"),

@@ -23,7 +23,8 @@ KEYS = {
     4: """ingestion_lag_s speed_to_lead_s first_response_s agent_response_s response_sla_compliance overdue_followups
           time_to_contact_s reassignment_rate duplicate_rate""",
     5: """funnel_reached stage_conversion conversion_rate conversion_velocity_days pipeline_velocity stage_dwell_s cpl
-          cpl_unique cpql cpa roas roas_platform platform_lead_gap revenue_per_lead loss_reason_share""",
+          cpl_unique cpql cpa roas roas_platform platform_lead_gap revenue_per_lead loss_reason_share
+          churn_reason_share""",
     6: """fcr fcr_any_reason fcr_survey repeat_contact_rate csat qa_score compliance_incidents consent_coverage
           opt_out_propagation_s erasure_sla""",
     7: "api_p95_ms error_rate_5xx event_lag_s dialer_throughput mart_freshness_s uptime",

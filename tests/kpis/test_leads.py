@@ -70,7 +70,7 @@ class TestMoney:
         await golden_money.same_person(tenant, leads["p"], leads["s"])
         await build(*MONEY)
 
-        await holds(tenant, **golden_money.FIGURES)
+        await holds(tenant, **golden_money.FIGURES, churn_reason_share={"cancelled": 1.0})
         with warehouse.connect() as connection:
             connection.execute("update published.fct_ad_result_daily set platform_revenue = 4500 where spend > 0")
         await holds(tenant, roas_platform=2 * 4500 / golden_money.SPEND)
