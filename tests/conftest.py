@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg
 import hypothesis
+import psycopg
 import pytest
 from sqlalchemy.engine import make_url
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from cli.postgres import server
 from crm import db, ids, migrations, vault
@@ -86,8 +86,6 @@ def at(url: str, database: str) -> str:
 @pytest.fixture(scope="session")
 def template(server_url: str) -> str:
     """The name of a migrated, empty database to clone; made by the first worker that asks."""
-    import asyncio
-
     with open(Path(os.environ[HOME]) / "template", "a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if lock.tell() == 0:
@@ -104,32 +102,49 @@ def _point_at(patch: pytest.MonkeyPatch, server_url: str, name: str) -> None:
     settings.cache_clear()
 
 
-async def _clone(admin: asyncpg.Connection, name: str, template: str) -> None:
-    """Clone the template; whoever looks into it at this moment (autovacuum, a session that is closing) soon leaves."""
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(asyncpg.ObjectInUseError), stop=stop_after_delay(20), wait=wait_fixed(0.1)
-    ):
-        with attempt:
-            await admin.execute(f'create database "{name}" template {template} strategy file_copy')
+@pytest.fixture(scope="session")
+def maintenance(server_url: str) -> Iterator[psycopg.Connection]:
+    """One connection of the server's owner a worker, to make and remove databases: a new one each time costs more."""
+    with psycopg.connect(at(server_url, "postgres"), autocommit=True) as connection:
+        yield connection
+
+
+@retry(retry=retry_if_exception_type(psycopg.errors.ObjectInUse), stop=stop_after_delay(20), wait=wait_fixed(0.1))
+def clone(maintenance: psycopg.Connection, name: str, template: str) -> None:
+    """Clone a database; whoever looks into it at this moment (autovacuum, a session that is closing) soon leaves."""
+    maintenance.execute(f'create database "{name}" template {template} strategy file_copy')
 
 
 @pytest.fixture
 async def database(
-    server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    maintenance: psycopg.Connection, server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[str]:
     """A database of this test's own under `DATABASE_URL`, which child processes inherit; yields the owner's address."""
     name = f"t_{ids.new().hex}"
-    admin = await asyncpg.connect(at(server_url, "postgres"))
-    await _clone(admin, name, template)
+    clone(maintenance, name, template)
     _point_at(monkeypatch, server_url, name)
-    monkeypatch.setenv("SANTRAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SANTRAL_HOME", str(_home(tmp_path)))
     settings.cache_clear()
     yield at(server_url, name)
     await db.close()
     await vault.close()
     settings.cache_clear()
-    await admin.execute(f'drop database "{name}" with (force)')
-    await admin.close()
+    maintenance.execute(f'drop database "{name}" with (force)')
+
+
+def _home(folder: Path) -> Path:
+    """Return a home with the project that tests of the run share: parsing it takes ten seconds."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    (home / "dbt").symlink_to(shelf())
+    return home
+
+
+def shelf() -> Path:
+    """Return the folder of what all tests of the run share of the parsed project."""
+    found = Path(os.environ[HOME]) / "dbt"
+    found.mkdir(exist_ok=True)
+    return found
 
 
 @pytest.fixture
@@ -177,13 +192,12 @@ async def make_tenant(slug: str, *, now: datetime = NOW) -> Tenant:
             " values ($1::uuid, $2::uuid, 'Sales', true, $3::timestamptz, $3::timestamptz)",
             tenant_id, team_id, now,
         )  # fmt: skip
-        for role, actor in actors.items():
-            await tx.execute(
-                "insert into crm.user_account (tenant_id, id, email, name, roles, team_id, created_at, updated_at)"
-                " values ($1::uuid, $2::uuid, $3::text, $4::text, array[$4::text], $5::uuid,"
-                " $6::timestamptz, $6::timestamptz)",
-                tenant_id, actor.user_id, f"{role}@{slug}.example", role, team_id, now,
-            )  # fmt: skip
+        await tx.execute(
+            "insert into crm.user_account (tenant_id, id, email, name, roles, team_id, created_at, updated_at)"
+            " select $1::uuid, id, role || '@' || $4::text || '.example', role, array[role], $5::uuid,"
+            " $6::timestamptz, $6::timestamptz from unnest($2::uuid[], $3::text[]) as u (id, role)",
+            tenant_id, [actor.user_id for actor in actors.values()], list(actors), slug, team_id, now,
+        )  # fmt: skip
         await tx.execute(
             "insert into crm.routing_member (tenant_id, team_id, user_id, updated_at)"
             " values ($1::uuid, $2::uuid, $3::uuid, $4::timestamptz)",

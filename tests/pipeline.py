@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,10 +12,9 @@ import pytest
 
 from crm import db
 from crm.actor import Actor
-from crm.settings import settings
 from kpis import project
 from orchestration import definitions, publishing, transform
-from tests.conftest import HOME, settled
+from tests.conftest import settled, shelf
 
 GOOD = ("success", "pass", "no-op")
 Build = Callable[..., Awaitable[None]]
@@ -30,13 +28,8 @@ def loaded() -> dg.Definitions:
 
 @pytest.fixture
 def parsed(database: str) -> Path:
-    """Let this test's home share the run's parsed project."""
-    shelf = Path(os.environ[HOME]) / "dbt"
-    shelf.mkdir(exist_ok=True)
-    home = settings().home
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "dbt").symlink_to(shelf)
-    with open(shelf / ".parsing", "a") as lock:
+    """The parsed project, which this test's home shares with the run's others; made by the first that asks."""
+    with open(shelf() / ".parsing", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return project.target()
 

@@ -8,6 +8,7 @@ import asyncio
 import os
 import time
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -69,6 +70,7 @@ def _try(operation, mode, checks, token: str, share: float) -> list[str]:
     return []
 
 
+@pytest.mark.usefixtures("parsed")
 class TestContract:
     async def test_holds_for_whatever_is_sent(self, tenant: Tenant, live: str) -> None:
         wrong = await asyncio.to_thread(walk, f"http://{live}", token_of(tenant.admin))

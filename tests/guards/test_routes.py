@@ -79,6 +79,7 @@ def expected(access: Access, role: str | None) -> int | None:
     return None
 
 
+@pytest.mark.usefixtures("parsed")
 class TestMatrix:
     async def test_refuses_each_role_exactly_where_the_policy_says(
         self, app: FastAPI, tenant: Tenant, sign_in: SignIn

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from crm import clock
@@ -149,6 +150,7 @@ def cases(app: FastAPI) -> Iterator[tuple[Call, str]]:
                 yield call, position
 
 
+@pytest.mark.usefixtures("parsed")
 class TestTenantFuzz:
     async def test_answers_as_if_the_other_firm_did_not_exist(
         self, app: FastAPI, database: str, tenant: Tenant, other_tenant: Tenant, sign_in: SignIn
