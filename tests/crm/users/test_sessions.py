@@ -180,6 +180,7 @@ class TestRevocations:
     async def test_know_what_ended_lately_and_ask_once_a_second(
         self, person: Actor, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("crm.users.revocations.EVERY", 3600.0)
         now = clock.utc_now()
         me, known = await enter(PASSWORD, now), Revocations()
         before = await known.has_ended(me.session_id)
