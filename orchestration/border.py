@@ -24,6 +24,7 @@ TOLD = 5
 """How many sets a sentence names."""
 CHECK = "keeps_to_the_rules"
 """The name of every gate's check."""
+WAITS = "It stops no run: a firm of whose news more than a fifth is bad keeps its last good numbers, nobody else waits."
 
 KEEP = """
 insert into ops.quarantine as q (tenant_id, feed, set_key, label, day, rules, reasons, reasons_tr, weight,
@@ -119,7 +120,6 @@ class Standing:
             metadata={
                 "held back": len(self.held),
                 "to be looked at": len(self.warned),
-                "closed for": ", ".join(self.closed) or "nobody",
                 **({verdicts.TURKISH: self.sentence_tr} if self.sentence_tr else {}),
             },
         )
@@ -189,7 +189,7 @@ def gate(
 
     The check stops no run: publishing asks which firms a gate is closed for, and holds back theirs alone.
     """
-    key = dg.AssetKey(feed.split("/"))
+    key, is_gate = dg.AssetKey(feed.split("/")), any(feed in feeds for feeds in gates.FEEDS.values())
     return dg.asset(
         key=key,
         group_name="ingestion",
@@ -198,7 +198,7 @@ def gate(
         pool=policy.Pool.border,
         tags={"domain": domain},
         freshness_policy=freshness,
-        check_specs=[dg.AssetCheckSpec(CHECK, asset=key, description=asks)],
+        check_specs=[dg.AssetCheckSpec(CHECK, asset=key, description=f"{asks} {WAITS}" if is_gate else asks)],
     )
 
 
@@ -214,7 +214,12 @@ def look(
         judged = judge_new(connection, now=now)
         found = standing_of(connection, now=now)
     return dg.MaterializeResult(
-        metadata={"judged": judged, "held back": preview(found.held), "to be looked at": preview(found.warned)},
+        metadata={
+            "judged": judged,
+            "closed for": ", ".join(found.closed) or "nobody",
+            "held back": preview(found.held),
+            "to be looked at": preview(found.warned),
+        },
         check_results=[found.checked(dg.AssetKey(feed.split("/")))],
     )
 

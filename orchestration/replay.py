@@ -22,7 +22,7 @@ select c.relname as name,
          filter (where a.attname !~ '^(source_max_|is_mature|updated_at)') as columns
   from pg_class c
   join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
- where c.relnamespace = to_regnamespace(%(schema)s) and c.relname like 'fct\\_%%'
+ where c.relnamespace = to_regnamespace(%(schema)s) and c.relkind in ('r', 'v') and c.relname like 'fct\\_%%'
    and to_regclass('published.' || quote_ident(c.relname)) is not null
  group by c.relname
 having bool_or(a.atttypid = 'date'::regtype)

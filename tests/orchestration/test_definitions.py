@@ -108,6 +108,8 @@ class TestAutomation:
             "compare_numbers", "drop_outdated_as_of", "pull_rates",
         }  # fmt: skip
         assert {one.default_status for one in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
+        automated = [*repository.schedule_defs, *repository.sensor_defs]
+        assert [one.name for one in automated if not one.description] == []
         assert {one.name for one in repository.sensor_defs} == {
             "landed_ad_reports", "refresh_ads", "tell_of_failures", "tell_of_recovery",
         }  # fmt: skip

@@ -38,6 +38,7 @@ def ad_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
     target=dg.AssetSelection.assets(ad_reports),
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Judges advertising reports soon after they land.",
 )
 def landed_ad_reports(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Judge reports soon after they land."""
