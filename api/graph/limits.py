@@ -26,7 +26,7 @@ MOST_ALIASES = 10
 MOST_REPEATED = 10
 """How often a field may be asked for in one place: validating compares each with each."""
 DEAREST = 100
-PRICES = {"kpi": 20, "metrics": 20, "metric": 5, "sql": 10}
+PRICES = {"kpi": 33, "metrics": 20, "metric": 5, "sql": 10}
 """What a field costs that asks the database or the compiler; any other costs nothing."""
 MANY = {"metrics": 10}
 """Lists whose fields are paid for so many times."""

@@ -53,6 +53,7 @@ class TestKpi:
     async def test_refuses_in_the_one_shape(self, parsed: object, admin: httpx.AsyncClient) -> None:
         unknown = await ask(admin, ASK, question={"metrics": ["nonsense"]})
         unfit = await ask(admin, ASK, question={"metrics": ["conversion_rate"], "grain": "hour"})
+        large = await ask(admin, ASK, question={"metrics": ["conversion_rate"], "limit": 1_001})
         (unreadable,) = (await ask(admin, "{ metrics { nonsense } }"))["errors"]
 
         (problem,) = unknown["errors"]
@@ -60,6 +61,7 @@ class TestKpi:
         assert problem["extensions"]["code"] == "kpi.unknown"
         assert len(problem["extensions"]["trace_id"]) == 32
         assert unfit["errors"][0]["extensions"]["field_errors"].keys() == {"grain"}
+        assert large["errors"][0]["extensions"]["field_errors"].keys() == {"limit"}
         assert unreadable["extensions"]["code"] == "graphql.invalid"
 
 
