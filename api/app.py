@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 from fastapi import APIRouter, FastAPI
 
 import api.routers
-from api import openapi, problems, telemetry
+from api import openapi, problems, telemetry, warming
 from api.boards import Boards
 from api.dispatch import Index
 from api.middleware import Frame
@@ -71,10 +71,12 @@ def create_app(config: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts = (app.state.requests, app.state.hub, app.state.boards)
     tasks = [asyncio.create_task(each.run()) for each in parts]
+    warm = warming.soon(app)
     try:
         async with bell.ringing():
             yield
     finally:
+        warm.cancel()
         for task in tasks:
             task.cancel()
         for task in tasks:
