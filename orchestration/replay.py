@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 
 from crm import errors
-from orchestration import as_of, warehouse
+from orchestration import as_of, relations, warehouse
 
 LATEST = "select max(as_of) from ops.publication"
 MADE = "select made_at from ops.as_of where schema_name = %s"
@@ -32,8 +32,8 @@ HASHED = """
 select count(*), md5(coalesce(string_agg(h, '' order by h), ''))
   from (select md5(row({columns})::text) as h from {table} as fact
          where {day} = %(day)s
-           and not exists (select from ops.held_back b join ops.published_relation p on p.domain = b.domain
-                            where p.name = %(name)s and b.tenant_id = fact.tenant_id and b.until is null)) as rows
+           and not exists (select from ops.held_back b
+                            where b.domain = %(domain)s and b.tenant_id = fact.tenant_id and b.until is null)) as rows
 """
 
 
@@ -84,12 +84,13 @@ def _table(
     connection: psycopg.Connection, schema: str, day: date, name: str, day_column: str, columns: list[str]
 ) -> Table:
     found = []
+    domain = next(each.domain for each in relations.all_relations() if each.name == name)
     for place in ("published", schema):
         statement = sql.SQL(HASHED).format(
             columns=sql.SQL(", ").join(sql.Identifier(column) for column in columns),
             table=sql.Identifier(place, name),
             day=sql.Identifier(day_column),
         )
-        found.append(connection.execute(statement, {"day": day, "name": name}).fetchone() or (0, ""))
+        found.append(connection.execute(statement, {"day": day, "domain": domain}).fetchone() or (0, ""))
     (rows, hashed), (replayed_rows, replayed) = found
     return Table(name, rows, replayed_rows, hashed, replayed)
