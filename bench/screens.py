@@ -27,11 +27,14 @@ from orchestration import publishing, transform
 LEADS = int(os.environ.get("BENCH_LEADS", "2500"))
 ROUNDS = 3
 PAINTED_S = 2.0
-PAGES = ("company", "funnel", "campaigns", "sla", "service", "people", "compliance", "platform_health", "quality")
-RUNNING = "[data-testid=stStatusWidget], [data-stale=true], [data-test-script-state=running]"
-STANDS = f"""title => document.querySelector('h1')?.textContent === title
-  && document.querySelector('[data-testid=stMetricValue]') && !document.querySelector('{RUNNING}')"""
-"""All figures are there: under the page's title, and nothing is still to come."""
+PAGES = ("company", "funnel", "campaigns", "sla", "experiments", "floor", "service", "people", "compliance",
+         "platform_health", "quality", "health")  # fmt: skip
+RUNNING = "[data-testid=stSkeleton], [data-stale=true], [data-test-script-state=running]"
+STANDS = f"""title => document.querySelector('h1')?.textContent === title && !document.querySelector('{RUNNING}')
+  && document.querySelector('[data-testid=stMetricValue], .floor, [data-testid=stAlert]')
+  && [...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(chart => chart.querySelector('svg, canvas'))
+  && [...document.querySelectorAll('[data-testid=stDataFrame]')].every(table => table.querySelector('canvas'))"""
+"""All is there: under the page's title stand figures, charts and tables are drawn, and nothing is still to come."""
 
 
 def main() -> None:

@@ -40,9 +40,14 @@ def one_of(
 ) -> str:
     """Offer options side by side, one of them chosen: as the address has it, else the usual one, else the first."""
     usual = usual or options[0]
-    _follow(key, next((each for each in st.query_params.get_all(key) if each in options), usual), [usual])
-    chosen = st.segmented_control(label, options, format_func=say, key=key, required=True, on_change=_keep, **more)
-    return str(chosen)
+    _follow(key, chosen(options, key, usual), [usual])
+    picked = st.segmented_control(label, options, format_func=say, key=key, required=True, on_change=_keep, **more)
+    return str(picked)
+
+
+def chosen(options: Sequence[str], key: str, usual: str) -> str:
+    """Return the option that the address names, else the usual one."""
+    return next((each for each in st.query_params.get_all(key) if each in options), usual)
 
 
 def some_of(label: str, options: Sequence[str], key: str, say: Callable[[str], str], **more: Any) -> list[str]:

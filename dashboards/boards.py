@@ -109,16 +109,22 @@ FUNNEL = Board(
     (
         Tiles("", ("funnel_reached.lead", "funnel_reached.sale", "conversion_rate", "conversion_velocity_days",
                    "speed_to_lead_s", "speed_to_lead_s_share_5m")),
+        Ranking("conversion_by", "conversion_rate", by="platform"),
         Pair(
             Trend("funnel.cohorts", ("conversion_rate",)),
             Trend("funnel.velocity", ("conversion_velocity_days", "conversion_velocity_days_p90")),
         ),
         Table("funnel.stages", ("funnel_reached", "stage_conversion", "stage_conversion_period", "stage_dwell_s"),
               by="stage"),
+        Pair(
+            Trend("company.speed", ("speed_to_lead_s", "speed_to_lead_s_p90")),
+            Trend("share_axis", ("speed_to_lead_s_share_5m",), is_bars=True),
+        ),
         Ranking("funnel.losses", "loss_reason_share", by="reason"),
     ),
 )  # fmt: skip
-"""What stands below the funnel itself: cohorts, grey while they may still change, beside what the period saw."""
+"""The conversion by platform stands beside the funnel; cohorts, grey while they may still change, stand beside what
+the period saw."""
 
 QUALITY = Board(
     "quality",

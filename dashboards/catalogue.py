@@ -1,5 +1,7 @@
 """The catalogue of KPIs as the API publishes it: what each is called, how it is worked out, when it is final."""
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +9,21 @@ import streamlit as st
 
 from dashboards import session, words
 from dashboards.words import say
+
+PROBED = 10
+"""Seconds between two looks at what is published."""
+
+LESS_IS_BETTER = frozenset(
+    {
+        "abandonment_rate", "abandonment_rate_gross", "acw_s", "agent_response_s", "aht_s", "api_p95_ms", "asa_s",
+        "attempts_per_contact", "avg_abandon_wait_s", "compliance_incidents", "cpa", "cpl", "cpl_unique", "cpql",
+        "dial_block_rate", "dial_fail_rate", "drop_rate_uk", "drop_rate_us", "duplicate_rate", "error_rate_5xx",
+        "event_lag_s", "first_response_s", "first_response_s_biz", "hold_s", "ingestion_lag_s", "mart_freshness_s",
+        "overdue_followups", "platform_lead_gap", "reassignment_rate", "short_abandons", "shrinkage",
+        "speed_to_lead_s", "speed_to_lead_s_p90", "time_to_contact_s", "transfer_rate", "wait_p50", "wait_p90",
+        "wrong_number_rate",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,15 +42,36 @@ class Kpi:
     has_source: bool
 
 
-@st.cache_data(ttl=60, show_spinner=False)
-def _catalogue(who: str, _token: str, language: str) -> dict[str, Kpi]:
-    items = session.send("GET", "/kpis", _token, language)["items"]
-    return {item["name"]: _kpi(item, language) for item in items}
+@dataclass(frozen=True)
+class Published:
+    """What the API publishes: its metrics by language and key, and up to when their figures hold everything."""
+
+    kpis: Mapping[str, Mapping[str, Kpi]]
+    as_of: str | None
 
 
-def catalogue() -> dict[str, Kpi]:
+def _now() -> Published:
+    """Return what is published, kept with the visit: a page looks hundreds of words up."""
+    asked_at, found = st.session_state.get(session.PUBLISHED, (0.0, None))
+    if found is None or time.monotonic() - asked_at > PROBED:
+        found = _published(session.send("GET", "/kpis", session.token(), "en")["items"])
+        st.session_state[session.PUBLISHED] = (time.monotonic(), found)
+    return found  # type: ignore[no-any-return]
+
+
+def _published(items: list[dict[str, Any]]) -> Published:
+    kpis = {language: {item["name"]: _kpi(item, language) for item in items} for language in words.LANGUAGES}
+    return Published(kpis, max((item["as_of"] for item in items if item["as_of"]), default=None))
+
+
+def catalogue() -> Mapping[str, Kpi]:
     """Return every metric that can be asked for, by its key."""
-    return _catalogue(session.me()["id"], session.token(), words.language())
+    return _now().kpis[words.language()]
+
+
+def publication() -> str | None:
+    """Return up to when the published figures hold everything; None before the first publication."""
+    return _now().as_of
 
 
 def _kpi(item: dict[str, Any], language: str) -> Kpi:
@@ -67,9 +105,14 @@ def label(name: str) -> str:
     if metric == "funnel_reached" and which:
         return say(f"reached.{which}")
     if which:
-        return f"{label(metric)} · {say('highest') if which == 'max' else words.name_of('which', which)}"
+        return f"{label(metric)} ({say('highest') if which == 'max' else words.name_of('which', which)})"
     known = kpi(name)
     return known.label if known else name.removesuffix("_s").replace("_", " ").capitalize()
+
+
+def is_better_low(name: str) -> bool:
+    """Tell whether less of a metric is better."""
+    return name.partition(".")[0] in LESS_IS_BETTER
 
 
 def definition(name: str) -> str:

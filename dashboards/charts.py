@@ -14,10 +14,11 @@ BLUE, ORANGE, GREEN, SKY = "#0072B2", "#E69F00", "#009E73", "#56B4E9"
 STAGES = ("lead", "contacted", "qualified", "proposal", "sale")
 BLUES = ("#9CC7E2", "#6FB0D8", "#3E92C6", "#0F78B4", "#04507F")
 BLUES_IN_THE_DARK = ("#1F4E6B", "#2A6C94", "#3A8CBD", "#56B4E9", "#9ED6F5")
-MINUTES = [0.5, 1, 5, 15, 60, 240, 1440, 5760]
-"""Where the logarithmic scale of speed has its lines."""
+LONG = 50
+"""Letters that there is room for beside each other in a chart's legend."""
 
 Rows = Sequence[Mapping[str, Any]]
+alt.theme.enable("none")
 
 
 def is_dark() -> bool:
@@ -59,8 +60,8 @@ def names(rows: Rows, key: str, *, size: int, room: int) -> alt.Y:
     return alt.Y(f"{key}:N", sort=[row[key] for row in rows], title=None, axis=axis, scale=scale)
 
 
-def legend(orient: str) -> alt.Legend:
-    """Return a legend without a title."""
+def legend(orient: str, names: Sequence[str] = ()) -> alt.Legend:
+    """Return a legend without a title; long names stand one below the other."""
     return alt.Legend(
         title=None,
         orient=orient,
@@ -68,7 +69,8 @@ def legend(orient: str) -> alt.Legend:
         symbolType="circle",
         labelFontSize=13,
         labelColor=ink(),
-        labelLimit=280,
+        labelLimit=340,
+        columns=1 if sum(map(len, names)) > LONG else 0,
     )
 
 
@@ -77,19 +79,28 @@ def scale_axis(**more: Any) -> alt.Axis:
     return alt.Axis(labelColor=faint(), labelFontSize=12, domain=False, ticks=False, gridOpacity=0.35, **more)
 
 
+def plain(value: str, shape: str = ",.2~f") -> str:
+    """Return the Vega expression that writes a number as the visit's language does."""
+    text = f"format({value}, '{shape}')"
+    swapped = f"replace(replace(replace({text}, regexp(',', 'g'), ';'), '.', ','), regexp(';', 'g'), '.')"
+    return swapped if words.language() == "tr" else text
+
+
 def tips(**titles: str) -> list[alt.Tooltip]:
     """Return what is said on hover: fields with their titles."""
     return [alt.Tooltip(f"{key}:N", title=title) for key, title in titles.items()]
 
 
 def bare(chart: alt.LayerChart, height: int) -> alt.LayerChart:
-    """Return a chart of a height, without a frame."""
-    return dressed(chart.properties(height=height))
+    """Return a chart of a height, without a frame, in the letters of the page."""
+    return chart.properties(height=height).configure(
+        font='"Source Sans", sans-serif', view=alt.ViewConfig(strokeWidth=0)
+    )
 
 
-def dressed(chart: Any) -> Any:
-    """Return a chart without a frame, in the letters of the page."""
-    return chart.configure(font='"Source Sans", sans-serif', view=alt.ViewConfig(strokeWidth=0))
+def draw(chart: alt.LayerChart, said: str, **more: Any) -> Any:
+    """Show a chart, and say in words what it shows. Altair's own check takes longer than all else on a page."""
+    return st.vega_lite_chart(spec=chart.to_dict(validate=False), theme=None, alt=said, **more)
 
 
 def funnel(rows: Rows) -> alt.LayerChart:
@@ -128,101 +139,16 @@ def funnel(rows: Rows) -> alt.LayerChart:
     return bare(alt.layer(*marks), 56 * len(STAGES))
 
 
-def conversion(rows: Rows) -> alt.LayerChart:
-    """Return conversion by `name`: coloured where it is final, grey where it is provisional."""
-    data = [
-        {
-            "name": row["name"],
-            "rate": row["conversion_rate"] or 0.0,
-            "text": words.share(row["conversion_rate"]),
-            "state": say("mature" if row.get("is_mature") else "provisional"),
-        }
-        for row in sorted(rows, key=lambda row: -(row["conversion_rate"] or 0))
-    ]
-    top = max((row["rate"] for row in data), default=0) or 0.01
-    states = alt.Scale(domain=[say("mature"), say("provisional")], range=[GREEN, grey()])
-    rate = alt.X("rate:Q", scale=alt.Scale(domain=[0, top * 1.3]), axis=None)
-    base = chart(data).encode(y=names(data, "name", size=13, room=200), x=rate)
-    bars = base.mark_bar(cornerRadius=4).encode(
-        color=alt.Color("state:N", scale=states, legend=legend("bottom")),
-        tooltip=tips(name=" ", text=say("conversion"), state=" "),
-    )
-    texts = base.mark_text(align="left", dx=8, fontSize=14, fontWeight=600, color=ink()).encode(text="text:N")
-    return bare(alt.layer(bars, texts), 44 * len(data) + 40)
-
-
 def periods(rows: Rows, grain: str = "day") -> alt.X:
     """Return the horizontal axis of business days or longer periods, each tenth or so named."""
     days = sorted({row["metric_time"] for row in rows})
     named = [day for place, day in enumerate(days) if place % max(1, math.ceil(len(days) / 10)) == 0]
     texts = " : ".join(f"datum.value === '{day}' ? '{words.period_of(day, grain)}'" for day in named) or "false ? ''"
     axis = alt.Axis(
-        values=named, labelExpr=f"{texts} : ''", labelAngle=0, labelColor=faint(), labelFontSize=12, ticks=False,
-        domain=False, grid=False,
+        values=named, labelExpr=f"{texts} : ''", labelAngle=0, labelColor=faint(), labelFontSize=12, labelPadding=9,
+        ticks=False, domain=False, grid=False,
     )  # fmt: skip
     return alt.X("day:O", title=None, sort=days, scale=alt.Scale(domain=days), axis=axis)
-
-
-def speed(rows: Rows, grain: str) -> alt.Chart:
-    """Return the median and the ninetieth percentile of speed to lead over periods, on a logarithmic scale."""
-    lines = (("speed_to_lead_s", say("median")), ("speed_to_lead_s_p90", say("p90")))
-    data = [
-        {
-            "day": row["metric_time"],
-            "said": words.period_of(row["metric_time"], grain),
-            "minutes": max(row[key] / 60, MINUTES[0]),
-            "name": name,
-            "text": words.span(row[key]),
-        }
-        for row in rows
-        for key, name in lines
-        if row[key] is not None
-    ]
-    named = [name for _, name in lines]
-    hour, minute, point = ("sa", "dk", ",") if words.language() == "tr" else ("h", "min", ".")
-    said = f"datum.value >= 60 ? datum.value / 60 + ' {hour}' : replace('' + datum.value, '.', '{point}') + ' {minute}'"
-    axis = scale_axis(values=MINUTES, labelExpr=said, minExtent=52)
-    drawn = (
-        chart(data)
-        .mark_line(point=alt.OverlayMarkDef(size=36), strokeWidth=2.4, interpolate="monotone")
-        .encode(
-            x=periods(rows, grain),
-            y=alt.Y("minutes:Q", title=None, scale=alt.Scale(type="log"), axis=axis),
-            color=alt.Color("name:N", scale=alt.Scale(domain=named, range=[blue(), ORANGE]), legend=legend("top")),
-            strokeDash=alt.StrokeDash("name:N", scale=alt.Scale(domain=named, range=[[1, 0], [6, 3]]), legend=None),
-            tooltip=tips(said=" ", name=" ", text=say("speed.title")),
-        )
-        .properties(height=250)
-    )
-    return dressed(drawn)
-
-
-def share_within(rows: Rows, grain: str) -> alt.Chart:
-    """Return the share of leads attempted within five minutes over periods."""
-    key = "speed_to_lead_s_share_5m"
-    data = [
-        {
-            "day": row["metric_time"],
-            "said": words.period_of(row["metric_time"], grain),
-            "share": row[key],
-            "text": words.share(row[key]),
-        }
-        for row in rows
-        if row[key] is not None
-    ]
-    percent = "'%' + round(datum.value * 100)" if words.language() == "tr" else "round(datum.value * 100) + '%'"
-    axis = scale_axis(labelExpr=percent, tickCount=4, minExtent=52)
-    drawn = (
-        chart(data)
-        .mark_bar(cornerRadiusTopLeft=3, cornerRadiusTopRight=3, color=GREEN)
-        .encode(
-            x=periods(rows, grain),
-            y=alt.Y("share:Q", title=None, axis=axis),
-            tooltip=tips(said=" ", text=say("share_axis")),
-        )
-        .properties(height=130)
-    )
-    return dressed(drawn)
 
 
 def durations(rows: Rows) -> alt.LayerChart:
@@ -236,7 +162,7 @@ def durations(rows: Rows) -> alt.LayerChart:
         for row in sorted(rows, key=lambda row: -row["p95_ms"])[:14]
     ]
     scale = alt.Scale(type="symlog", constant=5, nice=True)
-    axis = scale_axis(values=[0, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000])
+    axis = scale_axis(values=[0, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000], labelExpr=plain("datum.value"))
     base = chart(data).encode(y=names(data, "name", size=12, room=320), tooltip=tips(name=" ", text="p50 / p95"))
     p50, p95 = (alt.X(f"{key}:Q", scale=scale, title=None, axis=axis) for key in ("p50_ms", "p95_ms"))
     colours = alt.Scale(domain=[say("p50"), say("p95")], range=[blue(), ORANGE])

@@ -2,15 +2,16 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
-from dashboards import catalogue, names, queries, session, words
-from dashboards.figures import Figures
-from dashboards.layout import Board
+from dashboards import catalogue, names, session, words
+from dashboards.figures import Ask, Figures
 from dashboards.queries import Scope
 from dashboards.words import say
 
@@ -33,24 +34,38 @@ DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
-def offer(board: Board, found: Figures, scope: Scope, grain: str) -> None:
-    """Show the button whose menu saves the page's figures."""
-    name = f"santral-{board.key}-{scope.first}-{scope.last}"
-    rows = list(_rows(board, found, scope, grain))
+def offer(page: str, asks: Iterable[Ask], found: Figures, scope: Scope) -> None:
+    """Show the button whose menu saves the figures of a page that were asked for."""
+    name = f"santral-{page}-{scope.first}-{scope.last}"
+
+    def rows() -> list[tuple[Any, ...]]:
+        return list(dict.fromkeys(_rows(asks, found, scope)))  # what stands on a page twice is saved once
+
     with st.popover(say("download"), icon=":material/download:", help=say("download.help")):
         st.download_button(
-            say("download.csv"), lambda: _csv(rows), f"{name}.csv", "text/csv", key="csv", width="stretch",
+            say("download.csv"), _later(lambda: _csv(rows())), f"{name}.csv", "text/csv", key="csv", width="stretch",
             on_click="ignore", icon=":material/csv:",
         )  # fmt: skip
         st.download_button(
-            say("download.excel"), lambda: _excel(rows), f"{name}.xlsx", EXCEL, key="excel", width="stretch",
+            say("download.excel"), _later(lambda: _excel(rows())), f"{name}.xlsx", EXCEL, key="excel", width="stretch",
             on_click="ignore", icon=":material/table:",
         )  # fmt: skip
         st.caption(say("download.help"))
 
 
-def _rows(board: Board, found: Figures, scope: Scope, grain: str) -> Iterator[tuple[Any, ...]]:
-    for ask in dict.fromkeys(board.asks(grain)):
+def _later(make: Callable[[], bytes]) -> Callable[[], bytes]:
+    """Return what makes a file once it is wanted: then a thread of the server asks, which does not know whose visit."""
+    visit = get_script_run_ctx()
+
+    def made() -> bytes:
+        with ThreadPoolExecutor(1, initializer=add_script_run_ctx, initargs=(None, visit)) as thread:
+            return thread.submit(make).result()
+
+    return made
+
+
+def _rows(asks: Iterable[Ask], found: Figures, scope: Scope) -> Iterator[tuple[Any, ...]]:
+    for ask in dict.fromkeys(asks):
         of = scope.before() if ask.is_before else scope
         for row in found[ask].rows:
             for name in ask.metrics:
@@ -76,7 +91,7 @@ def _unit(unit: str) -> str:
 
 def _as_of() -> datetime | None:
     """Return the publication's instant on the clinic's clock; a spreadsheet knows no zones."""
-    published = queries.publication()
+    published = catalogue.publication()
     return datetime.fromisoformat(published).astimezone(words.ZONE).replace(tzinfo=None) if published else None
 
 

@@ -101,7 +101,7 @@ def ask(scope: Scope, asks: Iterable[Ask]) -> Figures:
     missing = {one: {name: why for name in one.metrics if (why := _why_not(known, name, one, scope))} for one in asked}
     parts = [(one, group) for one in asked for group in _groups(known, one, missing[one])]
     bodies = [_body(scope.before() if one.is_before else scope, one, group) for one, group in parts]
-    answers = _answers(session.me()["id"], queries.publication(), tuple(bodies), session.token(), words.language())
+    answers = _answers(session.me()["id"], catalogue.publication(), tuple(bodies), session.token(), words.language())
     rows: dict[Ask, Rows] = {one: [] for one in asked}
     for (one, group), answer in zip(parts, answers, strict=True):
         rows[one] += answer["rows"]
@@ -174,11 +174,15 @@ def _after(day: date) -> date:
 def _answers(
     who: str, published: str | None, bodies: tuple[Any, ...], _token: str, language: str
 ) -> list[dict[str, Any]]:
-    found = session.send_all([_question(body) for body in bodies], "/kpis/query", _token, language)
+    found = _send(bodies, _token, language)
     return [
         _mended(body, answer, _token, language, is_published=published is not None)
         for body, answer in zip(bodies, found, strict=True)
     ]
+
+
+def _send(bodies: Iterable[tuple[Any, ...]], token: str, language: str) -> list[Any]:
+    return session.send_all([("POST", "/kpis/query", {"json": _question(body)}) for body in bodies], token, language)
 
 
 def _mended(body: tuple[Any, ...], answer: Any, token: str, language: str, *, is_published: bool) -> dict[str, Any]:
@@ -194,7 +198,7 @@ def _mended(body: tuple[Any, ...], answer: Any, token: str, language: str, *, is
         return {"rows": [], "metrics": [], "as_of": None, "definition": None}
     half = len(metrics) // 2
     halves = [(metrics[:half], *rest), (metrics[half:], *rest)]
-    found = session.send_all([_question(one) for one in halves], "/kpis/query", token, language)
+    found = _send(halves, token, language)
     first, second = (
         _mended(one, part, token, language, is_published=is_published) for one, part in zip(halves, found, strict=True)
     )

@@ -1,6 +1,7 @@
 """What a page of figures is made of: data, so that a page reads as its table of contents."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from dashboards.figures import Ask
 
@@ -97,3 +98,19 @@ class Board:
     def asks(self, grain: str) -> tuple[Ask, ...]:
         """Return everything the page needs to know."""
         return tuple(ask for part in self.parts for ask in part.asks(grain))
+
+    def of(self, known: Collection[str]) -> "Board":
+        """Return the page with the metrics that are known alone; a part without any falls away."""
+        return replace(self, parts=tuple(part for each in self.parts if (part := _of(each, known))))
+
+
+def _of(part: Part | Pair, known: Collection[str]) -> Part | Pair | None:
+    match part:
+        case Pair(left, right):
+            found = [each for each in (_of(left, known), _of(right, known)) if each]
+            return Pair(*found) if len(found) == 2 else next(iter(found), None)  # type: ignore[arg-type]
+        case Ranking(metric=metric) | Stacked(metric=metric):
+            return part if metric in known else None
+        case _:
+            names = tuple(name for name in part.names if name.partition(".")[0] in known)
+            return replace(part, names=names) if names else None

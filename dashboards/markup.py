@@ -76,8 +76,9 @@ STYLE = """
 .floor pre {padding: .7rem 1rem; border-radius: .4rem; white-space: pre-wrap; overflow-wrap: anywhere;
             background: color-mix(in srgb, currentColor 8%, transparent)}
 .said {margin: 0; padding-left: 2.1rem; line-height: 1.5}
-.floor .at {font-size: .84rem; text-align: right; margin: -2.4rem 0 .5rem 0; line-height: 1.6}
+.floor .at {font-size: .84rem; text-align: right; margin: -2rem 0 .6rem 0; line-height: 1.6}
 .floor tbody th, .floor .state {white-space: nowrap}
+.floor.wraps tbody th {white-space: normal; overflow-wrap: anywhere}
 @media (max-width: 1000px) {
   .floor th, .floor td {padding: .34rem .35rem}
   .floor .beside > .bar {display: none}

@@ -52,29 +52,19 @@ def pause_reasons(language: str) -> dict[str, str]:
 
 @st.cache_data(ttl=5, show_spinner=False)
 def _dialling(who: str, _token: str) -> dict[str, Any]:
-    found = []
-    for status in NOT_OVER:
-        cursor = ""
-        while True:
-            page = _live(
-                "/dialer/campaigns", _token, status=status, limit=200, **({"cursor": cursor} if cursor else {})
-            )
-            found += page["items"]
-            if not (cursor := page["next_cursor"] or ""):
-                break
-    items = [item for each in found if (item := _with_budget(each["id"], _token))]
+    found = [
+        item["id"]
+        for status in NOT_OVER
+        for item in session.every("/dialer/campaigns", _token, timeout=SOON, status=status)
+    ]
+    paths = [path for each in found for path in (f"/dialer/campaigns/{each}", f"/dialer/campaigns/{each}/budget")]
+    answers = session.send_all([("GET", path, {"timeout": SOON}) for path in paths], _token, "en")
+    if refusal := next((each for each in answers if isinstance(each, session.Refused) and each.status != 404), None):
+        raise refusal
+    pairs = zip(answers[::2], answers[1::2], strict=True)
+    # One that was deleted a moment ago is not told.
+    items = [one | {"budget": budget} for one, budget in pairs if isinstance(one, dict) and isinstance(budget, dict)]
     return {"as_of": datetime.now(UTC).isoformat(), "items": items}
-
-
-def _with_budget(campaign_id: str, token: str) -> dict[str, Any] | None:
-    """Return a campaign and its budget; None when it was deleted a moment ago."""
-    try:
-        campaign = _live(f"/dialer/campaigns/{campaign_id}", token)
-        return {**campaign, "budget": _live(f"/dialer/campaigns/{campaign_id}/budget", token)}
-    except session.Refused as refusal:
-        if refusal.status == 404:
-            return None
-        raise
 
 
 def dialling() -> dict[str, Any]:

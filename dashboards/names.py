@@ -9,15 +9,9 @@ import streamlit as st
 from dashboards import session, words
 
 
-@st.cache_data(ttl=300, show_spinner=False)
+@st.cache_resource(ttl=300, show_spinner=False)  # a resource is not copied each time a name is looked up
 def _campaigns(who: str, _token: str) -> dict[str, str]:
-    names: dict[str, str] = {}
-    cursor = ""
-    while True:
-        page = session.send("GET", "/campaigns", _token, "en", params={"limit": 200, "cursor": cursor})
-        names |= {row["external_id"]: row["name"] for row in page["items"]}
-        if not (cursor := page["next_cursor"] or ""):
-            return names
+    return {row["external_id"]: row["name"] for row in session.every("/campaigns", _token)}
 
 
 def campaigns() -> dict[str, str]:
@@ -25,29 +19,22 @@ def campaigns() -> dict[str, str]:
     return _campaigns(session.me()["id"], session.token()) if session.may("campaign.view") else {}
 
 
-@st.cache_data(ttl=300, show_spinner=False)
+@st.cache_resource(ttl=300, show_spinner=False)
 def _teams(who: str, _token: str) -> dict[str, str]:
     return {row["id"]: row["name"] for row in session.send("GET", "/teams", _token, "en")["items"]}
 
 
-@st.cache_data(ttl=60, show_spinner=False)
+@st.cache_resource(ttl=60, show_spinner=False)
 def _people(who: str, _token: str) -> dict[str, str]:
     return {row["id"]: row["name"] for row in session.send("GET", "/dashboard/agents", _token, "en")["items"]}
 
 
-@st.cache_data(ttl=300, show_spinner=False)
+@st.cache_resource(ttl=300, show_spinner=False)
 def _dial_campaigns(who: str, _token: str) -> dict[str, str]:
-    names: dict[str, str] = {}
-    cursor = ""
-    while True:
-        asked = {"limit": 200} | ({"cursor": cursor} if cursor else {})
-        page = session.send("GET", "/dialer/campaigns", _token, "en", params=asked)
-        names |= {row["id"]: row["name"] for row in page["items"]}
-        if not (cursor := page["next_cursor"] or ""):
-            return names
+    return {row["id"]: row["name"] for row in session.every("/dialer/campaigns", _token)}
 
 
-@st.cache_data(ttl=60, show_spinner=False)
+@st.cache_resource(ttl=60, show_spinner=False)
 def _queues(who: str, _token: str, language: str) -> dict[str, str]:
     lines = session.send("GET", "/queue/board", _token, language)["queues"]
     return {line["code"]: line["labels"].get(language) or line["code"] for line in lines}

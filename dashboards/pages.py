@@ -11,6 +11,8 @@ from dashboards.views import board, budgets, experiments, floor, funnel, health,
 from dashboards.words import say
 
 HERE = Path(__file__).parent
+TEAM = ("kpi.view", "kpi.view.team")
+"""Who may ask for numbers at all; the rest of the pages is about the whole firm."""
 LOOKS = 5
 """Seconds between two looks for an API that was silent."""
 # Streamlit's columns shrink without end; these wrap on a tablet.
@@ -21,8 +23,11 @@ COLOURS = """
 .stMultiSelect span[title] {{color: {tag}}}
 </style>"""
 """Streamlit's own quiet texts are too faint to be read by everybody."""
+SPOKEN = "<script>document.documentElement.lang = '{language}'</script>"
+"""In which language the page is to be read out."""
 STYLE = """
 <style>
+.st-key-spoken {position: absolute}
 .stMainBlockContainer {padding-top: 3.2rem; max-width: 1400px}
 [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums}
 [data-testid="stHeading"] h2 {padding: .45rem 0 .5rem}
@@ -43,6 +48,7 @@ STYLE = """
 [class*="st-key-tile-"] [data-testid="stMetricLabel"] {padding-right: 1.1rem}
 [class*="st-key-tile-"] [data-testid="stMetricLabel"] p, [class*="st-key-tile-"] [data-testid="stMetricDelta"] * {
   white-space: normal; overflow: visible}
+[class*="st-key-tile-"] [data-testid="stMetricDelta"] {border-radius: .6rem}
 [class*="st-key-tile-"] [data-testid="stMetricValue"] {font-size: 1.75rem; line-height: 1.35}
 [class*="-provisional"] [data-testid="stMetricValue"], [class*="-absent"] [data-testid="stMetricValue"] {opacity: .62}
 [class*="st-key-open-"] {position: absolute; top: .45rem; right: .4rem; width: auto !important}
@@ -76,6 +82,8 @@ def main() -> None:
             )
         )
     )
+    with st.container(key="spoken"):
+        st.html(SPOKEN.format(language=words.language()), unsafe_allow_javascript=True)
     st.logo(str(HERE / "logo.svg"), size="large")
     address.begin(st.context.url or "")
     pages = _pages()
@@ -91,7 +99,10 @@ def main() -> None:
         st.caption(f"**{markup.plain(person['name'])}**  \n{roles}")
         leave = {"on_click": session.sign_out, "args": (words.language(),)}
         st.button(say("sign_out"), icon=":material/logout:", width="stretch", **leave)
-    show(page.run)
+    if page.visibility == "visible":
+        show(page.run)
+    else:
+        st.info(say("forbidden"), icon=":material/lock:")
 
 
 def _links(pages: dict[str, list[Any]]) -> None:
@@ -108,26 +119,26 @@ def _links(pages: dict[str, list[Any]]) -> None:
 def _pages() -> dict[str, list[Any]]:
     """Return the pages by what they are about; in the sidebar stand those that the person may see."""
 
-    def at(show: Callable[[], None], key: str, icon: str, permission: str, *, path: str | None = None) -> Any:
-        is_open = session.is_open() and any(session.may(each) for each in (permission, f"{permission}.team"))
+    def at(show: Callable[[], None], key: str, icon: str, *permissions: str, path: str | None = None) -> Any:
+        is_open = session.is_open() and any(session.may(each) for each in permissions)
         return st.Page(
             show, title=say(key), icon=f":material/{icon}:", url_path=path or key, default=key == "company",
             visibility="visible" if is_open else "hidden",
         )  # fmt: skip
 
     return {
-        say("nav.firm"): [at(board.page(boards.COMPANY), "company", "dashboard", "kpi.view")],
+        say("nav.firm"): [at(board.page(boards.COMPANY), "company", "dashboard", *TEAM)],
         say("nav.sales"): [
             at(funnel.show, "funnel", "filter_alt", "kpi.view"),
             at(board.page(boards.CAMPAIGNS), "campaigns", "campaign", "kpi.view"),
-            at(board.page(boards.RESPONSE, overdue.show), "sla", "timer", "kpi.view"),
+            at(board.page(boards.RESPONSE, overdue.show), "sla", "timer", *TEAM),
             at(experiments.show, "experiments", "science", "experiment.view"),
         ],
         say("nav.calls"): [
             at(floor.show, "floor", "headset_mic", "queue.view"),
-            at(board.page(boards.QUEUES), "service", "support_agent", "kpi.view", path="queues"),
-            at(board.page(boards.AGENTS), "people", "groups", "kpi.view", path="agents"),
-            at(board.page(boards.COMPLIANCE, budgets.show), "compliance", "gavel", "kpi.view"),
+            at(board.page(boards.QUEUES), "service", "support_agent", *TEAM, path="queues"),
+            at(board.page(boards.AGENTS), "people", "groups", *TEAM, path="agents"),
+            at(board.page(boards.COMPLIANCE, budgets.show), "compliance", "gavel", *TEAM),
         ],
         say("nav.system"): [
             at(board.page(boards.PLATFORM), "platform_health", "monitoring", "kpi.view", path="platform"),
@@ -137,7 +148,7 @@ def _pages() -> dict[str, list[Any]]:
                 "verified",
                 "quarantine.view",
             ),
-            at(health.show, "health", "monitor_heart", "dashboard.view"),
+            at(health.show, "health", "monitor_heart", "kpi.view"),
         ],
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from dashboards import catalogue, charts, words
+from dashboards import catalogue, charts, session, words
 from dashboards.charts import GREEN, ORANGE
 from dashboards.words import say
 
@@ -31,7 +31,7 @@ def over_time(series: Series, grain: str, *, limit: float | None, are_bars: bool
     unit = _unit(names[0])
     colours = alt.Scale(domain=labels, range=[charts.blue(), ORANGE, GREEN][: len(labels)])
     y = alt.Y("value:Q", title=None, stack=None, scale=_scale(unit, data, limit), axis=_axis(unit, data))
-    colour = alt.Color("name:N", scale=colours, legend=charts.legend("top") if len(labels) > 1 else None)
+    colour = alt.Color("name:N", scale=colours, legend=charts.legend("top", labels) if len(labels) > 1 else None)
     base = charts.chart(data).encode(
         x=periods, tooltip=charts.tips(said=" ", name=" ", text="=", state=" ")
     )  # fmt: skip
@@ -51,7 +51,7 @@ def over_time(series: Series, grain: str, *, limit: float | None, are_bars: bool
             fillOpacity=alt.FillOpacity("solid:Q", scale=None),
         )
         marks = [line, dots]
-    return charts.bare(alt.layer(*marks, *_limit(limit)), 250)
+    return charts.bare(alt.layer(*marks, *_limit(names[0], limit)), 250)
 
 
 def _unit(name: str) -> str:
@@ -98,13 +98,7 @@ def _axis(unit: str, data: Sequence[Mapping[str, Any]]) -> alt.Axis:
 
 def written(unit: str) -> str:
     """Return the Vega expression that writes a value of an axis as the visit's language does."""
-    is_turkish = words.language() == "tr"
-
-    def plain(value: str, shape: str) -> str:
-        text = f"format({value}, '{shape}')"
-        swapped = f"replace(replace(replace({text}, regexp(',', 'g'), ';'), '.', ','), regexp(';', 'g'), '.')"
-        return swapped if is_turkish else text
-
+    is_turkish, plain = words.language() == "tr", charts.plain
     if unit == "share":
         number = plain("datum.value * 100", ".3~r")
         return f"'%' + {number}" if is_turkish else f"{number} + '%'"
@@ -114,16 +108,20 @@ def written(unit: str) -> str:
             f"datum.value >= 86400 ? {plain('datum.value / 86400', '.2~f')} + ' {day}'"
             f" : datum.value >= 3600 ? {plain('datum.value / 3600', '.2~f')} + ' {hour}'"
             f" : datum.value >= 60 ? {plain('datum.value / 60', '.1~f')} + ' {minute}'"
-            f" : {plain('datum.value', '.1~f')} + ' {second}'"
+            f" : {plain('datum.value', '.3~r')} + ' {second}'"
         )
-    return plain("datum.value", ",.2~f")
+    if unit == "milliseconds":
+        return f"{plain('datum.value')} + ' ms'"
+    sign = words.sign_of(session.me().get("currency")) if unit.startswith("money") else ""
+    return f"'{sign}' + {plain('datum.value')}"
 
 
-def _limit(limit: float | None) -> list[alt.Chart]:
+def _limit(name: str, limit: float | None) -> list[alt.Chart]:
     """Return the line of a target or bound, told by its dashes as well."""
     if limit is None:
         return []
-    rule = charts.chart([{"limit": limit, "text": say("limit", value=words.share(limit, 0))}])
+    said = say("limit" if catalogue.is_better_low(name) else "target", value=words.share(limit, 0))
+    rule = charts.chart([{"limit": limit, "text": said}])
     line = rule.mark_rule(strokeDash=[5, 4], strokeWidth=1.6, color=VERMILLION).encode(y="limit:Q")
     text = rule.mark_text(align="right", baseline="bottom", dy=-4, fontSize=12, color=charts.ink())
     return [line, text.encode(y="limit:Q", x=alt.XValue("width"), text="text:N")]

@@ -11,9 +11,6 @@ from dashboards import session
 
 FRESH = 20
 """Seconds an answer is good for: the pipeline publishes every few minutes."""
-
-PROBED = 10
-"""Seconds between two looks at which publication stands."""
 KEPT = 900
 """Seconds an answer about a publication is kept at most; another publication has another key."""
 
@@ -37,55 +34,6 @@ class Scope:
         """Return the equally long period before this one."""
         length = self.last - self.first + timedelta(days=1)
         return Scope(self.first - length, self.last - length, self.chosen)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Rows of metrics; `as_of` None: nothing is published yet."""
-
-    rows: Rows
-    as_of: str | None
-    definition: str | None
-
-
-@st.cache_data(ttl=PROBED, show_spinner=False)
-def _publication(who: str, _token: str) -> str | None:
-    items = session.send("GET", "/kpis", _token, "en")["items"]
-    return max((item["as_of"] for item in items if item["as_of"]), default=None)
-
-
-def publication() -> str | None:
-    """Return up to when the published figures hold everything; None before the first publication."""
-    return _publication(session.me()["id"], session.token())
-
-
-@st.cache_data(ttl=KEPT, show_spinner=False, max_entries=400)
-def _kpis(
-    who: str,
-    published: str | None,
-    _token: str,
-    language: str,
-    metrics: tuple[str, ...],
-    by: tuple[str, ...],
-    grain: str | None,
-    scope: tuple[Any, ...],
-) -> Answer:
-    first, last, chosen = scope
-    question = {
-        "metrics": list(metrics),
-        "by": list(by),
-        "grain": grain,
-        "from": first.isoformat(),
-        "to": (last + timedelta(days=1)).isoformat(),
-        "filters": [{"dim": dim, "values": list(values)} for dim, values in chosen if values],
-    }
-    found = session.send("POST", "/kpis/query", _token, language, json=question)
-    return Answer(found["rows"], found["as_of"], found["definition"])
-
-
-def kpis(scope: Scope, *metrics: str, by: Sequence[str] = (), grain: str | None = None, language: str) -> Answer:
-    """Answer metrics of a scope, by dimensions and in a grain of time."""
-    return _kpis(session.me()["id"], publication(), session.token(), language, metrics, tuple(by), grain, scope.key)
 
 
 @st.cache_data(ttl=2, show_spinner=False)

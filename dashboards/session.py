@@ -1,7 +1,7 @@
 """Who is signed in, and asking the API on their behalf. Tokens live in this visit's session state, nowhere else."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +10,13 @@ import streamlit as st
 
 API = "SANTRAL_API_URL"
 AT_ONCE = 4
-"""Questions of one page that are under way at the same time."""
+"""Requests of one page that are under way at the same time."""
+PUBLISHED = "published"
+"""Where a visit keeps the catalogue that it was told."""
+PATIENCE = 30
+"""Seconds until the API counts as silent."""
+Request = tuple[str, str, Mapping[str, Any]]
+"""Method, path, and what else `httpx` takes: `params`, `json`, `timeout`."""
 
 
 class Refused(Exception):
@@ -33,7 +39,7 @@ def url() -> str:
 
 @st.cache_resource
 def _client(base: str) -> httpx.Client:
-    return httpx.Client(base_url=base, timeout=30, headers={"User-Agent": "santral-dashboards"})
+    return httpx.Client(base_url=base, timeout=PATIENCE, headers={"User-Agent": "santral-dashboards"})
 
 
 def send(method: str, path: str, token: str | None, language: str, **more: Any) -> Any:
@@ -45,21 +51,37 @@ def send(method: str, path: str, token: str | None, language: str, **more: Any) 
     return _send(_client(url()), method, path, token, language, **more)
 
 
-def send_all(questions: Sequence[Any], path: str, token: str, language: str) -> list[Any]:
-    """Post several questions at once; return the answers in their order, a refusal in place of what was refused.
+def every(path: str, token: str, *, timeout: float = PATIENCE, **params: Any) -> Iterator[dict[str, Any]]:
+    """Yield the items of a list, page after page.
+
+    :raises Refused: when the API answers no.
+    :raises Silent: when it does not answer.
+    """
+    asked = {"limit": 200} | params
+    while True:
+        page = send("GET", path, token, "en", params=asked, timeout=timeout)
+        yield from page["items"]
+        if not page["next_cursor"]:
+            return
+        asked = asked | {"cursor": page["next_cursor"]}
+
+
+def send_all(requests: Sequence[Request], token: str, language: str) -> list[Any]:
+    """Send several requests at once; return the answers in their order, a refusal in place of what was refused.
 
     :raises Silent: when the API does not answer.
     """
     client = _client(url())
 
-    def post(question: Any) -> Any:
+    def send_one(request: Request) -> Any:
+        method, path, more = request
         try:
-            return _send(client, "POST", path, token, language, json=question)
+            return _send(client, method, path, token, language, **more)
         except Refused as refusal:
             return refusal
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return list(pool.map(post, questions))
+        return list(pool.map(send_one, requests))
 
 
 def _send(client: httpx.Client, method: str, path: str, token: str | None, language: str, **more: Any) -> Any:
@@ -129,7 +151,7 @@ def sign_out(language: str) -> None:
 
 def forget() -> None:
     """Drop what this visit knew of the person."""
-    for key in ("access", "refresh", "me"):
+    for key in ("access", "refresh", "me", PUBLISHED):
         st.session_state.pop(key, None)
 
 

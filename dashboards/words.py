@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_decimal, format_percent, get_currency_symbol
 
 from dashboards import address
 from dashboards.board_words import BOARDS
@@ -29,7 +29,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "campaign": ("Kampanya", "Campaign"),
     "form": ("Form", "Form"),
     "all": ("Tümü", "All"),
-    "as_of": ("Rakamlar {at} anına kadar; tanım {definition}", "Figures up to {at}; definition {definition}"),
     "now": ("Şu anda", "Right now"),
     "today": ("Bugün gelen", "Received today"),
     "waiting": ("Sahipsiz", "Waiting for an owner"),
@@ -41,15 +40,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "stage.proposal": ("Teklif", "Proposal"),
     "stage.sale": ("Satış", "Sale"),
     "leads": ("Lead", "Leads"),
-    "contacted": ("Görüşülen", "Contacted"),
-    "sales": ("Satış", "Sales"),
     "conversion": ("Dönüşüm oranı", "Conversion rate"),
     "provisional": ("geçici", "provisional"),
     "mature": ("kesinleşmiş", "final"),
     "speed": ("İlk temas (medyan)", "Median response"),
-    "share_5m": ("5 dakika içinde", "Within 5 minutes"),
     "points": ("puan", "pts"),
-    "before": ("önceki döneme göre", "against the period before"),
     "funnel.help": (
         "Her aşamaya ulaşan lead döngüleri. Yüzde, bir önceki aşamadan geçenlerin payıdır. "
         "Aşamaya tıklayın: o aşamada duran leadler aşağıda listelenir.",
@@ -61,14 +56,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "Share of cycles won within 90 days. Grey: the youngest lead is not 90 days old, the rate is provisional.",
     ),
     "conversion_by": ("Platforma göre dönüşüm", "Conversion by platform"),
-    "speed.title": ("İlk temas hızı", "Speed to lead"),
-    "speed.help": (
-        "Formun doldurulmasından bir insanın ilk aramasına veya mesajına kadar geçen süre; leadin geldiği güne göre.",
-        "From the form to the first call or message by a person, by the day the lead came.",
-    ),
-    "median": ("Medyan", "Median"),
-    "p90": ("10 leadden 9'u (p90)", "9 of 10 leads (p90)"),
-    "minutes": ("dakika", "minutes"),
     "share_axis": ("5 dakika içinde ulaşılan pay", "Share within 5 minutes"),
     "breakdown": ("Kırılım", "Breakdown"),
     "by": ("Kırılım", "Break down by"),
@@ -123,7 +110,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "errors": ("Sunucu hatası", "Server errors"),
     "slowest": ("En yavaş yol (p95)", "Slowest route (p95)"),
     "route": ("Yol", "Route"),
-    "method": ("Yöntem", "Method"),
+    "error_rate": ("Hata oranı", "Error rate"),
+    "p50_ms": ("Medyan, ms", "Median, ms"),
+    "p95_ms": ("p95, ms", "p95, ms"),
     "durations": ("Yollara göre süre, milisaniye", "Durations by route, milliseconds"),
     "p50": ("medyan", "median"),
     "p95": ("p95", "p95"),
@@ -245,10 +234,16 @@ def money(value: float | None, currency: str | None) -> str:
     """Return an amount of money; whole units from a hundred on."""
     if value is None:
         return NOTHING
-    digits = "" if abs(value) >= 100 else ".00"
+    text = format_decimal(abs(value), "#,##0" if abs(value) >= 100 else "#,##0.00", locale=_locale())
+    return f"{'-' if value < 0 else ''}{sign_of(currency)}{text}"
+
+
+def sign_of(currency: str | None) -> str:
+    """Return what stands before an amount of a currency: its short sign in both languages, else its code."""
     if currency is None:
-        return number(value, 0 if abs(value) >= 100 else 2)
-    return format_currency(value, currency, f"#,##0{digits} ¤", locale=_locale(), currency_digits=False)
+        return ""
+    sign = str(get_currency_symbol(currency, locale=LOCALES["tr"]))
+    return f"{sign}\u00a0" if sign[-1].isalpha() else sign
 
 
 def span(seconds: float | None) -> str:

@@ -1,11 +1,12 @@
 """A page of figures, drawn from its table of contents."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboards import catalogue, downloads, figures, filters, names, plots, queries, words
-from dashboards.figures import Figures
+from dashboards import catalogue, charts, downloads, figures, filters, names, plots, session, words
+from dashboards.figures import Ask, Figures
 from dashboards.layout import Board, Pair, Part, Ranking, Stacked, Table, Tiles, Trend
 from dashboards.queries import Scope
 from dashboards.views import table, tile
@@ -27,38 +28,65 @@ def page(board: Board, *below: Extra, above: Sequence[Extra] = ()) -> Callable[[
 
 
 def _show(board: Board, above: Sequence[Extra], below: Sequence[Extra]) -> None:
+    shown = begin(board)
+    if shown is None:
+        return
+    for extra in above:
+        extra(shown.scope)
+    show_parts(mine(board).parts, shown)
+    for extra in below:
+        extra(shown.scope)
+    watch(catalogue.publication())
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The figures of a page, and of what they are."""
+
+    figures: Figures
+    scope: Scope
+    grain: str
+
+
+def begin(board: Board, *more: Ask) -> Shown | None:
+    """Show title, filter bar and download of a board; return its figures, and those asked for besides.
+
+    None: there is nothing to show, and the page says why.
+    """
     with st.container(key="head", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(say(board.key), anchor=False)
         place = st.empty()
     caption = st.empty()
     scope, grain = filters.choose(board.dims)
     if scope is None:
-        return
-    found = figures.ask(scope, board.asks(grain))
-    if found.as_of is None and queries.publication() is None:
+        return None
+    asks = (*mine(board).asks(grain), *more)
+    found = figures.ask(scope, asks)
+    if found.as_of is None and catalogue.publication() is None:
         st.info(say("not_published"), icon=":material/hourglass_top:")
-        return
+        return None
     with place:
-        downloads.offer(board, found, scope, grain)
-    caption.caption(_up_to(found.as_of or queries.publication(), scope))
-    for extra in above:
-        extra(scope)
-    show_parts(board.parts, found, scope, grain)
-    for extra in below:
-        extra(scope)
-    watch(queries.publication())
+        downloads.offer(board.key, asks, found, scope)
+    caption.caption(_up_to(found.as_of or catalogue.publication(), scope))
+    return Shown(found, scope, grain)
 
 
-def show_parts(parts: Iterable[Part | Pair], found: Figures, scope: Scope, grain: str) -> None:
+def mine(board: Board) -> Board:
+    """Return a board as far as its figures are for the signed-in person: who may see a team's is told no others."""
+    return board if session.may("kpi.view") else board.of(catalogue.catalogue())
+
+
+def show_parts(parts: Iterable[Part | Pair], shown: Shown) -> None:
     """Show parts of a board from top to bottom."""
     for part in parts:
-        _part(part, found, scope, grain)
+        _part(part, shown.figures, shown.scope, shown.grain)
 
 
 def _up_to(instant: str | None, scope: Scope) -> str:
     at = words.instant(instant, shape="d MMMM y HH:mm")
     first, last = words.day_of(scope.first.isoformat()), words.day_of(scope.last.isoformat())
-    return f"{say('up_to', at=at, first=first, last=last)}. {say('next_look')}"
+    days = words.number((scope.last - scope.first).days + 1)
+    return f"{say('up_to', at=at, first=first, last=last)}. {say('against', days=days)} {say('next_look')}"
 
 
 def _part(part: Part | Pair, found: Figures, scope: Scope, grain: str) -> None:
@@ -70,10 +98,10 @@ def _part(part: Part | Pair, found: Figures, scope: Scope, grain: str) -> None:
                 places = st.columns(2, gap="small")
             for place, each in zip(places, (left, right), strict=True):
                 with place, st.container(border=True, height="stretch"):
-                    _chart(each, found, grain)
+                    show_chart(each, found, grain)
         case Trend() | Ranking():
             with st.container(border=True):
-                _chart(part, found, grain)
+                show_chart(part, found, grain)
         case Stacked():
             with st.container(border=True):
                 _stacked(part, found, grain)
@@ -82,7 +110,8 @@ def _part(part: Part | Pair, found: Figures, scope: Scope, grain: str) -> None:
                 table.show(part, found, scope, grain)
 
 
-def _chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
+def show_chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
+    """Show metrics over time or by a dimension, or why there is nothing of them to show."""
     reply = found[part.asks(grain)[0]]
     metrics = part.names if isinstance(part, Trend) else (part.metric,)
     st.header(say(part.title), anchor=False, help="\n\n---\n\n".join(catalogue.definition(name) for name in metrics))
@@ -92,13 +121,13 @@ def _chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
         st.caption(f":material/hourglass_empty: {tile.reason(why)}")
     elif isinstance(part, Trend):
         chart = plots.over_time(series, grain, limit=part.limit, are_bars=part.is_bars)
-        st.altair_chart(chart, theme=None, alt=plots.said(series))
+        charts.draw(chart, plots.said(series))
         if any(row.get("is_mature") is False for rows in series.values() for row in rows):
             st.caption(f"○ {say('hollow')}")
     else:
         rows = [{**row, "name": names.label(part.by, row[part.by])} for row in reply.series(part.metric)]
         chart = plots.ranking(part.metric, rows, limit=part.limit)
-        st.altair_chart(chart, theme=None, alt=plots.said_ranking(part.metric, rows))
+        charts.draw(chart, plots.said_ranking(part.metric, rows))
 
 
 def _stacked(part: Stacked, found: Figures, grain: str) -> None:
@@ -112,16 +141,14 @@ def _stacked(part: Stacked, found: Figures, grain: str) -> None:
     order = [names.label(part.by, value) for value in sorted(found_values, key=names.place_of(part.by))]
     totals = {name: sum(row[part.metric] or 0 for row in rows if row["name"] == name) for name in order}
     said = ", ".join(f"{name} {catalogue.written(part.metric, total)}" for name, total in totals.items())
-    st.altair_chart(plots.stacked(part.metric, rows, grain, order), theme=None, alt=said)
+    charts.draw(plots.stacked(part.metric, rows, grain, order), said)
 
 
 @st.fragment(run_every=LOOKS)
 def watch(shown: str | None) -> None:
     """Look for another publication by and by; show the page anew once another publication stands."""
-    from dashboards import session
-
     try:
-        if session.is_open() and queries.publication() != shown:
+        if session.is_open() and catalogue.publication() != shown:
             st.rerun()
     except (session.Refused, session.Silent):
         return  # the next full run says what is wrong, or renews the session

@@ -10,13 +10,15 @@ from dashboards.charts import GREEN
 from dashboards.markup import tip, value
 from dashboards.words import name_of, say
 
+FIGURES = ("exposures", "decided", "rate", "difference")
 RIGHT = (1, 2, 3, 4)
 
 
 def show() -> None:
     """Show every experiment, the latest first."""
     st.html(markup.STYLE)
-    st.title(say("experiments"), anchor=False)
+    with st.container(key="head", horizontal=True):
+        st.title(say("experiments"), anchor=False)
     st.caption(say("experiments.help"))
     found = queries.experiments()
     if not found:
@@ -43,7 +45,7 @@ def _experiment(each: dict[str, Any]) -> None:
 
 def _design(each: dict[str, Any]) -> str:
     began = words.instant(each["started_at"], shape="d MMM y") if each["started_at"] else words.NOTHING
-    ended = words.instant(each["stopped_at"], shape="d MMM y") if each["stopped_at"] else ""
+    ended = words.instant(each["stopped_at"], shape="d MMM y") if each["stopped_at"] else "…"
     measured = catalogue.label(each["metric"]) if each["metric"] != "event" else say("experiments.event")
     return say(
         "experiments.design", metric=measured, days=words.number(each["window_days"]), began=began, ended=ended
@@ -64,24 +66,23 @@ def _ratio(readout: dict[str, Any]) -> str:
 def _table(each: dict[str, Any], readout: dict[str, Any]) -> str:
     heads = (
         escape(say("experiments.variant")),
-        tip(say("experiments.exposures"), say("experiments.exposures.help")),
-        tip(say("experiments.decided"), say("experiments.decided.help")),
-        tip(say("experiments.rate"), say("experiments.rate.help")),
-        tip(say("experiments.difference"), say("experiments.difference.help")),
-        escape(say("experiments.verdict")),
+        *(tip(say(f"experiments.{key}"), say(f"experiments.{key}.help")) for key in FIGURES),
     )
     rows = [_row(one, is_winner=each["winner"] == one["key"]) for one in readout["variants"]]
-    return markup.table(each["key"], heads, rows, widths=(16, 12, 12, 12, 20, 28), right=RIGHT)
+    said = "".join(
+        f"<p>{escape(one['sentence'][words.language()])}</p>" for one in readout["variants"] if one["sentence"]
+    )
+    return markup.table(each["key"], heads, rows, widths=(28, 15, 15, 15, 27), right=RIGHT) + said
 
 
 def _row(one: dict[str, Any], *, is_winner: bool) -> str:
-    name = f"{escape(one['key'])}{' ★' if is_winner else ''}"
+    control = "" if one["sentence"] else f' <span class="quiet">{escape(say("experiments.control"))}</span>'
+    name = f"{escape(one['key'])}{' ★' if is_winner else ''}{control}"
     cells = (
         words.number(one["exposures"]),
         words.number(one["decided"]),
         value(words.share(one["rate"]), say("experiments.rate.none")),
         _difference(one["difference"]),
-        escape((one["sentence"] or {}).get(words.language(), say("experiments.control"))),
     )
     return markup.row(name, cells, right=RIGHT)
 

@@ -6,9 +6,17 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import address, charts, queries, session, words
+from dashboards.views import table
 from dashboards.words import say
 
-COLUMNS = ("method", "route", "requests", "errors", "error_rate", "p50_ms", "p95_ms")
+WRITTEN = {
+    "requests": words.number,
+    "errors": words.number,
+    "error_rate": lambda value: words.share(value, 2),
+    "p50_ms": lambda value: words.number(value, 1),
+    "p95_ms": lambda value: words.number(value, 1),
+}
+"""The columns of figures, what matters first, and how each is written."""
 
 
 def show() -> None:
@@ -42,23 +50,22 @@ def _figures(last: str) -> None:
         st.metric(say("requests"), words.number(requests), border=True, height="stretch")
         quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True, "height": "stretch"}
         st.metric(say("errors"), words.number(errors), words.share(errors / requests, 2), **quiet)
-        st.metric(say("slowest"), f"{words.number(slowest['p95_ms'], 1)} ms", slowest["route"], **quiet)
+        st.metric(say("slowest"), f"{words.number(slowest['p95_ms'])} ms", _name(slowest), **quiet)
     with st.container(border=True):
         st.header(say("durations"), anchor=False)
         slow = sorted(rows, key=lambda row: -row["p95_ms"])[:3]
-        said = ", ".join(f"{row['method']} {row['route']} {words.number(row['p95_ms'], 1)} ms" for row in slow)
-        st.altair_chart(charts.durations(rows), theme=None, alt=f"{say('slowest')}: {said}")
-    table = pd.DataFrame(rows).sort_values("requests", ascending=False)
-    table["error_rate"] *= 100
+        said = ", ".join(f"{_name(row)} {words.number(row['p95_ms'], 1)} ms" for row in slow)
+        charts.draw(charts.durations(rows), f"{say('slowest')}: {said}")
+    rows.sort(key=lambda row: -row["requests"])
+    texts = [{"route": _name(row)} | {key: write(row[key]) for key, write in WRITTEN.items()} for row in rows]
     st.dataframe(
-        table, hide_index=True, width="stretch", column_order=COLUMNS,
+        pd.DataFrame(texts), hide_index=True, width="stretch", height=table.height(len(rows)),
         column_config={
-            "method": st.column_config.TextColumn(say("method"), width="small"),
-            "route": st.column_config.TextColumn(say("route"), width="large"),
-            "requests": st.column_config.NumberColumn(say("requests"), format="localized"),
-            "errors": st.column_config.NumberColumn(say("errors")),
-            "error_rate": st.column_config.NumberColumn("%", format="%.2f"),
-            "p50_ms": st.column_config.NumberColumn(f"{say('p50')} (ms)", format="%.1f"),
-            "p95_ms": st.column_config.NumberColumn("p95 (ms)", format="%.1f"),
+            "route": st.column_config.TextColumn(say("route"), pinned=True, width=220),
+            **{key: st.column_config.TextColumn(say(key), alignment="right", width=95) for key in WRITTEN},
         },
     )  # fmt: skip
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['method']} {row['route']}"

@@ -167,7 +167,7 @@ def _said(event: dict[str, Any], labels: dict[str, str]) -> str:
         case "lead.created":
             return name_of("", detail.get("platform"))
         case "lead.sold" | "lead.sale_cancelled" | "quote.made":
-            return f"{words.number(detail['amount_minor'] / 10 ** detail['exponent'], 2)} {detail['currency']}"
+            return words.money(detail["amount_minor"] / 10 ** detail["exponent"], detail["currency"])
     parts = (
         name_of("channel", event["channel"]),
         name_of("direction", event["direction"]),

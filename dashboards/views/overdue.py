@@ -26,8 +26,9 @@ def show(scope: Scope) -> None:
         if not items:
             st.success(say("sla.overdue.none"), icon=":material/check_circle:")
             return
+        data = pd.DataFrame([_row(item) for item in items])
         event = st.dataframe(
-            pd.DataFrame([_row(item) for item in items]), hide_index=True, width="stretch", on_select="rerun",
+            data, hide_index=True, width="stretch", on_select="rerun",
             selection_mode="single-row", key="overdue", height=table.height(len(items)),
             column_config={key: st.column_config.TextColumn(say(f"overdue.{key}")) for key in HEADS},
         )  # fmt: skip

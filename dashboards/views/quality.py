@@ -12,7 +12,6 @@ from dashboards.words import name_of, say
 
 SIGNS = {
     "held": ("■", markup.VERMILLION),
-    "warned": ("▲", ORANGE),
     "error": ("■", markup.VERMILLION),
     "warning": ("▲", ORANGE),
 }
@@ -26,23 +25,47 @@ def show_held(_scope: Scope) -> None:
     _thank()
     st.header(say("quality.held"), anchor=False, help=say("quality.held.help"))
     found = queries.quarantine()
-    if not found:
+    held = [hold for hold in found if hold["status"] == "held"]
+    if not held:
         st.success(say("quality.held.none"), icon=":material/check_circle:")
-    for hold in found:
+    for hold in held:
         with st.container(border=True, key=f"hold-{hold['id']}"):
             _hold(hold)
+    if warned := [hold for hold in found if hold["status"] != "held"]:
+        _warned(warned)
+
+
+def _warned(found: list[dict[str, Any]]) -> None:
+    """List what is in the numbers and only wants a look."""
+    heads = [escape(say(f"warned.{key}")) for key in ("what", "why", "since")]
+    rows = [
+        markup.row(
+            escape(_what(hold)),
+            (escape("; ".join(_reasons(hold))), escape(words.instant(hold["since"]))),
+            right=(2,),
+        )
+        for hold in found
+    ]
+    with st.container(border=True):
+        st.header(say("warned"), anchor=False, help=say("warned.help"))
+        table = markup.table(say("warned"), heads, rows, widths=(40, 44, 16), right=(2,))
+        st.html(f'<div class="floor wraps">{table}</div>')
+
+
+def _reasons(hold: dict[str, Any]) -> list[str]:
+    reasons: list[str] = hold["reasons_tr"] if words.language() == "tr" else hold["reasons"]
+    return reasons
 
 
 def _hold(hold: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.html(f'<div class="floor">{_sign(hold["status"])}<b>{escape(_what(hold))}</b></div>', width="content")
-        if hold["status"] == "held" and session.may("quarantine.release"):
+        if session.may("quarantine.release"):
             st.button(
                 say("quality.release"), icon=":material/input:", key=f"release-{hold['id']}", on_click=_open,
                 args=(hold,),
             )  # fmt: skip
-    reasons = hold["reasons_tr"] if words.language() == "tr" else hold["reasons"]
-    st.html(f'<ul class="said">{"".join(f"<li>{escape(reason)}</li>" for reason in reasons)}</ul>')
+    st.html(f'<ul class="said">{"".join(f"<li>{escape(reason)}</li>" for reason in _reasons(hold))}</ul>')
     since = words.instant(hold["since"], shape="d MMMM y HH:mm")
     judged = words.instant(hold["judged_at"], shape="d MMMM HH:mm")
     st.caption(say("quality.since", since=since, judged=judged))

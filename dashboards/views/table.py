@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards import catalogue, names, words
+from dashboards import catalogue, charts, names, words
 from dashboards.figures import Figures
 from dashboards.layout import Table
 from dashboards.queries import Scope
@@ -13,6 +13,8 @@ from dashboards.views import behind, tile
 from dashboards.words import say
 
 MOST_ROWS = 15
+YOUNG = "◌ "
+"""The sign of what may still change."""
 
 
 def height(rows: int) -> Any:
@@ -46,7 +48,7 @@ def show(part: Table, found: Figures, scope: Scope, grain: str) -> None:
         return
     by_size = sorted(rows, key=lambda value: -(rows[value].get(shown[0]) or 0))
     order = list(rows) if part.by == "stage" else by_size  # stages have an order of their own
-    data = pd.DataFrame([_texts(part, value, rows[value], shown) for value in order])
+    data = _data(part, {value: rows[value] for value in order}, shown)
     event = st.dataframe(
         data, hide_index=True, width="stretch", height=height(len(order)), on_select="rerun" if opens else "ignore",
         selection_mode="single-row", key=f"table-{part.title}", column_config=_columns(part, shown),
@@ -57,11 +59,21 @@ def show(part: Table, found: Figures, scope: Scope, grain: str) -> None:
         _open(part, shown, scope, [order[place] for place in event["selection"]["rows"]])
 
 
+def _data(part: Table, rows: dict[str | None, dict[str, Any]], shown: list[str]) -> Any:
+    """Return the table in words, which is what is read out of it too; grey what may still change."""
+    data = pd.DataFrame([_texts(part, value, row, shown) for value, row in rows.items()])
+    return data.style.map(lambda text: f"color: {charts.faint()}" if text.startswith(YOUNG) else "", subset=shown)
+
+
 def _texts(part: Table, value: str | None, row: dict[str, Any], shown: list[str]) -> dict[str, str]:
-    texts = {name: catalogue.written(name, row.get(name)) for name in shown}
-    marked = {name: f"◌ {text}" if name in row["immature"] and text != words.NOTHING else text
-              for name, text in texts.items()}  # fmt: skip
-    return {"name": names.label(part.by, value), **marked}
+    texts = {name: written(name, row.get(name), is_young=name in row["immature"]) for name in shown}
+    return {"name": names.label(part.by, value)} | texts
+
+
+def written(name: str, value: float | None, *, is_young: bool) -> str:
+    """Return a value of a table as people write it, marked where it may still change."""
+    text = catalogue.written(name, value)
+    return f"{YOUNG}{text}" if is_young and text != words.NOTHING else text
 
 
 def _columns(part: Table, shown: list[str]) -> dict[str, Any]:

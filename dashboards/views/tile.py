@@ -12,17 +12,6 @@ from dashboards.queries import Scope
 from dashboards.views import behind
 from dashboards.words import say
 
-LESS_IS_BETTER = frozenset(
-    {
-        "abandonment_rate", "abandonment_rate_gross", "acw_s", "agent_response_s", "aht_s", "api_p95_ms", "asa_s",
-        "attempts_per_contact", "avg_abandon_wait_s", "compliance_incidents", "cpa", "cpl", "cpl_unique", "cpql",
-        "dial_block_rate", "dial_fail_rate", "drop_rate_uk", "drop_rate_us", "duplicate_rate", "error_rate_5xx",
-        "event_lag_s", "first_response_s", "first_response_s_biz", "hold_s", "ingestion_lag_s", "mart_freshness_s",
-        "overdue_followups", "platform_lead_gap", "reassignment_rate", "short_abandons", "shrinkage",
-        "speed_to_lead_s", "speed_to_lead_s_p90", "time_to_contact_s", "transfer_rate", "wait_p50", "wait_p90",
-        "wrong_number_rate",
-    }
-)  # fmt: skip
 NEITHER = frozenset({"spend", "offered", "handled", "occupancy", "callback_share", "utilisation"})
 """Metrics whose change is neither good nor bad by itself."""
 COMPARABLE = 3
@@ -88,10 +77,9 @@ def reason(why: str) -> str:
 
 
 def _colour(name: str) -> Any:
-    name = name.partition(".")[0]
     if name in NEITHER:
         return "off"
-    return "inverse" if name in LESS_IS_BETTER else "normal"
+    return "inverse" if catalogue.is_better_low(name) else "normal"
 
 
 def _change(name: str, now: float | None, then: float | None) -> str | None:

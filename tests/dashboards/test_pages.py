@@ -15,7 +15,7 @@ from crm import db, tenancy
 from crm.actor import Actor
 from crm.calls import history
 from crm.calls.story import Outcome
-from tests.dashboards import walk
+from tests.dashboards import saved, walk
 from tests.dashboards.conftest import Screens, Visit
 from tests.dashboards.told import Api, turkish
 from tests.dbt_project.telephony import past
@@ -76,6 +76,7 @@ class TestPages:
 
         await walk.go_to(visit, "company")
         await walk.is_told(visit, api, walk.BOARDS[0], {})
+        await saved.files_are_true(visit, api)
         await self._open_what_is_behind(visit)
         await self._choose_meta_by_week(visit)
         await walk.walk(visit, api, {"platform": ["meta"]})

@@ -1,5 +1,6 @@
 """What the API tells an account, and how a Turkish reader writes it: by hand rather than by the code under test."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,7 +43,7 @@ def written(value: float | None, unit: str) -> str:
         return NONE
     match unit:
         case "share":
-            return f"%{turkish(100 * value, 1)}"
+            return f"{'-' if value < 0 else ''}%{turkish(abs(100 * value), 1)}"
         case "seconds":
             return span(value)
         case "days":
@@ -50,7 +51,7 @@ def written(value: float | None, unit: str) -> str:
         case "milliseconds":
             return f"{short(value, 0 if value >= 10 else 1)} ms"
         case "money":
-            return f"{turkish(value, 0 if abs(value) >= 100 else 2)} ₺"
+            return f"{'-' if value < 0 else ''}₺{turkish(abs(value), 0 if abs(value) >= 100 else 2)}"
         case "per_hour" | "per_minute" | "ratio" | "points":
             return short(value, 2 if value < 10 else 1)
     return short(value, 0 if value == int(value) or value >= 100 else 1)
@@ -69,7 +70,7 @@ class Api:
         """Return the rows of a question about the thirty days up to today, as the page asks."""
         today = datetime.now(words.ZONE).date()
         days = {"from": (today - timedelta(days=29)).isoformat(), "to": (today + timedelta(days=1)).isoformat()}
-        answer = self._http.post("/kpis/query", json={"metrics": metrics, **days, **question})
+        answer = self._http.post("/kpis/query", json={"metrics": metrics} | days | question)
         assert answer.is_success, answer.text
         return answer.json()["rows"]
 
@@ -97,6 +98,22 @@ class Api:
             for row in _of(name, rows):
                 found.setdefault(row[part.by], {})[name] = self._written(name, row)
         return sorted(tuple(texts.get(name, NONE) for name in names) for texts in found.values())
+
+    def file(self, board: Board) -> Counter[tuple[str, str, str, float]]:
+        """Return what should stand in the file of a page cut by team: metric, first day, period, value."""
+        asks: dict[tuple[Any, ...], set[str]] = {(ask.by, ask.grain, ask.is_before): set() for ask in board.asks("day")}
+        for ask in board.asks("day"):
+            asks[ask.by, ask.grain, ask.is_before] |= {name for name in ask.metrics if self._may_be_cut(name, ask.by)}
+        today = datetime.now(words.ZONE).date()
+        found: Counter[tuple[str, str, str, float]] = Counter()
+        for (by, grain, is_before), names in asks.items():
+            first = today - timedelta(days=59 if is_before else 29)
+            days = {"from": first.isoformat(), "to": (first + timedelta(days=30)).isoformat()}
+            for row in self.kpis(*sorted(names), by=by, grain=grain, **days):
+                period = row.get("metric_time") or ""
+                told = {name: row[name] for name in names if row.get(name) is not None}
+                found.update((name, days["from"], period, float(f"{told[name]:.12g}")) for name in told)
+        return found
 
     def _rows(self, names: Sequence[str], by: tuple[str, ...], filters: Filters) -> list[dict[str, Any]]:
         metrics = dict.fromkeys(name.partition(".")[0] for name in names if self._may_be_cut(name, (*by, *filters)))
