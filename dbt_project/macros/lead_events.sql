@@ -2,13 +2,8 @@
    the cycle it belongs to: an event that names no cycle belongs to the one open at its instant.
 
    `columns`: what the model takes of an event beside its keys and instants; `types`: which events it reads, those that
-   begin cycles always among them.
-
-   What this model has read is what it holds: every event of a lead ends up in the lead's source_max_tx_id, and all
-   transactions below the horizon have ended, so `tx_id > max(source_max_tx_id)` misses nothing and no separate
-   watermark can disagree with the table. #}
-{% macro lead_events_in_cycles(columns, types=[]) %}
-{%- set wanted = (['lead.created', 'lead.status_changed'] + types) | unique | list -%}
+   begin cycles among them, as its `meta.event_types` says. #}
+{% macro lead_events_in_cycles(columns, types) %}
 select
   events.tenant_id,
   events.lead_id,
@@ -27,13 +22,6 @@ select
     1
   ) as cycle_no
 from {{ ref('stg_crm__lead_events') }} as events
-where events.event_type in ({{ quoted(wanted) }})
-{% if is_incremental() %}
-  and (events.tenant_id, events.lead_id) in (
-    select news.tenant_id, news.lead_id
-    from {{ ref('stg_crm__lead_events') }} as news
-    where news.tx_id > (select coalesce(max(held.source_max_tx_id), 0)::text::xid8 from {{ this }} as held)
-      and news.event_type in ({{ quoted(wanted) }})
-  )
-{% endif %}
+where events.event_type in ({{ quoted(types) }})
+  and {{ is_affected('events') }}
 {% endmacro %}

@@ -77,6 +77,9 @@
     {%- for index in config.get('indexes', []) %}
     create index on {{ target }} ({{ index.columns | join(', ') }});
     {%- endfor %}
+    {%- if config.get('materialized') == 'incremental' and 'source_max_tx_id' in model.columns %}
+    create index on {{ target }} (source_max_tx_id);
+    {%- endif %}
     {{ commented(target) }}
     {{ protect() }}
     {{ analyzed(target) }}
@@ -116,13 +119,18 @@ end $analyzed$;
     comment on column {{ target }}.{{ column.name }} is {{ postgres_escape_comment(column.description) }};
     {%- endif %}
     {%- endfor %}
+    {%- if strategy == 'affected_rebuild' %}
+    create temporary table affected on commit drop as {{ affected_keys(target) }};
+    analyze affected;
+    delete from {{ target }} where ({{ key | join(', ') }}) in (select {{ key | join(', ') }} from affected);
+    insert into {{ target }} ({{ names }}) {{ promised(sql) }}
+    {%- else %}
     create temporary table come on commit drop as {{ promised(sql) }};
-    {%- if strategy != 'append' %}
-    delete from {{ target }} where ({{ key | join(', ') }}) in (
-      {{ affected_keys(target, key) if strategy == 'affected_rebuild' else 'select ' ~ key | join(', ') ~ ' from come' }}
-    );
+    {%- if strategy == 'delete+insert' %}
+    delete from {{ target }} where ({{ key | join(', ') }}) in (select {{ key | join(', ') }} from come);
     {%- endif %}
     insert into {{ target }} ({{ names }}) select {{ names }} from come
+    {%- endif %}
   {% endcall %}
 {% endmacro %}
 

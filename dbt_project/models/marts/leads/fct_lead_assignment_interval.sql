@@ -1,7 +1,12 @@
+{%- set event_types = ['lead.created', 'lead.status_changed', 'lead.assigned', 'activity.recorded'] -%}
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy='affected_rebuild',
     unique_key=['tenant_id', 'lead_id'],
+    meta={
+        'affected_by': ['stg_crm__lead_events'],
+        'event_types': event_types
+    },
     on_schema_change='append_new_columns'
 ) }}
 
@@ -15,7 +20,7 @@ with events as (
         'assigned_user_id', 'assigned_team_id', 'decision_id', 'reason', 'actor_user_id', 'by_user_id', 'is_human',
         'direction', 'activity_kind'
       ],
-      ['lead.assigned', 'activity.recorded']
+      event_types
   ) }}
 
 ),

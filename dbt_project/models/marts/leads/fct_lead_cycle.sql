@@ -1,7 +1,12 @@
+{%- set event_types = ['lead.created', 'lead.status_changed', 'lead.assigned', 'activity.recorded'] -%}
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy='affected_rebuild',
     unique_key=['tenant_id', 'lead_id'],
+    meta={
+        'affected_by': ['stg_crm__lead_events'],
+        'event_types': event_types
+    },
     on_schema_change='append_new_columns'
 ) }}
 
@@ -13,7 +18,7 @@ with events as (
         'is_test', 'is_duplicate', 'import_id', 'assigned_user_id', 'assigned_team_id', 'decision_id', 'reason',
         'is_human', 'direction', 'activity_kind', 'outcome'
       ],
-      ['lead.assigned', 'activity.recorded']
+      event_types
   ) }}
 
 ),

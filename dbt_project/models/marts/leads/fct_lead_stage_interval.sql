@@ -1,7 +1,12 @@
+{%- set event_types = ['lead.created', 'lead.status_changed', 'lead.assigned'] -%}
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy='affected_rebuild',
     unique_key=['tenant_id', 'lead_id'],
+    meta={
+        'affected_by': ['stg_crm__lead_events'],
+        'event_types': event_types
+    },
     on_schema_change='append_new_columns'
 ) }}
 
@@ -10,7 +15,7 @@
 
 with events as (
 
-  {{ lead_events_in_cycles(['status', 'reason', 'actor_user_id', 'assigned_team_id'], ['lead.assigned']) }}
+  {{ lead_events_in_cycles(['status', 'reason', 'actor_user_id', 'assigned_team_id'], event_types) }}
 
 ),
 

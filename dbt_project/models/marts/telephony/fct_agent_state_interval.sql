@@ -3,7 +3,10 @@
     incremental_strategy='affected_rebuild',
     unique_key=['tenant_id', 'session_id'],
     on_schema_change='append_new_columns',
-    meta={'affected_by': ['stg_telephony__agent_events', 'int_agent_session_moves']}
+    meta={
+        'affected_by': ['stg_telephony__agent_events', 'int_agent_session_moves'],
+        'found_by': ['tenant_id', 'agent_id', 'session_id']
+    }
 ) }}
 
 -- Each event says since when an agent has stood how; of several of one instant the latest holds. A state lasts until
@@ -14,7 +17,7 @@ with events as (
 
   select events.*
   from {{ ref('stg_telephony__agent_events') }} as events
-  where {{ is_affected('events', ['tenant_id', 'agent_id', 'session_id']) }}
+  where {{ is_affected('events') }}
 
 ),
 

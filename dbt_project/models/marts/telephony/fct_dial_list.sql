@@ -12,7 +12,7 @@
 with affected as (
 
   {% if is_incremental() %}
-    {{ affected_keys(this, ['tenant_id', 'campaign_id']) }}
+    select tenant_id, campaign_id from pg_temp.affected
   {% else %}
     select distinct tenant_id, campaign_id from {{ ref('stg_telephony__dial_list_events') }}
   {% endif %}
