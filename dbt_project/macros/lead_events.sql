@@ -21,7 +21,7 @@ select
     ),
     1
   ) as cycle_no
-from {{ ref('stg_crm__lead_events') }} as events
+from {{ unpacked('stg_crm__lead_events') }} as events
 where events.event_type in ({{ quoted(types) }})
   and {{ is_affected('events') }}
 {% endmacro %}

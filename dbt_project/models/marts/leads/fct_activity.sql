@@ -27,7 +27,7 @@ select
   (events.occurred_at at time zone tenants.timezone)::date as occurred_on,
   events.recorded_at as source_max_recorded_at,
   events.tx_id::text::bigint as source_max_tx_id
-from {{ ref('stg_crm__lead_events') }} as events
+from {{ unpacked('stg_crm__lead_events') }} as events
 join {{ ref('stg_crm__tenants') }} as tenants on tenants.tenant_id = events.tenant_id
 where events.event_type = 'activity.recorded'
   and events.activity_id is not null

@@ -11,7 +11,7 @@
 with latest as (
 
   select distinct on (events.tenant_id, events.clock_id) events.*
-  from {{ ref('stg_crm__sla_events') }} as events
+  from {{ unpacked('stg_crm__sla_events') }} as events
   where {{ is_affected('events') }}
   order by events.tenant_id, events.clock_id, events.event_id desc
 

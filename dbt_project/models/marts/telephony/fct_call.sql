@@ -13,7 +13,7 @@
 with events as (
 
   select events.*
-  from {{ ref('stg_telephony__call_events') }} as events
+  from {{ unpacked('stg_telephony__call_events') }} as events
   where {{ is_affected('events') }}
 
 ),

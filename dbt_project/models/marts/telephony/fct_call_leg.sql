@@ -15,7 +15,7 @@ with told as (
     events.tenant_id,
     events.call_id,
     events.legs
-  from {{ ref('stg_telephony__call_events') }} as events
+  from {{ unpacked('stg_telephony__call_events') }} as events
   where events.legs is not null
     and {{ is_affected('events') }}
   order by events.tenant_id, events.call_id, events.event_id desc
