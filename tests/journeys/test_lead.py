@@ -66,14 +66,17 @@ async def test_from_a_webhook_to_the_numbers(tenant: Tenant, graph: loopback.Gra
         # Somebody paid in euros: what a euro was worth has to be known before there is a number of money.
         await golden_money.rates(tenant, clock.utc_now().date(), EUR="48.5")
         await build()
+        async with _client(base, tenant.sales_manager) as manager:
+            funnel = await _ask(manager, "funnel_reached")
         async with _client(base, tenant.analyst) as analyst:
-            funnel = await _ask(analyst, "funnel_reached")
+            hidden = await _ask(analyst, "funnel_reached")
             won = await _ask(analyst, "conversion_rate")
             speed = await _ask(analyst, "speed_to_lead_s")
 
     assert {row["stage"]: row["funnel_reached"] for row in funnel} == {
         "lead": 4, "contacted": 3, "qualified": 2, "proposal": 2, "sale": 2,
     }  # fmt: skip
+    assert {row["funnel_reached"] for row in hidden} == {None}, "four are too few for who may see nobody"
     assert won[0]["conversion_rate"] == pytest.approx(0.5)
     by_hand = sorted((attempt - acquired).total_seconds() for attempt in attempts)
     median = (by_hand[1] + by_hand[2]) / 2
