@@ -50,7 +50,7 @@ TABLE_OF = {
 """Where the name of a field does not say the table its ids are of."""
 
 CHANGES = re.compile(
-    r'"(trace_id|as_of|since|until|cursor|next_cursor)":\s*("[^"]*"|null)|\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)'
+    r'"(trace_id|as_of|since|until|cursor|next_cursor)":\s*("[^"]*"|null)|"open_seconds":[\d.]+|\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)'
 )
 """What differs between any two answers."""
 
