@@ -130,7 +130,7 @@ class TestInbox:
 
         [only] = listed.json()["items"]
         assert (only["source"], only["status"], only["attempts"]) == ("google", "pending", 0)
-        assert "532" not in listed.text.replace(only["id"], "")
+        assert "5321234567" not in listed.text
         assert (await admin.get("/inbox", params={"status": "failed"})).json()["items"] == []
 
     async def test_pages_by_cursor(self, nobody, admin, tenant, google):
