@@ -1,16 +1,17 @@
 """The dbt project: where it is, how its tools reach the database, and its compiled manifest.
 
 A manifest is kept under the fingerprint of the files it was made from, so that it is built once for each state of the
-project, never stale, and safe when two processes build it at the same moment: the first one to finish wins.
+project, never stale, and safe when two processes want it at the same moment: one builds, the others wait for it.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sysconfig
-import tempfile
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +20,6 @@ from crm import errors
 from crm.settings import PIPELINE_ROLE, settings
 
 FOLDER = Path(__file__).resolve().parents[1] / "dbt_project"
-_one_builds = threading.Lock()
-"""Building takes a process of its own and ten seconds: of several who come first, one builds."""
 KEPT = 3
 """Manifests of earlier states of the project that are kept for processes still using them."""
 
@@ -58,15 +57,24 @@ def target() -> Path:
 
     :raises Broken: when dbt cannot parse the project.
     """
-    folder = _shelf() / _fingerprint()
-    with _one_builds:
-        if not (folder / "semantic_manifest.json").exists():
-            _build(folder)
+    folder = settings().home.resolve() / "dbt" / _fingerprint()
+    if not folder.exists():
+        with _alone(folder.parent):
+            if not folder.exists():
+                _build(folder)
     return folder
 
 
-def _shelf() -> Path:
-    return settings().home.resolve() / "dbt"
+@contextmanager
+def _alone(shelf: Path) -> Iterator[None]:
+    """Let one thread of one process at a time build here: it takes ten seconds. The kernel frees what the dead held."""
+    shelf.mkdir(parents=True, exist_ok=True)
+    held = os.open(shelf, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 @cache
@@ -80,22 +88,15 @@ def _fingerprint() -> str:
 
 
 def _build(folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-    try:
-        parsed = subprocess.run(
-            [executable(), "parse", "--quiet", "--target-path", str(making), "--log-path", str(making)],
-            cwd=FOLDER, env={**os.environ, **environment()}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if parsed.returncode:
-            raise Broken(f"dbt cannot parse the project: {(parsed.stdout + parsed.stderr).strip()[-2000:]}")
-        try:
-            making.rename(folder)
-        except OSError:
-            if not (folder / "semantic_manifest.json").exists():
-                raise
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+    making = folder.parent / ".making"
+    shutil.rmtree(making, ignore_errors=True)  # of one who was killed
+    parsed = subprocess.run(
+        [executable(), "parse", "--quiet", "--target-path", str(making), "--log-path", str(making)],
+        cwd=FOLDER, env={**os.environ, **environment()}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if parsed.returncode:
+        raise Broken(f"dbt cannot parse the project: {(parsed.stdout + parsed.stderr).strip()[-2000:]}")
+    making.rename(folder)
     _tidy(keep=folder)
 
 
