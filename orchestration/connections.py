@@ -11,11 +11,12 @@ from dbt.adapters.postgres import PostgresAdapter, PostgresConnectionManager
 
 SETTINGS = {
     "work_mem": "64MB", "maintenance_work_mem": "256MB", "jit": "off", "synchronous_commit": "off",
-    "random_page_cost": "1.1", "default_statistics_target": "10",
+    "default_statistics_target": "10", "parallel_setup_cost": "100", "parallel_tuple_cost": "0.01",
 }  # fmt: skip
 """Of a session that builds: sorts of whole tables and their keys fit in memory, and no plan is worth compiling.
 No relation waits for the disk by itself: saying that a domain is built and publishing it do, with all before it.
-An entity's events are found by an index; some thousand rows tell the next model how large a table is."""
+Some thousand rows tell the next model how large a table is. What unpacks a million events is worth a second core, though
+it hands on every row."""
 
 
 class Staying(PostgresConnectionManager):
