@@ -194,8 +194,9 @@ def _told(
     for item, (counted, youngest) in zip(one.items, one.extras(), strict=True):
         counts = [record[counted] for record in records] if counted else []
         hidden = _hidden(one, item, rows, counts, query) if counts else set()
+        column = one.column(item)
         for place, (row, record) in enumerate(zip(rows, records, strict=True)):
-            row[item.name] = None if place in hidden else _plain(record[one.column(item)])
+            row[item.name] = None if place in hidden else _plain(record[column])
             if place in hidden:
                 row["is_suppressed"] = True
             if youngest and item.meta.get("maturity_days"):

@@ -10,6 +10,8 @@ def hidden(counts: Sequence[int], lines: Iterable[Sequence[int]] = (), *, floor:
     what is hidden of a line is two groups at least, of `floor` together at least, as long as there is another to hide.
     """
     found = {place for place, count in enumerate(counts) if 0 < count < floor}
+    if not found:
+        return found
     open_lines = [line for line in lines if len(line) > 1]
     while more := {place for line in open_lines for place in _next(line, counts, found, floor)}:
         found |= more
