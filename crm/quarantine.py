@@ -29,6 +29,12 @@ class NotHeld(errors.Conflict):
     code = "quarantine.not_held"
 
 
+class MustBeMended(errors.Conflict):
+    """A test of a table finds it wrong: nobody can let it in, it comes back when it is mended."""
+
+    code = "quarantine.must_be_mended"
+
+
 class NoReason(errors.Invalid):
     """Why it is let in must be a code, as `campaign_paused`."""
 
@@ -54,6 +60,16 @@ class Hold:
     released_by: UUID | None
     because: str | None
 
+    @property
+    def may_be_released(self) -> bool:
+        """Whether somebody may let it in."""
+        return self.status == "held" and at_gate(self.feed)
+
+
+def at_gate(feed: str) -> bool:
+    """Tell whether a gate at the border holds it, where people may let it in; else a test of a table found it wrong."""
+    return feed.startswith("raw/")
+
 
 @operation("quarantine.release")
 async def release(tx: Tx, hold_id: UUID, *, because: str, now: datetime) -> None:
@@ -63,6 +79,7 @@ async def release(tx: Tx, hold_id: UUID, *, because: str, now: datetime) -> None
 
     :raises UnknownHold: when there is none.
     :raises NotHeld: when it is not held any more.
+    :raises MustBeMended: when no gate holds it, but a test of a table.
     :raises NoReason: when the reason is no code.
     """
     if not REASON.fullmatch(because):
@@ -75,6 +92,8 @@ async def release(tx: Tx, hold_id: UUID, *, because: str, now: datetime) -> None
         raise UnknownHold("nothing of this id is held back")
     if row["status"] != "held":
         raise NotHeld(f"it is not held: it is {row['status']}")
+    if not at_gate(row["feed"]):
+        raise MustBeMended("a test of a table does not hold: it comes back by itself when that is mended")
     await tx.execute(
         """update ops.quarantine set status = 'released', released_at = $3::timestamptz, released_by = $4::uuid,
                                      because = $5::text

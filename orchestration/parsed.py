@@ -9,8 +9,9 @@ from dbt.contracts.graph.manifest import Manifest
 from kpis import project
 
 
-def manifest(database: str) -> Manifest:
-    """Return the project with its relations in a database; a fresh copy, since a run of dbt writes into it."""
+def manifest() -> Manifest:
+    """Return the project with its relations in the main database; a fresh copy, since a run of dbt writes into it."""
+    database = project.environment()["SANTRAL_DBT_DATABASE"]
     found = Manifest.from_msgpack((project.target() / "partial_parse.msgpack").read_bytes())
     for node in (*found.nodes.values(), *found.sources.values()):
         if node.relation_name:

@@ -30,13 +30,14 @@ on conflict (domain) do update
 """
 ENDED = """
 update ops.domain_build b
-   set state = %s, failed = %s, finished_at = clock_timestamp(), tx_id = h.tx_id, as_of = h.pinned_at
+   set state = %s, failed = %s, held = array(select unnest(b.held) union select unnest(%s::uuid[])),
+       finished_at = clock_timestamp(), tx_id = h.tx_id, as_of = h.pinned_at
   from ops.horizon h where b.domain = %s
 """
-GREEN = """
-select b.domain, b.tx_id::text, b.as_of, b.held from ops.domain_build b
- where b.state = 'green'
-   and not exists (select from ops.publication_log p where p.domain = b.domain and p.published_at > b.finished_at)
+BUILDS = """
+select b.domain, b.tx_id::text, b.as_of, b.held, b.state = 'green',
+       exists (select from ops.publication_log p where p.domain = b.domain and p.published_at > b.finished_at)
+  from ops.domain_build b
 """
 AT_HAND = "select h.tx_id::text, h.pinned_at from ops.horizon h"
 PATIENCE = "set local lock_timeout = '15s'"
@@ -71,6 +72,17 @@ TELLING = """
 select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'source_max_recorded_at'
  where c.relnamespace = %s::regnamespace and c.relkind = 'r' and c.relname = any(%s)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """How the latest build of a domain stands."""
+
+    tx_id: str
+    as_of: datetime
+    held: Sequence[UUID]
+    is_green: bool
+    is_published: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +126,36 @@ def begin(domains: Collection[str]) -> None:
             connection.execute(BEGUN, (domain, sorted(gates.closed_over(connection, domain))))
 
 
-def end(domains: Collection[str], *, failed: Sequence[str] = ()) -> None:
-    """Say how a whole build of domains ended; `failed`: the names of models and tests that did not succeed."""
+def end(domains: Collection[str], *, failed: Sequence[str] = (), held: Collection[UUID] = ()) -> None:
+    """Say how a whole build of domains ended; `failed`: the names of models and tests that did not succeed; `held`: the
+    firms for which alone a test did not."""
     with warehouse.connect() as connection:
         for domain in sorted(domains):
-            connection.execute(ENDED, ("failed" if failed else "green", list(failed), domain))
+            connection.execute(ENDED, ("failed" if failed else "green", list(failed), sorted(held), domain))
 
 
 def publish() -> Publication:
     """Publish every domain that is built, green and not published yet, in one transaction, without the rows of firms
-    for which a gate of the domain was closed when it was built, or is now.
+    for which a gate of the domain was closed when it was built, or is now, or a test failed.
 
     A domain that cannot be published keeps its last good publication; the others go on. The caller holds off builds
     (`warehouse.one_writer`).
     """
     with warehouse.connect() as connection, connection.transaction():
-        green = {
-            domain: Built(tx_id, as_of, gates.closed_over(connection, domain) | {*held})
-            for domain, tx_id, as_of, held in connection.execute(GREEN).fetchall()
-        }
-        wanted = {name: green[name] for name in relations.domains() if name in green}
-        return _publish(connection, wanted, relations.all_relations())
+        return _publish(connection, _ready(connection), relations.all_relations())
+
+
+def _ready(connection: psycopg.Connection) -> dict[str, Built]:
+    """Return what is to be published, in its order. Domains that gates guard hang on those they read, too: they wait
+    until these are green, and whoever is held there is held here."""
+    builds = {domain: _Build(*row) for domain, *row in connection.execute(BUILDS)}
+    ready = dict[str, Built]()
+    for domain, reads in relations.domains().items():
+        below = [builds[other] for other in reads if other in builds and domain in gates.FEEDS]
+        if (build := builds.get(domain)) and not build.is_published and all(one.is_green for one in [build, *below]):
+            held = gates.closed_over(connection, domain).union(build.held, *(one.held for one in below))
+            ready[domain] = Built(build.tx_id, build.as_of, held)
+    return ready
 
 
 def publish_at_hand(names: Collection[str], *, anew: bool = False) -> Publication:

@@ -54,21 +54,21 @@ def all_relations() -> tuple[Relation, ...]:
     return tuple(ordered.values())
 
 
-def domains() -> tuple[str, ...]:
-    """Return every domain, each after those whose relations it reads; a circle of them is cut where it closes."""
+def domains() -> dict[str, frozenset[str]]:
+    """Return every domain with those whose relations it reads, each after them; a circle is cut where it closes."""
     reads: dict[str, set[str]] = {}
     for relation in all_relations():
-        reads.setdefault(relation.domain, set()).update(relation.reads)
-    ordered: dict[str, None] = {}
+        reads.setdefault(relation.domain, set()).update(relation.reads - {relation.domain})
+    ordered: dict[str, frozenset[str]] = {}
 
     def place(domain: str, below: frozenset[str] = frozenset()) -> None:
-        for other in sorted(reads[domain] - below - {domain}):
+        for other in sorted(reads[domain] - below):
             place(other, below | {domain})
-        ordered.setdefault(domain)
+        ordered.setdefault(domain, frozenset(reads[domain]))
 
     for domain in sorted(reads):
         place(domain)
-    return tuple(ordered)
+    return ordered
 
 
 def _is_shown(node: Mapping[str, Any]) -> bool:

@@ -5,27 +5,29 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def asked(test: Mapping[str, Any]) -> str:
-    """Return what a dbt test asks, as a sentence; of one that has a name of its own, that name in words."""
+def asked(test: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a dbt test asks, as a sentence in English and in Turkish; of one that has a name of its own, that
+    name in words."""
     found = test.get("test_metadata") or {}
     told = found.get("kwargs") or {}
     column, columns = told.get("column_name", ""), ", ".join(told.get("columns") or ())
     match found.get("name"):
         case "not_null":
-            return f"Every row has {column}."
+            return f"Every row has {column}.", f"Her satırda {column} vardır."
         case "unique":
-            return f"No two rows have the same {column}."
+            return f"No two rows have the same {column}.", f"Hiçbir iki satırın {column} değeri aynı değildir."
         case "unique_together":
-            return f"No two rows have the same {columns}."
+            return f"No two rows have the same {columns}.", f"Hiçbir iki satırın {columns} değerleri aynı değildir."
         case "accepted_values":
-            return f"{column} is one of {', '.join(str(value) for value in told.get('values') or ())}."
-        case "relationships":
-            return f"Every {column} is known to {_table(told.get('to', ''))}."
-        case "belongs_to":
-            return f"Every {columns} is known to {_table(told.get('to', ''))}."
+            values = ", ".join(str(value) for value in told.get("values") or ())
+            return f"{column} is one of {values}.", f"{column} şunlardan biridir: {values}."
+        case "relationships" | "belongs_to":
+            child, parent = column or columns, _table(told.get("to", ""))
+            return f"Every {child} is known to {parent}.", f"Her {child} {parent} tablosunda vardır."
         case "holds":
-            return f"{_in_words(test)}: `{told.get('condition', '')}`."
-    return f"{_in_words(test)}."
+            condition = told.get("condition", "")
+            return f"{_in_words(test)}: `{condition}`.", f"Her satırda şu koşul tutar: `{condition}`."
+    return f"{_in_words(test)}.", f"Sınama: {_in_words(test)}."
 
 
 def _table(reference: str) -> str:

@@ -22,6 +22,7 @@ class HoldRead(Read):
     status: Literal["held", "warned"]
     since: datetime
     judged_at: datetime
+    may_be_released: bool
 
 
 class Release(Body):

@@ -60,7 +60,7 @@ def _reasons(hold: dict[str, Any]) -> list[str]:
 def _hold(hold: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.html(f'<div class="floor">{_sign(hold["status"])}<b>{escape(_what(hold))}</b></div>', width="content")
-        if session.may("quarantine.release"):
+        if hold["may_be_released"] and session.may("quarantine.release"):
             st.button(
                 say("quality.release"), icon=":material/input:", key=f"release-{hold['id']}", on_click=_open,
                 args=(hold,),

@@ -25,10 +25,16 @@ from tests.conftest import NOW, Tenant
 
 
 def relation(
-    name: str, domain: str = "leads", *, entity: Sequence[str] = (), is_view: bool = False, day: str = ""
+    name: str,
+    domain: str = "leads",
+    *,
+    entity: Sequence[str] = (),
+    is_view: bool = False,
+    day: str = "",
+    reads: Sequence[str] = (),
 ) -> Relation:
     """A relation of the workshop of these tests."""
-    return Relation(name, f"model.santral.{name}", domain, is_view, False, tuple(entity), day=day)
+    return Relation(name, f"model.santral.{name}", domain, is_view, False, tuple(entity), frozenset(reads), day)
 
 
 ENTITY = ("tenant_id", "lead_id")
@@ -39,6 +45,7 @@ WORKSHOP = (
     relation("loose"),
     relation("fct_reached", is_view=True),
     relation("fct_call", "telephony", entity=("tenant_id", "call_id")),
+    relation("fct_sale", "money", reads=["leads"]),
 )
 TRANSACTIONS = itertools.count(100)
 MADE = """
@@ -50,6 +57,7 @@ create table marts.dim_owner (tenant_id uuid not null, owner_id int primary key,
 create table marts.loose (tenant_id uuid, n int);
 create view marts.fct_reached as select tenant_id, lead_id, n > 0 as is_reached from marts.fct_cycle;
 create table marts.fct_call (tenant_id uuid not null, call_id int primary key, n int, source_max_tx_id bigint);
+create table marts.fct_sale (tenant_id uuid not null, sale_id int primary key);
 insert into ops.horizon (tx_id, pinned_at) values ('1', now());
 """
 
@@ -78,9 +86,9 @@ def write(connection: psycopg.Connection, tenant: Tenant, tx_id: int, leads: Seq
         connection.execute(f"insert into marts.{name} select %(tenant)s, {rows}", values)
 
 
-def built(*domains: str, failed: Sequence[str] = ()) -> None:
+def built(*domains: str, failed: Sequence[str] = (), fails_for: Sequence[Tenant] = ()) -> None:
     publishing.begin(domains)
-    publishing.end(domains, failed=failed)
+    publishing.end(domains, failed=failed, held=[firm.id for firm in fails_for])
 
 
 def held(connection: psycopg.Connection, schema: str, name: str, firm: Tenant | None = None) -> list[Any]:
@@ -328,6 +336,31 @@ class TestClosedGate:
         assert self.as_of(workshop, other_tenant)["leads"] == again
         spans = workshop.execute("select tenant_id, domain, since, until from ops.held_back").fetchall()
         assert spans == [(other_tenant.id, "leads", first, again)]
+
+    def test_a_test_that_fails_for_one_firm_holds_it_in_whatever_reads_the_domain(self, workshop, tenant, other_tenant):
+        def sell(sale: int) -> None:
+            for firm, offset in ((tenant, 0), (other_tenant, 10)):
+                write(workshop, firm, next(TRANSACTIONS), [sale], 1)
+                workshop.execute("insert into marts.fct_sale values (%s, %s)", (firm.id, sale + offset))
+
+        sell(1)
+        self.publish(workshop, 0, "leads", "money")
+        sell(2)
+        built("leads", fails_for=[other_tenant])
+        built("money")
+        publishing.publish()
+        sales = [held(workshop, "published", "fct_sale", firm) for firm in (tenant, other_tenant)]
+        good = is_level(workshop, firm=tenant), is_level(workshop, firm=other_tenant)
+        built("leads", failed=["a_table"])
+        built("money")
+        waits = [moved.domain for moved in publishing.publish().moved]
+        self.publish(workshop, 1, "leads", "money")
+
+        assert [len(of_firm) for of_firm in sales] == [2, 1]
+        assert good == (True, False)
+        assert waits == [], "what is made of a domain that failed waits for it"
+        assert is_level(workshop)
+        assert is_level(workshop, "money")
 
     def test_what_was_bad_when_it_was_built_is_held_though_it_was_mended_meanwhile(self, workshop, tenant):
         close_gate(workshop, tenant)

@@ -1,9 +1,10 @@
 """Sensors that watch every run: who answers for a thing is told when it keeps failing, and when it is well again."""
 
 import dagster as dg
+import psycopg
 
 from crm import clock
-from orchestration import alerts, border, policy, verdicts, warehouse
+from orchestration import alerts, border, failing, policy, verdicts, warehouse
 from orchestration.verdicts import Verdict
 
 
@@ -38,13 +39,18 @@ def judge(context: dg.RunStatusSensorContext) -> None:
         for one in wrong.values():
             message = alerts.failed(
                 connection, one.subject, severity=one.severity, owner=_owner(context, one), said=one.said,
-                said_tr=one.said_tr, causes=[*one.causes, *border.marks(connection, one.subject, one.causes)],
+                said_tr=one.said_tr, causes=[*one.causes, *_marks(connection, one)],
                 run_id=run.run_id, after=after, now=clock.utc_now(),
             )  # fmt: skip
             messages += [message] if message else []
         messages += alerts.recovered(connection, sorted(well), now=clock.utc_now())
     for message in messages:
         alerts.tell(message)
+
+
+def _marks(connection: psycopg.Connection, one: Verdict) -> list[str]:
+    """Return codes for what else would be news: one more set at a gate, one more firm whose numbers stand still."""
+    return [*border.marks(connection, one.subject, one.causes), *failing.marks(connection, one.subject, one.causes)]
 
 
 def _owner(context: dg.RunStatusSensorContext, verdict: Verdict) -> str:
