@@ -94,7 +94,7 @@ async def ask(tx: Tx, query: Query, *, now: datetime, fresh: bool = False) -> An
     if not ready:
         raise NotPublished
     statements = answers.statements(ready, query, scope)
-    rows, state = await _rows(tx, statements, query, scope, state, fresh=fresh)
+    rows, state = await _rows(tx, statements, query, scope, state, now=now, fresh=fresh)
     domains = {domain for item in ready for domain in item.domains}
     missing = [item.name for item in items if item not in ready]
     return _answer(items, answers.completed(rows, missing), state.as_of(domains), query, scope, missing, now=now)
@@ -131,11 +131,14 @@ def _known(metrics: Sequence[str]) -> list[str]:
 
 
 async def _rows(
-    tx: Tx, statements: Sequence[Statement], query: Query, scope: Scope, state: Standing, *, fresh: bool
+    tx: Tx, statements: Sequence[Statement], query: Query, scope: Scope, state: Standing, *, now: datetime, fresh: bool
 ) -> tuple[Rows, Standing]:
-    """Return the rows and the publication they are of: one publication, also while the next one is coming."""
+    """Return the rows and the publication they are of: one publication, also while the next one is coming.
+
+    The next one may be later than the instant that was asked for, and then no longer answers for it.
+    """
+    domains = {domain for one in statements for item in one.items for domain in item.domains}
     while True:
-        domains = {domain for one in statements for item in one.items for domain in item.domains}
         stamp = state.stamp(domains)
         hashes = tuple(item.hash for one in statements for item in one.items)
         key = (tx.actor.tenant_id, scope, query.key, hashes, stamp)
@@ -143,10 +146,11 @@ async def _rows(
             return await kept.get(key, _nothing), state
         make = _Making(tx, statements, query, scope, state)
         rows = await make() if fresh else await kept.get(key, make)
-        if query.as_of is not None or (now_standing := await publications.standing(tx)).stamp(domains) == stamp:
+        stands = await publications.standing_at(tx, query.as_of, domains, now=now)
+        if stands.stamp(domains) == stamp:
             return rows, state
         kept.forget(key)
-        state = now_standing
+        state = stands
 
 
 async def _nothing() -> Rows:

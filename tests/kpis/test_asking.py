@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cli import kpi
 from crm import clock, db, errors
 from crm.actor import Actor
-from kpis import catalogue, definitions, manifest, query
+from kpis import catalogue, compiler, definitions, manifest, query
 from kpis.access import NotYours
 from kpis.definitions import NoSuchDefinition, Outlived
 from kpis.publications import NotRebuilt
@@ -68,7 +68,7 @@ def rebuilt() -> Iterator[psycopg.Connection]:
 
 class TestAsk:
     async def test_tells_each_what_is_theirs_and_says_by_which_definition(
-        self, build: Build, tenant: Tenant, other_tenant: Tenant
+        self, build: Build, tenant: Tenant, other_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await golden.play(tenant)
         await build("--select", "tag:leads", "--indirect-selection", "cautious")
@@ -143,6 +143,7 @@ class TestAsk:
 
         # What was asked is at hand until the numbers change; another firm never gets it.
         await _keeps_answers_until_the_next_publication(boss, other_tenant)
+        await _tells_of_one_publication(boss, monkeypatch)
 
 
 async def _answers_on_the_command_line(earlier: str) -> None:
@@ -215,3 +216,30 @@ async def _keeps_answers_until_the_next_publication(boss: Actor, other_tenant: T
         connection.execute("update ops.publication set publication_id = gen_random_uuid()")
     assert await platforms() == ["google", "meta"], "the next publication is another"
     assert await platforms(other_tenant.sales_manager) == []
+
+
+async def _tells_of_one_publication(boss: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next publication comes when the question was compiled and nothing was read yet."""
+    first = (await ask(boss, "conversion_rate", by=["platform"])).as_of
+    between, later = first + timedelta(minutes=1), first + timedelta(minutes=2)
+    apart = compiler.apart
+
+    async def publish_meanwhile(*question: Any) -> str:
+        monkeypatch.setattr(compiler, "apart", apart)
+        with warehouse.connect() as connection:
+            connection.execute("delete from published.fct_lead_cycle where platform = 'google'")
+            connection.execute("update ops.publication set publication_id = gen_random_uuid(), as_of = %s", (later,))
+        return await apart(*question)
+
+    async def ask_as_of(instant: datetime) -> Answer:
+        monkeypatch.setattr(compiler, "apart", publish_meanwhile)
+        work = Query(("conversion_rate",), by=("platform",), as_of=instant)
+        return await db.run(boss, lambda tx: query.ask(tx, work, now=later + timedelta(hours=1)))
+
+    with pytest.raises(NotRebuilt):
+        await ask_as_of(between)
+    with warehouse.connect() as connection:
+        connection.execute("update ops.publication set as_of = %s", (first,))
+    answer = await ask_as_of(later)
+
+    assert (answer.as_of, [row["platform"] for row in answer.rows]) == (later, ["meta"])
