@@ -82,7 +82,7 @@ def parts(config: Settings, code_port: int, *, since: datetime, live: bool, loop
         ),
         Part(
             "dagster",
-            [*_program("dagster-webserver", "-w", workspace), *listen, "-p", str(config.dagster_port)],
+            [*python, "orchestration.ui", "-w", workspace, *listen, "-p", str(config.dagster_port)],
             lambda: dagster_is_whole(dagster),
             after_port=code_port,
         ),

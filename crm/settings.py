@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     dagster_port: int = 3000
     dagster_host: str = "127.0.0.1"
     """Where Dagster listens, which asks nobody who they are and shows every firm: not where `host` does."""
+    dagster_name: str = ""
+    """The name under which people open it, where that is no address and not `localhost`."""
     api_url: str = "http://127.0.0.1:8000"
     """Where clients of the API (dashboards, probes) find it."""
     graph_url: str = "https://graph.facebook.com"

@@ -82,6 +82,9 @@ def test_up_from_nothing_shows_itself_keeps_its_data_and_leaves_nothing_behind(
     assert "building the marts" not in second
     for name, path in {"API": "/readyz", "DASHBOARD": "/_stcore/health", "DAGSTER": "/server_info"}.items():
         assert httpx.get(f"http://127.0.0.1:{environment[f'SANTRAL_{name}_PORT']}{path}").status_code == 200
+    theirs = {"origin": "https://evil.example", "content-type": "text/plain"}
+    launch = f"http://127.0.0.1:{environment['SANTRAL_DAGSTER_PORT']}/graphql?query=mutation"
+    assert httpx.post(launch, headers=theirs).status_code == 403, "it obeys nobody else's page"
     another = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert another.returncode == 1
     assert "already runs" in another.stderr
