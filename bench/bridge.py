@@ -20,8 +20,8 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from bench import product, report
-from cli.cluster import free_port
 from cli.dialer import collect_seldom
+from cli.keeper import free_port
 from crm import clock, db, errors
 from crm.actor import Actor
 from crm.calls import dialling

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from cli.cluster import free_port
+from cli.keeper import free_port
 from cli.postgres import server
 from crm import db, ids, migrations, vault
 from crm.actor import Actor

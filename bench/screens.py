@@ -20,8 +20,8 @@ from playwright.async_api import Page, async_playwright
 from api import warming
 from bench import product, report
 from cli import demo
-from cli.cluster import free_port
 from cli.demo import month
+from cli.keeper import free_port
 from dashboards import words
 from orchestration import publishing, transform
 

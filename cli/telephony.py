@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from cli.cluster import free_port
+from cli.keeper import free_port
 from crm.settings import Settings
 
 DEMO_TENANT = "lale"

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli import dagster_home, home, postgres, processes, supervisor, sweep, telephony
-from cli.cluster import free_port
+from cli.keeper import free_port
 from crm import clock, errors
 from crm.settings import Settings, settings
 

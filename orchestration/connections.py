@@ -15,8 +15,8 @@ SETTINGS = {
 }  # fmt: skip
 """Of a session that builds: sorts of whole tables and their keys fit in memory, and no plan is worth compiling.
 No relation waits for the disk by itself: saying that a domain is built and publishing it do, with all before it.
-Some thousand rows tell the next model how large a table is. What unpacks a million events is worth a second core, though
-it hands on every row."""
+Some thousand rows tell the next model how large a table is. What unpacks a million events is worth a second core,
+though it hands on every row."""
 
 
 class Staying(PostgresConnectionManager):

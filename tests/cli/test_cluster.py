@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: started, shared, killed. The users are real processes, as they are in life."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import psutil
 import psycopg
 import pytest
 
-from cli import cluster
+from cli import account, cluster
 
 USER = """
 import sys
@@ -176,7 +177,7 @@ class TestAfterKillNine:
     def test_of_its_keeper_the_next_user_starts_it_again(self, home: Path) -> None:
         user = User(home)
         user.url()
-        keeper = next(process for process in processes_of(home) if "cli.cluster" in process.cmdline())
+        keeper = next(process for process in processes_of(home) if "cli.keeper" in process.cmdline())
 
         keeper.kill()
         wait_until(lambda: not cluster.is_kept(home))
@@ -212,8 +213,8 @@ class TestBelowAClosedHome:
         assert closed.stat().st_mode & 0o777 == 0o700
 
     def test_it_runs_a_copy_of_programs_it_cannot_reach(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        user = cluster.runtime_user()
-        unreachable = cluster.reachable
+        user = account.runtime_user()
+        unreachable = account.reachable
         monkeypatch.setattr(cluster, "reachable", lambda path, user: "bin/postgres" not in str(path))
 
         binaries = cluster.reachable_binaries(home, user)
@@ -231,7 +232,7 @@ class TestRefusals:
         (home / "postgres/data/postgresql.conf").write_text("no_such_setting = on\n")
 
         with (
-            pytest.raises(cluster.ServerRefused, match=r"PostgreSQL did not start: .*postgres\.log"),
+            pytest.raises(account.ServerRefused, match=r"PostgreSQL did not start: .*postgres\.log"),
             cluster.server(home),
         ):
             pass
@@ -241,7 +242,7 @@ class TestRefusals:
             raise KeyError(name)
 
         monkeypatch.setattr(os, "geteuid", lambda: 0)
-        monkeypatch.setattr(cluster.pwd, "getpwnam", nobody)
+        monkeypatch.setattr(pwd, "getpwnam", nobody)
 
-        with pytest.raises(cluster.ServerRefused, match="start as another user, or set DATABASE_URL"):
-            cluster.runtime_user()
+        with pytest.raises(account.ServerRefused, match="start as another user, or set DATABASE_URL"):
+            account.runtime_user()

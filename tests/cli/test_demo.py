@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli import demo
-from cli.cluster import free_port
 from cli.demo import hours, month, reports, staff, world
 from cli.demo.desk import Act, Case, Desk, LookAfter, Move, Offer, Sale, Talk
 from cli.demo.market import Market
+from cli.keeper import free_port
 from crm import db, tenancy
 from crm.actor import Actor
 from crm.calendars import operations as calendars

@@ -16,7 +16,7 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright
 
 from cli import home
-from cli.cluster import free_port
+from cli.keeper import free_port
 from tests.pipeline import build, parsed
 
 __all__ = ["build", "parsed"]

@@ -23,7 +23,7 @@ import pytest
 import websockets
 
 from api.app import create_app
-from cli.cluster import free_port
+from cli.keeper import free_port
 from crm import db
 from crm.leads import intake
 from crm.leads.intake import Consent, NewLead

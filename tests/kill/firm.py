@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from cli.cluster import free_port
+from cli.keeper import free_port
 from crm import db
 from crm.inbox import connections
 from crm.inbox.connections import Source

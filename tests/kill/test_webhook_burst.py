@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import cluster
+from cli import account, cluster, keeper
 from crm import clock, db, migrations, vault
 from crm.settings import settings
 from ingestion.sources import loopback
@@ -96,12 +96,12 @@ class Postgres:
 
     def start(self) -> None:
         """Start it again as it was started before, on what is on the disk."""
-        user = cluster.runtime_user()
-        options = cluster.SETTINGS | {"port": str(self.port)}
+        user = account.runtime_user()
+        options = keeper.SETTINGS | {"port": str(self.port)}
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         binaries = cluster.reachable_binaries(self.base, user)
         command = ["setpriv", "--pdeathsig", "INT", "--", str(binaries / "postgres"), "-D", str(self.base / "data")]
-        self.again = subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL, **cluster._as(user))
+        self.again = subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL, **account.run_as(user))
 
     def stop(self) -> None:
         if self.again:
