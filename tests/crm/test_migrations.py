@@ -2,6 +2,7 @@
 
 import asyncpg
 import pytest
+from alembic.script import ScriptDirectory
 
 from crm import migrations
 from crm.settings import settings
@@ -56,6 +57,12 @@ class TestMigrations:
         await migrations.prepare()
 
         assert await shape(database) == before
+
+    @pytest.mark.parametrize("folder", ["versions", "keys"])
+    def test_the_newest_is_the_end_of_the_chain(self, folder: str):
+        chain = ScriptDirectory(migrations.HERE, version_locations=[str(migrations.HERE / folder)])
+
+        assert migrations.head(folder) == chain.get_current_head()
 
     async def test_says_what_to_do_when_no_server_answers(self, database: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:x@127.0.0.1:1/santral")
