@@ -10,7 +10,7 @@ export GX_ANALYTICS_ENABLED := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench soak browser
+.PHONY: help up test lint style types borders bench soak browser
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -22,10 +22,17 @@ test: .venv/.installed lint browser ## lint, types, import rules and all tests; 
 	@$(BIN)/pytest -n 3 $(ARGS)
 
 lint: .venv/.installed ## style, types and who may import whom
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync types style borders
+
+types:
+	@$(BIN)/mypy
+
+style:
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/sqlfluff lint --quiet --nocolor dbt_project/models
-	@$(BIN)/mypy
+
+borders:
 	@$(BIN)/lint-imports --no-cache --no-logo
 
 bench: .venv/.installed ## measure against the database's own speed: one line per figure
