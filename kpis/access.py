@@ -33,6 +33,11 @@ class Scope:
         return self.sections is None or section in self.sections
 
 
+def floor_of(actor: Actor) -> int:
+    """Return of how few an actor may be told."""
+    return 0 if any(actor.may(each) for each in SEES_PEOPLE) else FLOOR
+
+
 def scope_of(actor: Actor) -> Scope:
     """Return what an actor may be told.
 
@@ -40,7 +45,7 @@ def scope_of(actor: Actor) -> Scope:
     :raises Forbidden: when the actor may not ask for numbers at all.
     """
     if actor.may("kpi.view"):
-        return Scope(floor=0 if any(actor.may(each) for each in SEES_PEOPLE) else FLOOR)
+        return Scope(floor=floor_of(actor))
     actor.require("kpi.view.team")
     if actor.team_id is None:
         raise NotYours("you may see the numbers of your team, and you are in none")

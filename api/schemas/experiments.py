@@ -116,15 +116,18 @@ class VariantReading(Read):
 
     key: str
     share: int
-    exposures: int
-    conversions: int = Field(description="Converted so far, final or not; by a KPI: as it stands now.")
-    decided: int = Field(description="Units whose outcome is final: their window is over.")
-    decided_conversions: int
+    exposures: int | None
+    conversions: int | None = Field(description="Converted so far, final or not; by a KPI: as it stands now.")
+    decided: int | None = Field(description="Units whose outcome is final: their window is over.")
+    decided_conversions: int | None
     rate: float | None = Field(description="decided_conversions / decided; null: nothing is decided.")
     difference: BoundsRead | None
     p_value: float | None = Field(description="Always valid: it may be looked at as often as one likes.")
     verdict: str | None
     sentence: dict[str, str] | None
+    is_suppressed: bool = Field(
+        description="Something is null because too few made it to be told to who sees no person."
+    )
 
 
 class ReadoutRead(Read):

@@ -47,20 +47,22 @@ RATIO: dict[str, Words] = {
 class VariantReading:
     """What became of one variant. `difference` and what follows it: against the control; None for the control itself.
 
-    `rate` is that of units whose outcome is final. `p_value` is always valid.
+    `rate` is that of units whose outcome is final. `p_value` is always valid. What is not told, because too few made
+    it, is None (`is_suppressed`).
     """
 
     key: str
     share: int
-    exposures: int
-    conversions: int
-    decided: int
-    decided_conversions: int
+    exposures: int | None
+    conversions: int | None
+    decided: int | None
+    decided_conversions: int | None
     rate: float | None
     difference: Bounds | None
     p_value: float | None
     verdict: str | None
     sentence: Words | None
+    is_suppressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ DESIGN: dict[str, Any] = {
 
 
 class TestExperiments:
-    async def test_are_designed_started_exposed_read_out_and_stopped(self, tenant: Tenant, admin: Client) -> None:
+    async def test_are_designed_started_exposed_read_out_and_stopped(
+        self, tenant: Tenant, admin: Client, sign_in: SignIn
+    ) -> None:
         [lead] = await db.run(
             tenant.system, lambda tx: intake.create_many(tx, [NewLead(source="api")], now=clock.utc_now())
         )
@@ -31,6 +33,7 @@ class TestExperiments:
         got = [await admin.put(f"/leads/{lead.lead_id}/experiments/opening") for _ in range(2)]
         of_lead = (await admin.get(f"/leads/{lead.lead_id}/experiments")).json()["items"]
         said = (await admin.get(f"{path}/readout")).json()
+        untold = (await sign_in(tenant.analyst).get(f"{path}/readout")).json()
         lost = await admin.post(f"{path}/stop", json={"winner": "neither"})
         stopped = await admin.post(f"{path}/stop", json={"winner": "short"})
 
@@ -42,6 +45,8 @@ class TestExperiments:
         assert got[0].json() == got[1].json()
         assert [(row["key"], row["variant"]) for row in of_lead] == [("opening", got[0].json()["key"])]
         assert sorted(row["exposures"] for row in said["variants"]) == [0, 1]
+        assert {row["exposures"] for row in untold["variants"]} == {None, 0}, "one person is not told, nobody is"
+        assert any(row["is_suppressed"] for row in untold["variants"])
         assert said["variants"][1]["sentence"].keys() == {"tr", "en"}
         assert (said["variants"][1]["verdict"], said["outcomes_as_of"]) == ("nothing_decided", None)
         assert (lost.status_code, list(lost.json()["field_errors"])) == (422, ["winner"])

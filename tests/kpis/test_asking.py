@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from cli import kpi
@@ -25,6 +26,7 @@ from tests.conftest import Tenant
 from tests.dbt_project import golden
 from tests.pipeline import Build
 
+META = Filter("platform", "in", ("meta",))
 THEN = datetime(2026, 4, 1, tzinfo=UTC)
 SCHEMA = "asof_20260401t000000z"
 
@@ -94,6 +96,15 @@ class TestAsk:
         assert {row["funnel_reached"] for row in reopened.rows} == {None}
         assert (await ask(boss, "funnel_reached", **april)).suppressed == 0
         assert (await ask(tenant.analyst, "funnel_reached")).suppressed == 0, "nine cycles, whatever they reached"
+
+        # What they ask is on record, without what it names: questions that overlap could be subtracted.
+        with capture_logs() as lines:
+            await ask(boss, "funnel_reached", filters=[META])
+            await ask(tenant.analyst, "funnel_reached", filters=[META], **april)
+        (line,) = [each for each in lines if each["event"] == "kpi_asked"]
+        assert line["user_id"] == str(tenant.analyst.user_id)
+        assert (line["filters"], line["since"], line["until"]) == (["platform:1"], "2026-04-01", "2026-05-01")
+        assert "meta" not in str(line)
 
         # An agent is told of the own team alone, and of daily work alone.
         own = await ask(tenant.sales_agent, "speed_to_lead_s", by=["team"])

@@ -1,24 +1,27 @@
 """Experiments by a KPI: the figure is the KPI's own, cycle by cycle and in sum."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
 
 from crm import clock, db
-from crm.experiments import counting, queries, rules
+from crm.experiments import counting, queries, readout, rules
 from crm.experiments import operations as experiments
 from crm.experiments.counting import Exposed
+from crm.experiments.counts import Counts
 from crm.experiments.readout import Readout
 from crm.experiments.rules import Design, Split, Variant
 from crm.leads import intake, statuses
 from crm.leads.intake import NewLead
 from crm.leads.rules import Status
-from kpis import catalogue, compiler, project, query
+from kpis import access, catalogue, compiler, project, query
 from kpis import experiments as reading
 from kpis.query import Query
-from tests.conftest import Tenant
+from tests.conftest import NOW, Tenant
 from tests.pipeline import Build
 
 DAY = timedelta(days=1)
@@ -97,6 +100,45 @@ class TestReadOut:
         ]  # fmt: skip
         assert [(each.exposures, each.decided) for each in early.variants] == [(8, 0), (12, 0)]
         assert said.outcomes_as_of == (await db.run(tenant.analyst, query.published_at))
+
+
+class TestTold:
+    """Of each variant: how many were exposed, how many outcomes are final, how many of them conversions."""
+
+    def said(self, *counts: tuple[int, int, int], floor: int = access.FLOOR) -> Readout:
+        design = replace(DESIGN, variants=tuple(Variant(f"v{n}", script=f"s{n}") for n in range(len(counts))))
+        found = [Counts(exposed, decided, won, won) for exposed, decided, won in counts]
+        return reading.told(
+            readout.reading(SimpleNamespace(design=design), found, as_of=NOW, outcomes_as_of=NOW), floor=floor
+        )  # fmt: skip
+
+    def test_tells_all_of_many_and_everything_to_who_sees_people(self) -> None:
+        many, few = [(40, 30, 9), (38, 29, 12)], [(4, 3, 1), (38, 29, 12)]
+
+        assert self.said(*many) == self.said(*many, floor=0)
+        assert [each.exposures for each in self.said(*few, floor=0).variants] == [4, 38]
+        assert not any(each.is_suppressed for each in self.said((0, 0, 0), (0, 0, 0)).variants), "nobody is no person"
+
+    def test_tells_nothing_of_few_nor_of_whoever_gives_them_away(self) -> None:
+        two, three = self.said((40, 30, 9), (4, 4, 1)), self.said((40, 30, 9), (4, 4, 1), (9, 8, 2))
+
+        assert [each.exposures for each in two.variants] == [None, None]
+        assert [each.exposures for each in three.variants] == [40, None, None]
+        assert two.ratio_p_value is None
+        assert [each.sentence and each.sentence["en"] for each in two.variants] == [
+            None, "Nothing is told of v1: fewer than five make it, or what it is compared with.",
+        ]  # fmt: skip
+
+    def test_tells_no_outcome_of_few(self) -> None:
+        said = self.said((40, 30, 9), (38, 3, 1), (37, 29, 8))
+        of_control = self.said((40, 3, 1), (38, 4, 1), (37, 29, 8))
+
+        assert [(each.exposures, each.decided, each.rate) for each in said.variants] == [
+            (40, 30, 0.3), (38, None, None), (37, None, None),
+        ]  # fmt: skip
+        assert [each.decided for each in of_control.variants] == [None, None, 29]
+        assert [each.difference for each in of_control.variants] == [None, None, None]
+        assert [each.is_suppressed for each in of_control.variants] == [True, True, True]
 
 
 class TestKpis:
