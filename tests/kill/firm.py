@@ -26,6 +26,8 @@ from tests.conftest import Tenant
 META = {"app_secret": "meta-app-secret", "verify_token": "meta-verify-token", "access_token": "meta-access-token"}
 GOOGLE = {"google_key": "google-shared-key"}
 SANTRAL = Path(sys.executable).parent / "santral"
+PATIENCE = 180.0
+"""Seconds for what takes a few on an idle machine."""
 
 
 class Processes:
@@ -49,7 +51,7 @@ class Processes:
 
     async def ready(self) -> None:
         """Wait until the API answers that it can work."""
-        async with httpx.AsyncClient() as client, asyncio.timeout(60):
+        async with httpx.AsyncClient() as client, asyncio.timeout(PATIENCE):
             while True:
                 try:
                     if (await client.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200:
@@ -134,7 +136,7 @@ class Burst:
                     await asyncio.gather(with_luck, return_exceptions=True)
                 await asyncio.sleep(pause)
 
-    async def reached(self, how_many: int, *, within: float = 60) -> None:
+    async def reached(self, how_many: int, *, within: float = PATIENCE) -> None:
         """Wait until so many were acknowledged."""
         async with asyncio.timeout(within):
             while len(self.acknowledged) < how_many:
@@ -176,7 +178,7 @@ async def leads(tenant: Tenant) -> Counter[str]:
     return found
 
 
-async def hold_to_account(tenant: Tenant, burst: Burst, *, within: float = 40) -> None:
+async def hold_to_account(tenant: Tenant, burst: Burst, *, within: float = PATIENCE) -> None:
     """What was acknowledged is exactly one lead, and nothing is there that nobody sent."""
     assert burst.refused > 0, "the kill came into the middle"
     await settled(tenant, within=within)

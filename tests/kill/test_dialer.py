@@ -4,13 +4,14 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from crm import clock, db
+from crm.calls import wishes
 from dialer.exchange.people import Party
 from dialer.exchange.server import Exchange
 from tests.conftest import Tenant
@@ -66,11 +67,16 @@ async def test_the_one_beside_it_takes_over(tenant: Tenant, phase: str):
             await until_connected(exchange)
             those.start()
             await signed_on(tenant, clock.utc_now(), endpoint="PJSIP/agent-1")
-            people["PJSIP/905321234567@carrier"] = Party(rings_s=15, stays_s=20)
+            people["PJSIP/905321234567@carrier"] = Party(rings_s=15, stays_s=10_000)
             placed = await floor.click(await floor.lead("+905321234567"))
             await floor.until_status(placed.call_id, phase)
 
+            before = set(exchange._clients)
             those.kill_first()
+            await until_connected(exchange, besides=before)
+            await floor.until(placed.call_id, lambda row: row["connected_at"])
+            await asyncio.sleep(1)  # they talk
+            await db.run(tenant.sales_agent, lambda tx: wishes.hang_up(tx, placed.call_id, now=clock.utc_now()))
             row = await floor.until(placed.call_id, lambda row: row["ended_at"])
 
             assert (row["outcome"], row["talk_s"] > 0) == ("answered", True)
@@ -79,8 +85,8 @@ async def test_the_one_beside_it_takes_over(tenant: Tenant, phase: str):
             await db.close()
 
 
-async def until_connected(exchange: Exchange) -> None:
-    """Wait until somebody has logged in."""
+async def until_connected(exchange: Exchange, besides: Collection[object] = ()) -> None:
+    """Wait until somebody has logged in, besides those who had."""
     async with asyncio.timeout(60):
-        while not any(exchange._clients.values()):
+        while not any(is_known for client, is_known in exchange._clients.items() if client not in besides):
             await asyncio.sleep(0.05)
