@@ -105,9 +105,20 @@ def label(name: str) -> str:
     if metric == "funnel_reached" and which:
         return say(f"reached.{which}")
     if which:
-        return f"{label(metric)} ({say('highest') if which == 'max' else words.name_of('which', which)})"
+        said = say("highest") if which == "max" else words.name_of("which", which)
+        whole = label(metric)
+        return f"{whole[:-1]}, {said})" if whole.endswith(")") else f"{whole} ({said})"
     known = kpi(name)
     return known.label if known else name.removesuffix("_s").replace("_", " ").capitalize()
+
+
+def head(name: str) -> str:
+    """Return what a metric is called above a column, shorter where its whole label takes the room of two."""
+    metric, _, which = name.partition(".")
+    short = f"head.{metric}"
+    if short not in words.WORDS:
+        return label(name)
+    return f"{say(short)} ({words.name_of('which', which)})" if which else say(short)
 
 
 def is_better_low(name: str) -> bool:
@@ -146,5 +157,5 @@ def written(name: str, value: float | None) -> str:
         case "ms" | "milliseconds":
             return f"{words.number(value, 0 if value >= 10 else 1)} ms"
         case "per_hour" | "per_minute" | "ratio" | "score" | "points" | "per_contact":
-            return words.number(value, 2 if value < 10 else 1)
+            return words.exact(value, 2 if value < 10 else 1)
     return words.number(value, 0 if float(value).is_integer() or value >= 100 else 1)

@@ -60,13 +60,14 @@ def names(rows: Rows, key: str, *, size: int, room: int) -> alt.Y:
     return alt.Y(f"{key}:N", sort=[row[key] for row in rows], title=None, axis=axis, scale=scale)
 
 
-def legend(orient: str, names: Sequence[str] = ()) -> alt.Legend:
+def legend(orient: str, names: Sequence[str] = (), *, symbol: str = "circle") -> alt.Legend:
     """Return a legend without a title; long names stand one below the other."""
     return alt.Legend(
         title=None,
         orient=orient,
         direction="horizontal",
-        symbolType="circle",
+        symbolType=symbol,
+        symbolSize=400 if symbol == "stroke" else 100,
         labelFontSize=13,
         labelColor=ink(),
         labelLimit=340,
@@ -139,16 +140,15 @@ def funnel(rows: Rows) -> alt.LayerChart:
     return bare(alt.layer(*marks), 56 * len(STAGES))
 
 
-def periods(rows: Rows, grain: str = "day") -> alt.X:
-    """Return the horizontal axis of business days or longer periods, each tenth or so named."""
-    days = sorted({row["metric_time"] for row in rows})
+def periods(days: Sequence[str], grain: str) -> alt.X:
+    """Return the horizontal axis of periods by their first days, each tenth or so named."""
     named = [day for place, day in enumerate(days) if place % max(1, math.ceil(len(days) / 10)) == 0]
     texts = " : ".join(f"datum.value === '{day}' ? '{words.period_of(day, grain)}'" for day in named) or "false ? ''"
     axis = alt.Axis(
         values=named, labelExpr=f"{texts} : ''", labelAngle=0, labelColor=faint(), labelFontSize=12, labelPadding=9,
         ticks=False, domain=False, grid=False,
     )  # fmt: skip
-    return alt.X("day:O", title=None, sort=days, scale=alt.Scale(domain=days), axis=axis)
+    return alt.X("day:O", title=None, sort=None, scale=alt.Scale(domain=list(days)), axis=axis)
 
 
 def durations(rows: Rows) -> alt.LayerChart:

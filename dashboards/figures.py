@@ -101,7 +101,7 @@ def ask(scope: Scope, asks: Iterable[Ask]) -> Figures:
     missing = {one: {name: why for name in one.metrics if (why := _why_not(known, name, one, scope))} for one in asked}
     parts = [(one, group) for one in asked for group in _groups(known, one, missing[one])]
     bodies = [_body(scope.before() if one.is_before else scope, one, group) for one, group in parts]
-    answers = _answers(session.me()["id"], catalogue.publication(), tuple(bodies), session.token(), words.language())
+    answers = _answers(session.who(), catalogue.publication(), tuple(bodies), session.token(), words.language())
     rows: dict[Ask, Rows] = {one: [] for one in asked}
     for (one, group), answer in zip(parts, answers, strict=True):
         rows[one] += answer["rows"]

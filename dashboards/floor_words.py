@@ -177,7 +177,7 @@ FLOOR: dict[str, tuple[str, str]] = {
     "day.none": ("Bugün hiçbir kuyruğa çağrı gelmedi.", "No call came to any queue today."),
     "queue": ("Kuyruk", "Queue"),
     "total": ("Toplam", "In all"),
-    "offered": ("Gelen", "Offered"),
+    "offered": ("Sunulan", "Offered"),
     "offered.help": (
         "Çalışma saatleri içinde kuyruğa gelen çağrılar.",
         "Calls that came to the queue in opening hours.",

@@ -72,4 +72,4 @@ def _last(name: str) -> dict[str, Any] | None:
 
 
 def _key(name: str) -> str:
-    return f"live {session.me()['id']} {name}"
+    return f"live {session.who()} {name}"

@@ -75,6 +75,7 @@ STYLE = """
 .floor .faint > * {opacity: .7}
 .floor pre {padding: .7rem 1rem; border-radius: .4rem; white-space: pre-wrap; overflow-wrap: anywhere;
             background: color-mix(in srgb, currentColor 8%, transparent)}
+.floor table + p {margin-top: .9rem !important}
 .said {margin: 0; padding-left: 2.1rem; line-height: 1.5}
 .floor .at {font-size: .84rem; text-align: right; margin: -2rem 0 .6rem 0; line-height: 1.6}
 .floor tbody th, .floor .state {white-space: nowrap}

@@ -25,7 +25,7 @@ def _board(who: str, _token: str) -> dict[str, Any]:
 
 def board() -> dict[str, Any]:
     """Return how each queue stands at this moment."""
-    return _board(session.me()["id"], session.token())
+    return _board(session.who(), session.token())
 
 
 @st.cache_data(ttl=1, show_spinner=False)
@@ -35,7 +35,7 @@ def _agents(who: str, _token: str) -> dict[str, Any]:
 
 def agents() -> dict[str, Any]:
     """Return the agents and how they stand at the telephone."""
-    return _agents(session.me()["id"], session.token())
+    return _agents(session.who(), session.token())
 
 
 @st.cache_data(ttl=300, show_spinner=False)
@@ -47,7 +47,7 @@ def pause_reasons(language: str) -> dict[str, str]:
     """Return what the firm calls its reasons for a pause; nothing for who may not see them."""
     if not (session.may("agent.work") or session.may("agent.supervise")):
         return {}
-    return _pause_reasons(session.me()["id"], session.token(), language)
+    return _pause_reasons(session.who(), session.token(), language)
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -69,7 +69,7 @@ def _dialling(who: str, _token: str) -> dict[str, Any]:
 
 def dialling() -> dict[str, Any]:
     """Return the dialling campaigns that are not over, each with its error budget."""
-    return _dialling(session.me()["id"], session.token())
+    return _dialling(session.who(), session.token())
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -81,4 +81,4 @@ def _queue_day(who: str, _token: str, day: date) -> dict[str, Any]:
 
 def queue_day() -> dict[str, Any]:
     """Return the figures of today, by queue and in all."""
-    return _queue_day(session.me()["id"], session.token(), datetime.now(ZONE).date())
+    return _queue_day(session.who(), session.token(), datetime.now(ZONE).date())

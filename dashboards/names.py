@@ -16,7 +16,7 @@ def _campaigns(who: str, _token: str) -> dict[str, str]:
 
 def campaigns() -> dict[str, str]:
     """Return the campaigns' names by the id that leads carry; nothing for who may not see campaigns."""
-    return _campaigns(session.me()["id"], session.token()) if session.may("campaign.view") else {}
+    return _campaigns(session.who(), session.token()) if session.may("campaign.view") else {}
 
 
 @st.cache_resource(ttl=300, show_spinner=False)
@@ -43,7 +43,7 @@ def _queues(who: str, _token: str, language: str) -> dict[str, str]:
 def names_of(dim: str) -> dict[str, str]:
     """Return what people call the values of a dimension, by the id or code that figures carry; nothing for who may not
     see them."""
-    who, token = session.me()["id"], session.token()
+    who, token = session.who(), session.token()
     if dim in ("campaign", "dial_campaign"):
         return campaigns() | (_dial_campaigns(who, token) if session.may("dialling.view") else {})
     if dim == "team" and session.may("team.view"):
@@ -68,6 +68,11 @@ STATES = ("available", "ringing", "reserved", "on_call", "hold", "wrap_up", "pau
 """States of agents in the order in which they are shown."""
 
 
+def is_none(value: str | None) -> bool:
+    """Tell whether a value of a dimension says that there is none."""
+    return value is None or value in ("unknown", "none")
+
+
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -78,11 +83,11 @@ def place_of(dim: str) -> Callable[[Any], tuple[int, str]]:
 
 def label(dim: str, value: str | None) -> str:
     """Return what people call a value of a dimension: a campaign's name for its platform's id."""
-    if value is None or value in ("unknown", "none"):
-        return words.say("no_campaign" if dim == "campaign" else "unknown")
+    if is_none(value):
+        return words.capital(words.say("no_campaign" if dim == "campaign" else "unknown"))
     if dim in ("platform", "source"):
         return words.name_of("", value)
     if dim in CODED:
-        return words.name_of(CODED[dim], value)
+        return words.capital(words.name_of(CODED[dim], value))
     known = names_of(dim).get(value)
     return known or (f"…{value[-6:]}" if ID.fullmatch(value) else value)  # nobody has a name for it any more

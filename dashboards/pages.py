@@ -21,8 +21,12 @@ COLOURS = """
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {{color: {quiet}; opacity: 1}}
 [data-selected="true"] [data-testid="stMarkdownContainer"] p {{color: {chosen}}}
 .stMultiSelect span[title] {{color: {tag}}}
+a:focus-visible, button:focus-visible, summary:focus-visible, canvas:focus-visible, [role=spinbutton]:focus-visible,
+[tabindex="0"]:focus-visible:not(main) {{outline: 2px solid {chosen} !important; outline-offset: 1px;
+  border-radius: .25rem}}
+[data-testid="stElementToolbar"]:focus-within {{opacity: 1 !important; visibility: visible !important}}
 </style>"""
-"""Streamlit's own quiet texts are too faint to be read by everybody."""
+"""Streamlit's own quiet texts are too faint to be read by everybody, and where the keyboard is, is not always seen."""
 SPOKEN = "<script>document.documentElement.lang = '{language}'</script>"
 """In which language the page is to be read out."""
 STYLE = """
@@ -56,6 +60,10 @@ STYLE = """
 [class*="st-key-open-"] button:hover, [class*="st-key-open-"] button:focus-visible {opacity: 1}
 [class*="st-key-open-"] button [data-testid="stMarkdownContainer"] {position: absolute; width: 1px; height: 1px;
   overflow: hidden; clip-path: inset(50%)}
+@media (min-width: 1101px) {
+  [class*="st-key-tiles-6"] [data-testid="stMetricLabel"],
+  .st-key-tiles-5-compliance-drop [data-testid="stMetricLabel"] {min-height: 3.6rem}
+}
 @media (max-width: 1100px) {
   .stMainBlockContainer {padding: 4.6rem 2rem 4rem}
   [class*="st-key-tiles"] .stHorizontalBlock {grid-template-columns: repeat(3, minmax(0, 1fr))}

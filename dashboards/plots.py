@@ -18,20 +18,27 @@ LOG_FROM = 50
 STEPS = [1, 5, 15, 30, 60, 300, 900, 3600, 14400, 86400, 345600, 1209600]
 """Where a logarithmic scale of seconds has its lines."""
 
+EVEN = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400,
+        172800, 432000, 864000, 1728000]  # fmt: skip
+"""How far apart the lines of an even scale of seconds may stand."""
+
 Series = Mapping[str, Sequence[Mapping[str, Any]]]
 """The rows of each metric."""
 
 
-def over_time(series: Series, grain: str, *, limit: float | None, are_bars: bool) -> alt.LayerChart:
-    """Return metrics of one unit over periods; a period that is not final yet is drawn hollow."""
+def over_time(
+    series: Series, days: Sequence[str], grain: str, *, limit: float | None, are_bars: bool
+) -> alt.LayerChart:
+    """Return metrics of one unit over periods, told by their first days; one that is not final is drawn hollow."""
     names = list(series)
     data = [_point(name, row, grain) for name, rows in series.items() for row in rows if row[name] is not None]
-    periods = charts.periods([row for rows in series.values() for row in rows], grain)
+    periods = charts.periods(days, grain)
     labels = [catalogue.label(name) for name in names]
     unit = _unit(names[0])
     colours = alt.Scale(domain=labels, range=[charts.blue(), ORANGE, GREEN][: len(labels)])
     y = alt.Y("value:Q", title=None, stack=None, scale=_scale(unit, data, limit), axis=_axis(unit, data))
-    colour = alt.Color("name:N", scale=colours, legend=charts.legend("top", labels) if len(labels) > 1 else None)
+    legend = charts.legend("top", labels, symbol="circle" if are_bars else "stroke") if len(labels) > 1 else None
+    colour = alt.Color("name:N", scale=colours, legend=legend)
     base = charts.chart(data).encode(
         x=periods, tooltip=charts.tips(said=" ", name=" ", text="=", state=" ")
     )  # fmt: skip
@@ -42,11 +49,11 @@ def over_time(series: Series, grain: str, *, limit: float | None, are_bars: bool
             )
         ]
     else:
-        dash = alt.StrokeDash("name:N", scale=alt.Scale(domain=labels, range=DASHES[: len(labels)]), legend=None)
+        dash = alt.StrokeDash("name:N", scale=alt.Scale(domain=labels, range=DASHES[: len(labels)]), legend=legend)
         line = base.mark_line(strokeWidth=2.4, interpolate="linear").encode(y=y, color=colour, strokeDash=dash)
         dots = base.mark_point(size=34, filled=True, opacity=1, strokeWidth=1.6).encode(
             y=y,
-            color=colour,
+            color=alt.Color("name:N", scale=colours, legend=None),
             stroke=alt.Stroke("name:N", scale=colours, legend=None),
             fillOpacity=alt.FillOpacity("solid:Q", scale=None),
         )
@@ -89,11 +96,18 @@ def _scale(unit: str, data: Sequence[Mapping[str, Any]], limit: float | None) ->
 
 
 def _axis(unit: str, data: Sequence[Mapping[str, Any]]) -> alt.Axis:
-    more: dict[str, Any] = {"tickCount": 4}
+    more: dict[str, Any] = {"values": _even(data)} if unit == "seconds" else {"tickCount": 4}
     if _is_wide(unit, data):
         least = min(row["value"] for row in data)
         more = {"values": [step for step in STEPS if step >= 0.7 * least]}
     return charts.scale_axis(labelExpr=written(unit), minExtent=52, **more)
+
+
+def _even(data: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return lines at even steps of seconds, minutes, hours or days, five at most."""
+    top = max(row["value"] for row in data)
+    step = next((step for step in EVEN if 5 * step >= top), EVEN[-1])
+    return [n * step for n in range(int(1.08 * top / step) + 1)]
 
 
 def written(unit: str) -> str:
@@ -127,7 +141,9 @@ def _limit(name: str, limit: float | None) -> list[alt.Chart]:
     return [line, text.encode(y="limit:Q", x=alt.XValue("width"), text="text:N")]
 
 
-def stacked(metric: str, rows: Sequence[Mapping[str, Any]], grain: str, order: Sequence[str]) -> alt.LayerChart:
+def stacked(
+    metric: str, rows: Sequence[Mapping[str, Any]], days: Sequence[str], grain: str, order: Sequence[str]
+) -> alt.LayerChart:
     """Return a metric over periods as shares of its `name`s, in an order in which colours are told."""
     data = [
         {
@@ -145,7 +161,7 @@ def stacked(metric: str, rows: Sequence[Mapping[str, Any]], grain: str, order: S
     colours = alt.Scale(domain=named, range=[PALETTE[order.index(name) % len(PALETTE)] for name in named])
     axis = charts.scale_axis(labelExpr=written("share"), tickCount=4, minExtent=52)
     bars = charts.chart(data).mark_bar().encode(
-        x=charts.periods(rows, grain),
+        x=charts.periods(days, grain),
         y=alt.Y("value:Q", stack="normalize", title=None, axis=axis),
         color=alt.Color("name:N", scale=colours, sort=named, legend=charts.legend("top")),
         order=alt.Order("place:Q"),

@@ -1,6 +1,6 @@
-"""One cached function per question, asking the API. An answer is kept for each person on their own (`who`)."""
+"""One cached function per question, asking the API. An answer is kept for each person and role (`session.who`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -30,6 +30,15 @@ class Scope:
         """The scope as a cache takes it."""
         return self.first, self.last, tuple((dim, tuple(values)) for dim, values in sorted(self.chosen.items()))
 
+    def periods(self, grain: str) -> list[str]:
+        """Return the first day of each business day, week or month that the scope touches, as figures carry it."""
+        days = [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+        begins: Mapping[str, Callable[[date], date]] = {
+            "week": lambda day: day - timedelta(days=day.weekday()),
+            "month": lambda day: day.replace(day=1),
+        }
+        return [day.isoformat() for day in dict.fromkeys(map(begins.get(grain, lambda day: day), days))]
+
     def before(self) -> "Scope":
         """Return the equally long period before this one."""
         length = self.last - self.first + timedelta(days=1)
@@ -43,7 +52,7 @@ def _stats(who: str, _token: str) -> dict[str, Any]:
 
 def stats() -> dict[str, Any]:
     """Return the figures of this moment."""
-    return _stats(session.me()["id"], session.token())
+    return _stats(session.who(), session.token())
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -53,7 +62,7 @@ def _api_health(who: str, _token: str, last: str) -> dict[str, Any]:
 
 def api_health(last: str) -> dict[str, Any]:
     """Return requests, errors and latencies of each route over `1h` or `24h`."""
-    return _api_health(session.me()["id"], session.token(), last)
+    return _api_health(session.who(), session.token(), last)
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False)
@@ -63,7 +72,7 @@ def _experiments(who: str, _token: str) -> Rows:
 
 def experiments() -> Rows:
     """Return every experiment, the latest first."""
-    return _experiments(session.me()["id"], session.token())
+    return _experiments(session.who(), session.token())
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False)
@@ -73,7 +82,7 @@ def _readout(who: str, _token: str, experiment_id: str) -> dict[str, Any]:
 
 def readout(experiment_id: str) -> dict[str, Any]:
     """Return what an experiment shows now."""
-    return _readout(session.me()["id"], session.token(), experiment_id)
+    return _readout(session.who(), session.token(), experiment_id)
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -83,7 +92,7 @@ def _quarantine(who: str, _token: str) -> Rows:
 
 def quarantine() -> Rows:
     """Return what the gates hold back from the numbers, then what is only to be looked at."""
-    return _quarantine(session.me()["id"], session.token())
+    return _quarantine(session.who(), session.token())
 
 
 def release(hold_id: str, because: str) -> None:
@@ -102,4 +111,4 @@ def _alerts(who: str, _token: str) -> Rows:
 
 def alerts() -> Rows:
     """Return what was told to the person on duty, the latest first."""
-    return _alerts(session.me()["id"], session.token())
+    return _alerts(session.who(), session.token())

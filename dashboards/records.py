@@ -1,4 +1,4 @@
-"""The records behind figures: leads, calls, and what happened to one; an answer is kept for each person (`who`)."""
+"""The records behind figures: leads, calls, and what happened to one; an answer is kept for each person and role."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,7 +18,7 @@ def _statuses(who: str, _token: str, language: str) -> Rows:
 
 def statuses(language: str) -> Rows:
     """Return the firm's statuses with their labels and stages."""
-    return _statuses(session.me()["id"], session.token(), language)
+    return _statuses(session.who(), session.token(), language)
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False)
@@ -34,7 +34,7 @@ def leads(scope: Scope, *, filters: Sequence[str], cursor: str | None, language:
     wanted += [("filter", among(dim, values)) for dim, values in scope.chosen.items() if values]
     wanted += [("filter", text) for text in filters]
     wanted += [("cursor", cursor)] if cursor else []
-    return _leads(session.me()["id"], session.token(), language, tuple(wanted))
+    return _leads(session.who(), session.token(), language, tuple(wanted))
 
 
 def among(field: str, values: Sequence[str]) -> str:
@@ -60,7 +60,7 @@ def calls(scope: Scope, *, filters: Sequence[str], cursor: str | None) -> dict[s
     wanted += [("filter", among(dim, values)) for dim, values in scope.chosen.items() if values]
     wanted += [("filter", text) for text in filters]
     wanted += [("cursor", cursor)] if cursor else []
-    return _calls(session.me()["id"], session.token(), tuple(wanted))
+    return _calls(session.who(), session.token(), tuple(wanted))
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -70,7 +70,7 @@ def _call(who: str, _token: str, call_id: str) -> dict[str, Any]:
 
 def call(call_id: str) -> dict[str, Any]:
     """Return a call with its legs and its stays in queues."""
-    return _call(session.me()["id"], session.token(), call_id)
+    return _call(session.who(), session.token(), call_id)
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -80,7 +80,7 @@ def _lead(who: str, _token: str, language: str, lead_id: str) -> dict[str, Any]:
 
 def lead(lead_id: str) -> dict[str, Any]:
     """Return one lead."""
-    return _lead(session.me()["id"], session.token(), words.language(), lead_id)
+    return _lead(session.who(), session.token(), words.language(), lead_id)
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -90,7 +90,7 @@ def _timeline(who: str, _token: str, lead_id: str) -> Rows:
 
 def timeline(lead_id: str) -> Rows:
     """Return what happened to a lead, the newest first."""
-    return _timeline(session.me()["id"], session.token(), lead_id)
+    return _timeline(session.who(), session.token(), lead_id)
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False)
@@ -101,4 +101,4 @@ def _overdue(who: str, _token: str, wanted: tuple[tuple[str, Any], ...]) -> dict
 def overdue(team: str | None, *, limit: int) -> dict[str, Any]:
     """Return what is overdue now, the longest overdue first, of one team or of all one sees."""
     wanted = (("limit", limit), *([("team_id", team)] if team else []))
-    return _overdue(session.me()["id"], session.token(), wanted)
+    return _overdue(session.who(), session.token(), wanted)

@@ -110,6 +110,12 @@ def me() -> dict[str, Any]:
     return found
 
 
+def who() -> str:
+    """Return whose answers are kept together: one person's, for as long as they keep role and team."""
+    person = me()
+    return " ".join([person["id"], str(person.get("team_id")), *sorted(person.get("roles", ()))])
+
+
 def may(permission: str) -> bool:
     """Tell whether the signed-in person holds a permission."""
     return permission in me()["permissions"]

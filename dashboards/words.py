@@ -1,5 +1,6 @@
 """What the dashboards say, in Turkish and in English, and how numbers, shares, spans and instants are written."""
 
+import math
 from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -32,14 +33,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "now": ("Şu anda", "Right now"),
     "today": ("Bugün gelen", "Received today"),
     "waiting": ("Sahipsiz", "Waiting for an owner"),
-    "taking": ("Lead alan temsilci", "Agents taking leads"),
-    "open": ("Toplam lead", "Leads in all"),
-    "stage.lead": ("Lead", "Lead"),
+    "taking": ("Başvuru alan temsilci", "Agents taking leads"),
+    "open": ("Toplam başvuru", "Leads in all"),
+    "stage.lead": ("Başvuru", "Lead"),
     "stage.contacted": ("Görüşüldü", "Contacted"),
     "stage.qualified": ("Nitelikli", "Qualified"),
     "stage.proposal": ("Teklif", "Proposal"),
     "stage.sale": ("Satış", "Sale"),
-    "leads": ("Lead", "Leads"),
+    "leads": ("Başvuru", "Leads"),
     "conversion": ("Dönüşüm oranı", "Conversion rate"),
     "provisional": ("geçici", "provisional"),
     "mature": ("kesinleşmiş", "final"),
@@ -47,28 +48,28 @@ WORDS: dict[str, tuple[str, str]] = {
     "points": ("puan", "pts"),
     "funnel.help": (
         "Her aşamaya ulaşan lead döngüleri. Yüzde, bir önceki aşamadan geçenlerin payıdır. "
-        "Aşamaya tıklayın: o aşamada duran leadler aşağıda listelenir.",
+        "Aşamaya tıklayın: o aşamada duran başvurular aşağıda listelenir.",
         "Lead cycles that reached each stage. The share is of those in the stage before. "
         "Click a stage to list the leads that stand in it below.",
     ),
     "conversion.help": (
-        "90 gün içinde satışa dönen döngülerin payı. Gri: en genç lead 90 günü doldurmadı, oran geçici.",
+        "90 gün içinde satışa dönen döngülerin payı. Gri: en genç başvuru 90 günü doldurmadı, oran geçici.",
         "Share of cycles won within 90 days. Grey: the youngest lead is not 90 days old, the rate is provisional.",
     ),
     "conversion_by": ("Platforma göre dönüşüm", "Conversion by platform"),
-    "share_axis": ("5 dakika içinde ulaşılan pay", "Share within 5 minutes"),
+    "share_axis": ("Beş dakika içinde aranma oranı", "Attempted within five minutes"),
     "breakdown": ("Kırılım", "Breakdown"),
     "by": ("Kırılım", "Break down by"),
-    "list": ("Leadler", "Leads"),
+    "list": ("Başvurular", "Leads"),
     "list.stage": ("Şu anda bu aşamada duranlar: {stage}", "Standing in this stage now: {stage}"),
-    "list.all": ("Dönemde gelen tüm leadler, en yenisi önce.", "All leads received in the period, newest first."),
-    "list.pick": ("Bir satırı seçin: leadin geçmişi burada açılır.", "Pick a row: the lead's timeline opens here."),
-    "list.empty": ("Bu seçime uyan lead yok.", "No lead fits this selection."),
+    "list.all": ("Dönemde gelen tüm başvurular, en yenisi önce.", "All leads received in the period, newest first."),
+    "list.pick": ("Bir satırı seçin: başvurunun geçmişi burada açılır.", "Pick a row: the lead's timeline opens here."),
+    "list.empty": ("Bu seçime uyan başvuru yok.", "No lead fits this selection."),
     "list.forbidden": (
-        "Rolünüz sayıları görür, kişileri değil; lead listesi bu nedenle kapalı.",
+        "Rolünüz sayıları görür, kişileri değil; başvuru listesi bu nedenle kapalı.",
         "Your role sees numbers and no people, so the list of leads stays closed.",
     ),
-    "more": ("Sonraki leadler", "Next leads"),
+    "more": ("Sonraki başvurular", "Next leads"),
     "back": ("Başa dön", "Back to the first"),
     "person": ("Kişi", "Person"),
     "phone": ("Telefon", "Phone"),
@@ -79,7 +80,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "timeline.empty": ("Henüz bir şey olmadı.", "Nothing has happened yet."),
     "by_system": ("Sistem", "System"),
     "empty": (
-        "Bu dönemde ve bu seçimle lead yok. Dönemi genişletin veya filtreleri kaldırın.",
+        "Bu dönemde ve bu seçimle başvuru yok. Dönemi genişletin veya filtreleri kaldırın.",
         "There are no leads in this period and selection. Widen the period or clear the filters.",
     ),
     "not_published": (
@@ -116,7 +117,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "durations": ("Yollara göre süre, milisaniye", "Durations by route, milliseconds"),
     "p50": ("medyan", "median"),
     "p95": ("p95", "p95"),
-    "kind.lead.created": ("Lead geldi", "Lead received"),
+    "kind.lead.created": ("Başvuru geldi", "Lead received"),
     "kind.lead.assigned": ("Temsilciye verildi", "Given to an agent"),
     "kind.lead.status_changed": ("Durum değişti", "Status changed"),
     "kind.lead.updated": ("Güncellendi", "Updated"),
@@ -222,6 +223,17 @@ def number(value: float | None, digits: int = 0) -> str:
     return NOTHING if value is None else format_decimal(round(value, digits), locale=_locale())
 
 
+def exact(value: float | None, digits: int) -> str:
+    """Return a number with all its decimals, so that those of a column stand one below the other."""
+    return NOTHING if value is None else format_decimal(value, f"#,##0.{'0' * digits}", locale=_locale())
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital letter first, as the visit's language writes it."""
+    first = {"i": "İ"}.get(text[:1], text[:1].upper()) if language() == "tr" else text[:1].upper()
+    return first + text[1:]
+
+
 def share(value: float | None, digits: int = 1) -> str:
     """Return a ratio as a percentage."""
     if value is None:
@@ -246,12 +258,14 @@ def sign_of(currency: str | None) -> str:
     return f"{sign}\u00a0" if sign[-1].isalpha() else sign
 
 
-def span(seconds: float | None) -> str:
-    """Return a duration in the unit people would use."""
+def span(seconds: float | None, *, in_days: bool = True) -> str:
+    """Return a duration in the unit people would use; `in_days` False: hours at most, as business time is counted."""
     if seconds is None:
         return NOTHING
     units = {"tr": ("sn", "dk", "sa", "gün"), "en": ("s", "min", "h", "days")}[language()]
-    for unit, size, top in zip(units, (1, 60, 3600, 86400), (90, 5400, 129600, float("inf")), strict=True):
+    for unit, size, top in zip(
+        units, (1, 60, 3600, 86400), (90, 5400, 129600 if in_days else math.inf, math.inf), strict=True
+    ):
         if seconds < top:
             value = seconds / size
             return f"{number(value, 0 if value >= 10 else 1)} {unit}"

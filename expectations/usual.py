@@ -57,11 +57,11 @@ def _volume(day: Day, window: Sequence[Day], *, is_over: bool) -> float | None:
 
 
 def _changed(day: Day, window: Sequence[Day]) -> str | None:
-    """Return which questions came and went, in the firm's own words; None when a form asks what it asked."""
+    """Return which questions went (−) and came (+), in the firm's own words; None when a form asks what it asked."""
     known = sorted((each for each in window if each.rows >= FEW), key=lambda each: each.day)[-LAST:]
     if day.rows < FEW or len(known) < 3:
         return None
     gone = frozenset.intersection(*(each.questions for each in known)) - day.questions
     new = day.questions - frozenset.union(*(each.questions for each in known))
-    told = [f"{word}: {', '.join(sorted(names))}" for word, names in (("gone", gone), ("new", new)) if names]
+    told = [f"{sign} {', '.join(sorted(names))}" for sign, names in (("−", gone), ("+", new)) if names]
     return "; ".join(told) or None

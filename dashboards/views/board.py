@@ -79,7 +79,7 @@ def mine(board: Board) -> Board:
 def show_parts(parts: Iterable[Part | Pair], shown: Shown) -> None:
     """Show parts of a board from top to bottom."""
     for part in parts:
-        _part(part, shown.figures, shown.scope, shown.grain)
+        _part(part, shown)
 
 
 def _up_to(instant: str | None, scope: Scope) -> str:
@@ -89,30 +89,30 @@ def _up_to(instant: str | None, scope: Scope) -> str:
     return f"{say('up_to', at=at, first=first, last=last)}. {say('against', days=days)} {say('next_look')}"
 
 
-def _part(part: Part | Pair, found: Figures, scope: Scope, grain: str) -> None:
+def _part(part: Part | Pair, shown: Shown) -> None:
     match part:
         case Tiles():
-            tile.show_all(part, found, scope, grain)
+            tile.show_all(part, shown.figures, shown.scope, shown.grain)
         case Pair(left, right):
             with st.container(key=f"pair-{left.title.replace('.', '-')}"):
                 places = st.columns(2, gap="small")
             for place, each in zip(places, (left, right), strict=True):
                 with place, st.container(border=True, height="stretch"):
-                    show_chart(each, found, grain)
+                    show_chart(each, shown)
         case Trend() | Ranking():
             with st.container(border=True):
-                show_chart(part, found, grain)
+                show_chart(part, shown)
         case Stacked():
             with st.container(border=True):
-                _stacked(part, found, grain)
+                _stacked(part, shown)
         case Table():
             with st.container(border=True):
-                table.show(part, found, scope, grain)
+                table.show(part, shown.figures, shown.scope, shown.grain)
 
 
-def show_chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
+def show_chart(part: Trend | Ranking, shown: Shown) -> None:
     """Show metrics over time or by a dimension, or why there is nothing of them to show."""
-    reply = found[part.asks(grain)[0]]
+    reply = shown.figures[part.asks(shown.grain)[0]]
     metrics = part.names if isinstance(part, Trend) else (part.metric,)
     st.header(say(part.title), anchor=False, help="\n\n---\n\n".join(catalogue.definition(name) for name in metrics))
     series = {name: rows for name in metrics if (rows := reply.series(name))}
@@ -120,7 +120,9 @@ def show_chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
         why = next(iter(reply.missing.values()), "nothing")
         st.caption(f":material/hourglass_empty: {tile.reason(why)}")
     elif isinstance(part, Trend):
-        chart = plots.over_time(series, grain, limit=part.limit, are_bars=part.is_bars)
+        chart = plots.over_time(
+            series, shown.scope.periods(shown.grain), shown.grain, limit=part.limit, are_bars=part.is_bars
+        )
         charts.draw(chart, plots.said(series))
         if any(row.get("is_mature") is False for rows in series.values() for row in rows):
             st.caption(f"○ {say('hollow')}")
@@ -130,8 +132,8 @@ def show_chart(part: Trend | Ranking, found: Figures, grain: str) -> None:
         charts.draw(chart, plots.said_ranking(part.metric, rows))
 
 
-def _stacked(part: Stacked, found: Figures, grain: str) -> None:
-    reply = found[part.asks(grain)[0]]
+def _stacked(part: Stacked, shown: Shown) -> None:
+    reply = shown.figures[part.asks(shown.grain)[0]]
     st.header(say(part.title), anchor=False, help=catalogue.definition(part.metric))
     rows = [{**row, "name": names.label(part.by, row[part.by])} for row in reply.series(part.metric)]
     if not any(row[part.metric] for row in rows):
@@ -141,7 +143,8 @@ def _stacked(part: Stacked, found: Figures, grain: str) -> None:
     order = [names.label(part.by, value) for value in sorted(found_values, key=names.place_of(part.by))]
     totals = {name: sum(row[part.metric] or 0 for row in rows if row["name"] == name) for name in order}
     said = ", ".join(f"{name} {catalogue.written(part.metric, total)}" for name, total in totals.items())
-    charts.draw(plots.stacked(part.metric, rows, grain, order), said)
+    chart = plots.stacked(part.metric, rows, shown.scope.periods(shown.grain), shown.grain, order)
+    charts.draw(chart, said)
 
 
 @st.fragment(run_every=LOOKS)
@@ -150,5 +153,8 @@ def watch(shown: str | None) -> None:
     try:
         if session.is_open() and catalogue.publication() != shown:
             st.rerun()
-    except (session.Refused, session.Silent):
-        return  # the next full run says what is wrong, or renews the session
+    except session.Silent:
+        return  # the next full run says so
+    except session.Refused as refusal:
+        if refusal.status == 401:
+            st.rerun()  # renews a session that ran out; one that was ended shows nothing any more

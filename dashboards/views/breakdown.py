@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from dashboards import address, charts, names, words
+from dashboards import address, charts, grid, names, words
 from dashboards.figures import Ask, Figures
-from dashboards.views import table
 from dashboards.views.board import Shown
 from dashboards.words import say
 
 LATER = charts.STAGES[1:-1]
 """Stages shown as a share of the leads; the last one is the conversion rate."""
 USUAL = "campaign"
+WRITES = {"leads": words.number, "rate": words.share, "speed": words.span}
+"""The columns of figures and how each is written."""
 
 
 def ask(dimensions: Sequence[str]) -> Ask:
@@ -28,14 +28,12 @@ def show(shown: Shown, dimensions: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.header(say("breakdown"), anchor=False)
         by = address.one_of(say("by"), dimensions, "by", say, usual=USUAL, label_visibility="collapsed")
-    rows = _rows(shown.figures, ask(dimensions))
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, column_config=_columns(by), width="stretch",
-        height=table.height(len(rows)),
-    )  # fmt: skip
+    groups = _groups(shown.figures, ask(dimensions))
+    young = {"rate": [place for place, group in enumerate(groups) if not group.get("is_mature")]}
+    grid.show([_row(group) for group in groups], _columns(by), WRITES, young=young)
 
 
-def _rows(found: Figures, asked: Ask) -> list[dict[str, Any]]:
+def _groups(found: Figures, asked: Ask) -> list[dict[str, Any]]:
     (by,), reply = asked.by, found[asked]
     groups: dict[str | None, dict[str, Any]] = {}
     for name in asked.names:
@@ -44,16 +42,16 @@ def _rows(found: Figures, asked: Ask) -> list[dict[str, Any]]:
             group |= {row["stage"]: row[name] or 0} if "stage" in row else {name: row[name]}
             if name == "conversion_rate":
                 group["is_mature"] = row.get("is_mature")
-    return [_row(group) for group in sorted(groups.values(), key=lambda group: -group.get("lead", 0))]
+    return sorted(groups.values(), key=lambda group: -group.get("lead", 0))
 
 
 def _row(group: dict[str, Any]) -> dict[str, Any]:
     leads = group.get("lead", 0)
     return {
         "name": group["name"],
-        "leads": words.number(leads),
-        "rate": table.written("conversion_rate", group.get("conversion_rate"), is_young=not group.get("is_mature")),
-        "speed": words.span(group.get("speed_to_lead_s")),
+        "leads": leads,
+        "rate": group.get("conversion_rate"),
+        "speed": group.get("speed_to_lead_s"),
         **{stage: 100 * group.get(stage, 0) / leads if leads else None for stage in LATER},
     }
 

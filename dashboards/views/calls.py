@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from dashboards import names, records, session, words
+from dashboards import grid, names, records, session, words
 from dashboards.queries import Scope
 from dashboards.views import lead
 from dashboards.words import name_of, say
@@ -38,10 +37,9 @@ def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:
     if not page["items"]:
         st.info(say("calls.empty"), icon=":material/search_off:")
         return None
-    event = st.dataframe(
-        pd.DataFrame([_row(item) for item in page["items"]]), hide_index=True, on_select="rerun",
-        selection_mode="single-row", width="stretch", height=500, key=f"calls {place} {len(trail)}",
-        column_config={key: st.column_config.TextColumn(say(f"call.{key}")) for key in HEADS},
+    rows = grid.show(
+        [_row(item) for item in page["items"]], _columns(), WRITES, height=500, key=f"calls {place} {len(trail)}",
+        picks=True,
     )  # fmt: skip
     with st.container(horizontal=True):
         if trail:
@@ -49,21 +47,28 @@ def _list(scope: Scope, filters: tuple[str, ...]) -> dict[str, Any] | None:
         if page["next_cursor"]:
             more = {"on_click": trail.append, "args": (page["next_cursor"],)}
             st.button(say("calls.more"), icon=":material/chevron_right:", key=f"next {place}", **more)
-    rows = event["selection"]["rows"]
     return page["items"][rows[0]] if rows else None
 
 
 HEADS = ("at", "direction", "outcome", "queue", "agent", "talk")
+WRITES = {"at": words.instant, "talk": words.clock}
 
 
-def _row(item: dict[str, Any]) -> dict[str, str]:
+def _columns() -> dict[str, Any]:
+    column = st.column_config
+    return {key: column.TextColumn(say(f"call.{key}")) for key in HEADS} | {
+        "talk": column.TextColumn(say("call.talk"), alignment="right")
+    }
+
+
+def _row(item: dict[str, Any]) -> dict[str, Any]:
     return {
-        "at": words.instant(item["requested_at"]),
-        "direction": name_of("direction", item["direction"]),
-        "outcome": name_of("call", item["outcome"]),
+        "at": item["requested_at"],
+        "direction": words.capital(name_of("direction", item["direction"])),
+        "outcome": words.capital(name_of("call", item["outcome"])),
         "queue": names.label("queue", item["queue"]) if item["queue"] else words.NOTHING,
         "agent": item["agent_name"] or words.NOTHING,
-        "talk": words.clock(item["talk_s"]),
+        "talk": item["talk_s"],
     }
 
 

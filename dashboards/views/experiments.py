@@ -96,4 +96,4 @@ def _difference(found: dict[str, Any] | None) -> str:
 
 
 def _points(share: float) -> str:
-    return f"{'−' if share < 0 else '+'}{words.number(abs(100 * share), 1)} {say('points')}"
+    return f"{'−' if share < 0 else '+'}{words.exact(abs(100 * share), 1)} {say('points')}"

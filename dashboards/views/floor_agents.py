@@ -8,8 +8,9 @@ from dashboards import markup, session, words
 from dashboards.markup import tip, value
 from dashboards.words import name_of, say
 
-FIRST = """curl -X PUT -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
-  {url}/pbx/agents/<user id>/endpoint -d '{{"endpoint": "PJSIP/agent-7"}}'"""
+FIRST = """curl -X PUT -H "Authorization: Bearer $TOKEN" \\
+  -H "Content-Type: application/json" {url}/pbx/agents/<user id>/endpoint \\
+  -d '{{"endpoint": "PJSIP/agent-7"}}'"""
 URGENT = ("not_responding", "ringing", "reserved", "on_call", "wrap_up", "available", "paused", "offline")
 """The order of the rows: who needs a look first, who is away last."""
 

@@ -8,7 +8,8 @@ from dashboards.charts import GREEN, ORANGE
 from dashboards.markup import VERMILLION, tip, value
 from dashboards.words import name_of, say
 
-FIRST = """curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" {url}/dialer/campaigns \\
+FIRST = """curl -H "Authorization: Bearer $TOKEN" \\
+  -H "Content-Type: application/json" {url}/dialer/campaigns \\
   -d '{{"code": "spring", "name": "Bahar", "mode": "progressive", "queue": "sales"}}'"""
 BY_AGENTS = ("manual", "preview")
 """Modes in which the agent is on the line first."""

@@ -8,7 +8,8 @@ from dashboards.charts import GREEN
 from dashboards.markup import VERMILLION, tip, value
 from dashboards.words import say
 
-FIRST = """curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" {url}/queue \\
+FIRST = """curl -H "Authorization: Bearer $TOKEN" \\
+  -H "Content-Type: application/json" {url}/queue \\
   -d '{{"code": "sales", "settings": {{"labels": {{"tr": "Satış", "en": "Sales"}}, "sl_s": 20}}}}'"""
 
 

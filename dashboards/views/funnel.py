@@ -26,7 +26,7 @@ def show() -> None:
     with left, st.container(border=True, height="stretch"):
         stage = _funnel(stages)
     with right, st.container(border=True, height="stretch"):
-        board.show_chart(conversion, shown.figures, shown.grain)
+        board.show_chart(conversion, shown)
     board.show_parts(below, shown)
     with st.container(border=True):
         breakdown.show(shown, boards.FUNNEL.dims)

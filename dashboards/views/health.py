@@ -2,19 +2,17 @@
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from dashboards import address, charts, queries, session, words
-from dashboards.views import table
+from dashboards import address, charts, grid, queries, session, words
 from dashboards.words import say
 
 WRITTEN = {
     "requests": words.number,
     "errors": words.number,
     "error_rate": lambda value: words.share(value, 2),
-    "p50_ms": lambda value: words.number(value, 1),
-    "p95_ms": lambda value: words.number(value, 1),
+    "p50_ms": lambda value: words.exact(value, 1),
+    "p95_ms": lambda value: words.exact(value, 1),
 }
 """The columns of figures, what matters first, and how each is written."""
 
@@ -57,14 +55,12 @@ def _figures(last: str) -> None:
         said = ", ".join(f"{_name(row)} {words.number(row['p95_ms'], 1)} ms" for row in slow)
         charts.draw(charts.durations(rows), f"{say('slowest')}: {said}")
     rows.sort(key=lambda row: -row["requests"])
-    texts = [{"route": _name(row)} | {key: write(row[key]) for key, write in WRITTEN.items()} for row in rows]
-    st.dataframe(
-        pd.DataFrame(texts), hide_index=True, width="stretch", height=table.height(len(rows)),
-        column_config={
-            "route": st.column_config.TextColumn(say("route"), pinned=True, width=220),
-            **{key: st.column_config.TextColumn(say(key), alignment="right", width=95) for key in WRITTEN},
-        },
-    )  # fmt: skip
+    data = [{"route": _name(row)} | {key: row[key] for key in WRITTEN} for row in rows]
+    columns = {
+        "route": st.column_config.TextColumn(say("route"), pinned=True, width=290),
+        **{key: st.column_config.TextColumn(say(key), alignment="right", width=95) for key in WRITTEN},
+    }
+    grid.show(data, columns, WRITTEN)
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from dashboards import markup, names, records, session, words
+from dashboards import grid, markup, names, records, session, words
 from dashboards.queries import Scope
 from dashboards.words import name_of, say
 
@@ -18,7 +17,7 @@ FIELDS = {name: name for name in ("platform", "source", "campaign", "form", "tea
 }
 """Dimensions of figures and the filters of the list of leads that mean them."""
 ICONS = {
-    "lead.created": ("＋", "#009E73"),
+    "lead.created": ("+", "#009E73"),
     "lead.assigned": ("→", "#7F7F7F"),
     "lead.status_changed": ("●", "#0072B2"),
     "lead.sold": ("★", "#E69F00"),
@@ -85,10 +84,9 @@ def _list(scope: Scope, filters: tuple[str, ...], where: str) -> dict[str, Any] 
     if not page["items"]:
         st.info(say("list.empty"), icon=":material/search_off:")
         return None
-    table = pd.DataFrame([_row(item) for item in page["items"]])
-    event = st.dataframe(
-        table, hide_index=True, on_select="rerun", selection_mode="single-row", width="stretch", height=560,
-        key=f"leads {place} {len(trail)}", column_config=_columns(),
+    rows = grid.show(
+        [_row(item) for item in page["items"]], _columns(), {"received": words.instant}, height=560,
+        key=f"leads {place} {len(trail)}", picks=True,
     )  # fmt: skip
     with st.container(horizontal=True):
         if trail:
@@ -96,7 +94,6 @@ def _list(scope: Scope, filters: tuple[str, ...], where: str) -> dict[str, Any] 
         if page["next_cursor"]:
             more = {"on_click": trail.append, "args": (page["next_cursor"],)}
             st.button(say("more"), icon=":material/chevron_right:", key=f"next {place}", **more)
-    rows = event["selection"]["rows"]
     return page["items"][rows[0]] if rows else None
 
 
@@ -116,12 +113,12 @@ def _row(item: dict[str, Any]) -> dict[str, str]:
         "phone": item["contact"]["phone_masked"] or item["contact"]["email_masked"] or words.NOTHING,
         "status": item["status"]["label"],
         "owner": item["owner"]["name"] if item["owner"] else words.NOTHING,
-        "received": words.instant(item["received_at"]),
+        "received": item["received_at"],
     }
 
 
 def _columns() -> dict[str, Any]:
-    widths = {"person": 130, "phone": 122, "status": 85, "owner": 107, "received": 98}
+    widths = {"person": 130, "phone": 122, "status": 100, "owner": 107, "received": 98}
     return {key: st.column_config.TextColumn(say(key), width=width) for key, width in widths.items()}
 
 

@@ -1,13 +1,13 @@
 """What is overdue at this moment: open clocks that are due, and the timeline of the lead behind one."""
 
+from functools import partial
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from dashboards import names, records, session, words
+from dashboards import grid, names, records, session, words
 from dashboards.queries import Scope
-from dashboards.views import lead, table
+from dashboards.views import lead
 from dashboards.words import name_of, say
 
 MOST = 50
@@ -26,26 +26,28 @@ def show(scope: Scope) -> None:
         if not items:
             st.success(say("sla.overdue.none"), icon=":material/check_circle:")
             return
-        data = pd.DataFrame([_row(item) for item in items])
-        event = st.dataframe(
-            data, hide_index=True, width="stretch", on_select="rerun",
-            selection_mode="single-row", key="overdue", height=table.height(len(items)),
-            column_config={key: st.column_config.TextColumn(say(f"overdue.{key}")) for key in HEADS},
-        )  # fmt: skip
+        picked = grid.show([_row(item) for item in items], _columns(), WRITES, key="overdue", picks=True)
         if page["next_cursor"]:
             st.caption(say("overdue.more", n=MOST))
-        _open([items[place]["lead_id"] for place in event["selection"]["rows"]])
+        _open([items[place]["lead_id"] for place in picked])
 
 
 HEADS = ("kind", "late", "due", "status", "owner", "team")
+WRITES = {"late": partial(words.span, in_days=False), "due": words.instant}
 
 
-def _row(item: dict[str, Any]) -> dict[str, str]:
+def _columns() -> dict[str, Any]:
+    column = st.column_config
+    late = column.TextColumn(say("overdue.late"), help=say("overdue.late.help"), alignment="right")
+    return {key: column.TextColumn(say(f"overdue.{key}")) for key in HEADS} | {"late": late}
+
+
+def _row(item: dict[str, Any]) -> dict[str, Any]:
     late = item["late_by_s"] if item["late_by_s"] is not None else -(item["remaining_s"] or 0)
     return {
-        "kind": name_of("clock", item["kind"]),
-        "late": words.span(late),
-        "due": words.instant(item["due_at"]),
+        "kind": words.capital(name_of("clock", item["kind"])),
+        "late": late,
+        "due": item["due_at"],
         "status": _statuses().get(item["lead_status"], item["lead_status"]),
         "owner": names.names_of("agent").get(item["owner_id"] or "", words.NOTHING),
         "team": names.names_of("team").get(item["team_id"] or "", words.NOTHING),

@@ -80,7 +80,10 @@ def _sign(kind: str) -> str:
 
 
 def _what(hold: dict[str, Any]) -> str:
-    return f"{name_of('feed', hold['feed'])} · {hold['label']}"
+    """Return what a set is, without the firm, who knows its name, and its day as days are written here."""
+    label = hold["label"].partition(", ")[2] or hold["label"]
+    days = [words.day_of(hold["day"])] if hold["day"] else []
+    return " · ".join([name_of("feed", hold["feed"]), label.removesuffix(f", {hold['day']}"), *days])
 
 
 def _open(hold: dict[str, Any]) -> None:
@@ -136,7 +139,7 @@ def _alert(alert: dict[str, Any]) -> str:
     signed = f'<span class="sign" style="color:{colour}" aria-hidden="true">{sign}</span>{escape(state)}'
     cells = (
         escape(words.instant(alert["raised_at"])),
-        escape(alert["sentence_tr" if words.language() == "tr" else "sentence"]),
+        escape(alert["sentence_tr" if words.language() == "tr" else "sentence"]).replace("; ", ";<br>"),
         escape(alert["owner"]),
         f"<code>{escape(alert['subject'])}</code>",
     )

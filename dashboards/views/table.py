@@ -1,25 +1,16 @@
 """Metrics by a dimension: a row for each value, which opens what is behind it."""
 
+from functools import partial
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from dashboards import catalogue, charts, names, words
+from dashboards import catalogue, grid, names
 from dashboards.figures import Figures
 from dashboards.layout import Table
 from dashboards.queries import Scope
 from dashboards.views import behind, tile
 from dashboards.words import say
-
-MOST_ROWS = 15
-YOUNG = "◌ "
-"""The sign of what may still change."""
-
-
-def height(rows: int) -> Any:
-    """Return a height that shows all rows, or the first ones with a bar to scroll by."""
-    return "content" if rows <= MOST_ROWS else 35 * (MOST_ROWS + 1)
 
 
 def rows_of(part: Table, found: Figures) -> dict[str | None, dict[str, Any]]:
@@ -46,40 +37,26 @@ def show(part: Table, found: Figures, scope: Scope, grain: str) -> None:
         why = next(iter(reply.missing.values()), "nothing")
         st.caption(f":material/hourglass_empty: {tile.reason(why)}")
         return
-    by_size = sorted(rows, key=lambda value: -(rows[value].get(shown[0]) or 0))
+    by_size = sorted(rows, key=lambda value: (names.is_none(value), -(rows[value].get(shown[0]) or 0)))
     order = list(rows) if part.by == "stage" else by_size  # stages have an order of their own
-    data = _data(part, {value: rows[value] for value in order}, shown)
-    event = st.dataframe(
-        data, hide_index=True, width="stretch", height=height(len(order)), on_select="rerun" if opens else "ignore",
-        selection_mode="single-row", key=f"table-{part.title}", column_config=_columns(part, shown),
-    )  # fmt: skip
+    data = [{"name": names.label(part.by, value)} | {name: rows[value].get(name) for name in shown} for value in order]
+    writes = {name: partial(catalogue.written, name) for name in shown}
+    young = {name: [place for place, value in enumerate(order) if name in rows[value]["immature"]] for name in shown}
+    picked = grid.show(
+        data, _columns(part, shown), writes, young=young, width="content", key=f"table-{part.title}", picks=opens
+    )
     if any(row["immature"] for row in rows.values()):
-        st.caption(f"◌ {say('provisional')}")
+        st.caption(f"{grid.YOUNG}{say('provisional')}")
     if opens:
-        _open(part, shown, scope, [order[place] for place in event["selection"]["rows"]])
-
-
-def _data(part: Table, rows: dict[str | None, dict[str, Any]], shown: list[str]) -> Any:
-    """Return the table in words, which is what is read out of it too; grey what may still change."""
-    data = pd.DataFrame([_texts(part, value, row, shown) for value, row in rows.items()])
-    return data.style.map(lambda text: f"color: {charts.faint()}" if text.startswith(YOUNG) else "", subset=shown)
-
-
-def _texts(part: Table, value: str | None, row: dict[str, Any], shown: list[str]) -> dict[str, str]:
-    texts = {name: written(name, row.get(name), is_young=name in row["immature"]) for name in shown}
-    return {"name": names.label(part.by, value)} | texts
-
-
-def written(name: str, value: float | None, *, is_young: bool) -> str:
-    """Return a value of a table as people write it, marked where it may still change."""
-    text = catalogue.written(name, value)
-    return f"{YOUNG}{text}" if is_young and text != words.NOTHING else text
+        _open(part, shown, scope, [order[place] for place in picked])
 
 
 def _columns(part: Table, shown: list[str]) -> dict[str, Any]:
-    column = st.column_config.TextColumn
-    heads = {name: column(catalogue.label(name), help=catalogue.definition(name), alignment="right") for name in shown}
-    return {"name": column(say(part.by), pinned=True), **heads}
+    heads = {
+        name: st.column_config.TextColumn(catalogue.head(name), help=catalogue.definition(name), alignment="right")
+        for name in shown
+    }
+    return {"name": st.column_config.TextColumn(say(part.by), pinned=True), **heads}
 
 
 def _open(part: Table, shown: list[str], scope: Scope, picked: list[str | None]) -> None:

@@ -12,7 +12,7 @@ from dashboards.queries import Scope
 from dashboards.views import behind
 from dashboards.words import say
 
-NEITHER = frozenset({"spend", "offered", "handled", "occupancy", "callback_share", "utilisation"})
+NEITHER = frozenset({"spend", "offered", "handled", "occupancy", "callback_share", "utilisation", "platform_lead_gap"})
 """Metrics whose change is neither good nor bad by itself."""
 COMPARABLE = 3
 """A figure that was less than a quarter of this one's had barely begun to be counted, and says nothing about change."""

@@ -42,6 +42,14 @@ class TestHeard:
         visit["me"] = {"id": "2"}
         assert live._last("queues") is None
 
+    def test_forgets_with_the_role_what_was_heard_in_it(self, visit):
+        visit["me"] = {"id": "1", "roles": ["admin"]}
+        live._heard(lambda: ANSWER, "queues")
+
+        visit["me"] = {"id": "1", "roles": ["analyst"]}
+
+        assert live._last("queues") is None
+
     def test_hands_on_what_the_api_refuses(self):
         def ask():
             raise session.Refused(403, "auth.forbidden", "not allowed")

@@ -15,7 +15,7 @@ from crm import db, tenancy
 from crm.actor import Actor
 from crm.calls import history
 from crm.calls.story import Outcome
-from tests.dashboards import saved, walk
+from tests.dashboards import keys, saved, walk
 from tests.dashboards.conftest import Screens, Visit
 from tests.dashboards.told import Api, turkish
 from tests.dbt_project.telephony import past
@@ -77,6 +77,7 @@ class TestPages:
         await walk.go_to(visit, "company")
         await walk.is_told(visit, api, walk.BOARDS[0], {})
         await saved.files_are_true(visit, api)
+        await keys.is_walked(visit, "Çıkış", "Gün", "Arkasındakileri göster: Gelen başvuru", "Download as PNG", "Ekip")
         await self._open_what_is_behind(visit)
         await self._choose_meta_by_week(visit)
         await walk.walk(visit, api, {"platform": ["meta"]})
@@ -106,7 +107,7 @@ class TestPages:
     @staticmethod
     async def _open_what_is_behind(visit: Visit) -> None:
         """A figure opens the leads behind it; where these are more than were counted, it says so."""
-        for name, is_wider in (("Gelen lead", False), ("Satışa dönen lead", True)):
+        for name, is_wider in (("Gelen başvuru", False), ("Satışa dönen başvuru", True)):
             await visit.page.get_by_role("button", name=f"Arkasındakileri göster: {name}").click()
             dialog = visit.page.get_by_role("dialog")
             await dialog.get_by_test_id("stDataFrame").wait_for(timeout=90_000)
@@ -146,7 +147,7 @@ class TestPages:
         await visit.page.mouse.click(place["x"] + 17, place["y"] + 35 + 17)
         await visit.page.get_by_role("heading", name=newest["contact"]["name"]).wait_for(timeout=90_000)
         await visit.shows(newest["status"]["label"])
-        await visit.shows("Lead geldi")
+        await visit.shows("Başvuru geldi")
 
     @staticmethod
     def _keep_to_themselves(visit: Visit, people: Market, content: str) -> None:
@@ -182,6 +183,7 @@ class TestPages:
         assert chosen(visit) == {"platform": ["meta"], "grain": ["week"], "lang": ["en"]}
         await visit.shows("Your role sees numbers and no people, so the list of leads stays closed.")
         assert await walk.flaws(visit) == []
+        assert await visit.page.evaluate("document.documentElement.lang") == "en"
         await visit.page.get_by_role("button", name="Clear", exact=True).click()
         await visit.page.wait_for_url(lambda url: "platform" not in url, timeout=90_000)
         assert visit.complaints == []

@@ -53,7 +53,7 @@ def written(value: float | None, unit: str) -> str:
         case "money":
             return f"{'-' if value < 0 else ''}₺{turkish(abs(value), 0 if abs(value) >= 100 else 2)}"
         case "per_hour" | "per_minute" | "ratio" | "points":
-            return short(value, 2 if value < 10 else 1)
+            return turkish(value, 2 if value < 10 else 1)
     return short(value, 0 if value == int(value) or value >= 100 else 1)
 
 

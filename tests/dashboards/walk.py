@@ -49,7 +49,8 @@ async def is_told(visit: Visit, api: Api, board: Board, filters: Filters) -> Non
     """Every figure and every table of a page says what the API answers; where there is no figure stands why."""
     told = await asyncio.to_thread(api.tiles, board, filters)
     seen = {name: await shown(visit, name) for name in told}
-    assert {name: (seen[name], told[name]) for name in told if seen[name] != told[name]} == {}, board.key
+    wrong = {name: (seen[name], told[name]) for name in told if seen[name] != told[name]}
+    assert wrong == {}, (board.key, wrong)
     for name in (name for name, text in told.items() if text == "–"):
         why = tile(visit, name).get_by_test_id("stMetricDelta")
         assert (await why.inner_text(timeout=90_000)).strip(), name
@@ -67,7 +68,8 @@ async def _table_is_told(visit: Visit, api: Api, part: Table, filters: Filters) 
         return
     seen = await _cells(around.get_by_test_id("stDataFrame"))
     columns = len(seen[0])  # those that there is room for; the rest is to be scrolled to
-    assert set(seen) - {each[:columns] for each in told} == set(), part.title
+    wrong = set(seen) - {each[:columns] for each in told}
+    assert wrong == set(), (part.title, wrong, told)
 
 
 async def _cells(table: Locator) -> list[tuple[str, ...]]:
@@ -75,7 +77,7 @@ async def _cells(table: Locator) -> list[tuple[str, ...]]:
     rows = table.locator("table tr")
     await rows.nth(1).wait_for(state="attached", timeout=90_000)
     texts: list[list[str]] = await rows.evaluate_all("all => all.map(row => [...row.children].map(c => c.textContent))")
-    return [tuple(text.removeprefix("◌ ").strip() for text in row[1:]) for row in texts[1:]]
+    return [tuple(text.strip().removeprefix("◌ ") for text in row[1:]) for row in texts[1:]]
 
 
 async def flaws(visit: Visit) -> list[str]:
@@ -96,11 +98,33 @@ async def walk(visit: Visit, api: Api, filters: Filters) -> None:
         await visit.page.set_viewport_size(DESK)
         await go_to(visit, key)
         await reads_well(visit, key)
+    await is_sorted(visit)  # the last page lists how long the API took
+
+
+async def is_sorted(visit: Visit) -> None:
+    """A click above a column sorts by values, not by how they are written."""
+    await visit.page.set_viewport_size(DESK)
+    table = visit.page.get_by_test_id("stDataFrame").first
+    await table.locator("table th").nth(5).wait_for(state="attached", timeout=90_000)  # there is room for all again
+    await settled(visit)
+    place = await table.bounding_box()
+    assert place
+    await visit.page.mouse.click(place["x"] + place["width"] - 60, place["y"] + 17)
+    deadline = asyncio.get_running_loop().time() + 60
+    while (values := await _last_column(table)) != sorted(values):
+        assert asyncio.get_running_loop().time() < deadline, values
+        await asyncio.sleep(0.3)
+    assert len(set(values)) > 2
+
+
+async def _last_column(table: Locator) -> list[float]:
+    return [float(row[-1].replace(".", "").replace(",", ".")) for row in await _cells(table)]
 
 
 async def reads_well(visit: Visit, key: str) -> None:
     """Axe finds nothing, and a tablet shows the page without moving it sideways."""
     assert await flaws(visit) == [], key
+    assert await visit.page.evaluate("document.documentElement.lang") == "tr", key
     await visit.page.set_viewport_size(TABLET)
     assert await too_wide(visit) <= 0, key
 

@@ -208,7 +208,7 @@ class TestDeadSource:
         told, well = letters
         assert (told["To"], told["Subject"]) == ("duty@firm.example", "Santral: raw/leads is to be looked at")
         why = "acme, meta/winter, 2026-03-03: far fewer or far more leads than the form usually brings"
-        why_tr = "acme, meta/winter, 2026-03-03: form olağandan çok daha az ya da çok daha fazla aday getirdi"
+        why_tr = "acme, meta/winter, 2026-03-03: form olağandan çok daha az ya da çok daha fazla başvuru getirdi"
         assert f"3 times in a row since 2026-03-04 09:30 UTC: to be looked at: {why}\n" in told.get_content()
         assert f"art arda 3 kez incelemeye değer bulundu: incelenmesi gereken: {why_tr}\n" in told.get_content()
         assert (shown["sentence"], shown["sentence_tr"], shown["is_open"]) == (why, why_tr, True)

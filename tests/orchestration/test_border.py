@@ -209,5 +209,5 @@ class TestClosedGate:
         assert "the import ended before its file did: rows are missing" in again[1]
         assert "leads were sent after they arrived: a clock is wrong" in skewed[1]
         assert "far more leads than usual have no telephone number" in renamed[1]
-        assert "the form asks other questions than before (gone: when; new: which month)" in renamed[1]
+        assert "the form asks other questions than before (− when; + which month)" in renamed[1]
         assert opened == (set(), "")

@@ -113,7 +113,7 @@ class TestLeads:
             " good numbers"
         )
         assert closed.sentence_tr == (
-            "bekletilen: 1; acme, meta/spring, 2026-03-03: reklam kimliği olmayan adaylar olağandan çok fazla; "
+            "bekletilen: 1; acme, meta/spring, 2026-03-03: reklam kimliği olmayan başvurular olağandan çok fazla; "
             "acme için kapı kapalı, gelenlerin beşte birinden fazlası bozuk: orada okuyanlar son doğru sayıları görmeye"
             " devam ediyor"
         )
@@ -147,7 +147,7 @@ class TestLeads:
         by_set = dict(told(found.warned))
         assert (found.held, found.closed) == ([], [])
         assert by_set["acme, meta/spring, 2026-03-03"] == [
-            "the form asks other questions than before (gone: when; new: which month)"
+            "the form asks other questions than before (− when; + which month)"
         ]
         assert by_set["acme, meta/winter, 2026-03-03"] == [
             "far fewer or far more leads than the form usually brings"
