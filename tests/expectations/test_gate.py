@@ -1,11 +1,12 @@
 """Every rule of the gates: one row that breaks it, and the sentence it gets."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from expectations import gate, rules
+from expectations import rules
 
 GOOD: dict[str, dict[str, Any]] = {
     "raw/ad_reports rows": {
@@ -82,21 +83,29 @@ FAULTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def judge() -> Callable[..., Any]:
+    """Great Expectations takes seconds to load: only whoever runs these tests waits for it."""
+    from expectations import gate
+
+    return gate.judge
+
+
 class TestJudge:
     @pytest.mark.parametrize("which", sorted(GOOD))
-    def test_says_nothing_of_what_is_good(self, which: str) -> None:
+    def test_says_nothing_of_what_is_good(self, which: str, judge: Callable[..., Any]) -> None:
         frame = pd.DataFrame([GOOD[which] | {"key": "one"}, GOOD[which] | {"key": "two"}])
 
-        assert gate.judge(frame, SUITES[which], key="key") == {}
+        assert judge(frame, SUITES[which], key="key") == {}
 
     @pytest.mark.parametrize("which", sorted(GOOD))
-    def test_finds_every_fault_of_a_suite_at_once(self, which: str) -> None:
+    def test_finds_every_fault_of_a_suite_at_once(self, which: str, judge: Callable[..., Any]) -> None:
         faults = [(fault, said) for of, fault, said in FAULTS if of == which]
         rows = [GOOD[which] | {"key": "good"}] + [
             GOOD[which] | fault | {"key": f"f{n}"} for n, (fault, _) in enumerate(faults)
         ]
 
-        found = gate.judge(pd.DataFrame(rows), SUITES[which], key="key")
+        found = judge(pd.DataFrame(rows), SUITES[which], key="key")
 
         said = {key: [fault.says for fault in each] for key, each in found.items()}
         assert said == {f"f{n}": [sentence] for n, (_, sentence) in enumerate(faults) if sentence}
