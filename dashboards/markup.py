@@ -3,11 +3,14 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
+from itertools import count
 from zlib import crc32
 
 from dashboards import charts, words
 from dashboards.charts import BLUE, GREEN, ORANGE, SKY
 
+TIP = re.compile(r'(?<=")tip-[0-9a-f]{8}(?=")')
+"""The name of a tip, in the two places that bear it: what it explains, and then the tip itself."""
 VERMILLION, GREY = "#D55E00", "#7F7F7F"
 SIGNS = {
     "available": ("●", GREEN),
@@ -102,6 +105,12 @@ def tip(text: str, said: str) -> str:
     )
 
 
+def apart(html: str, place: str) -> str:
+    """Return a part of a page with names of its own for its tips: the same reason may stand in many places."""
+    number = count()
+    return TIP.sub(lambda _: f"tip-{crc32(place.encode()):08x}-{next(number) // 2}", html)
+
+
 def value(text: str, none: str) -> str:
     """Return a value; in place of a missing one the dash, with the reason."""
     return tip(text, none) if text == words.NOTHING else escape(text)
@@ -129,9 +138,10 @@ def table(
     """Return a table of heads (HTML) and rows: `caption` for who hears it, widths in percent, numbers to the right."""
     sizes = "".join(f'<col style="width:{width}%">' for width in widths)
     cells = "".join(f'<th scope="col"{_side(place, right)}>{head}</th>' for place, head in enumerate(heads))
-    return (
+    return apart(
         f'<table><caption class="unseen">{escape(caption)}</caption><colgroup>{sizes}</colgroup>'
-        f"<thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>",
+        caption,
     )
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboards import catalogue, markup, queries, words
 from dashboards.charts import GREEN
 from dashboards.markup import tip, value
+from dashboards.views import tile
 from dashboards.words import name_of, say
 
 FIGURES = ("exposures", "decided", "rate", "difference")
@@ -78,19 +79,20 @@ def _table(each: dict[str, Any], readout: dict[str, Any]) -> str:
 def _row(one: dict[str, Any], *, is_winner: bool) -> str:
     control = "" if one["sentence"] else f' <span class="quiet">{escape(say("experiments.control"))}</span>'
     name = f"{escape(one['key'])}{' ★' if is_winner else ''}{control}"
+    hidden = words.capital(tile.reason("suppressed")) if one["is_suppressed"] else ""
     cells = (
-        words.number(one["exposures"]),
-        words.number(one["decided"]),
-        value(words.share(one["rate"]), say("experiments.rate.none")),
-        _difference(one["difference"]),
+        value(words.number(one["exposures"]), hidden),
+        value(words.number(one["decided"]), hidden),
+        value(words.share(one["rate"]), hidden or say("experiments.rate.none")),
+        _difference(one["difference"], hidden or say("experiments.difference.none")),
     )
     return markup.row(name, cells, right=RIGHT)
 
 
-def _difference(found: dict[str, Any] | None) -> str:
-    """Return the difference in points and the bounds that hold at every look."""
+def _difference(found: dict[str, Any] | None, none: str) -> str:
+    """Return the difference in points and the bounds that hold at every look; why there is `none`, where there is."""
     if found is None or found["estimate"] is None:
-        return value(words.NOTHING, say("experiments.difference.none"))
+        return value(words.NOTHING, none)
     low, estimate, high = (_points(found[key]) for key in ("low", "estimate", "high"))
     return f'{estimate}<br><span class="quiet">[{low}; {high}]</span>'
 

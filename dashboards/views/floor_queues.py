@@ -31,12 +31,13 @@ def _card(line: dict[str, Any]) -> str:
     tags = [key for key, is_so in (("paused", line["is_paused"]), ("overflowing", line["is_overflowing"])) if is_so]
     marked = "".join(f'<span class="tag">{escape(say(f"queue.{key}"))}</span>' for key in tags)
     name = escape(name_of(line))
-    return (
+    return markup.apart(
         f'<li class="card" aria-label="{name}">'
         f'<div class="head"><b role="heading" aria-level="3">{name}</b>'
         f'<span class="quiet">{escape(line["code"])}</span>{marked}</div>'
         f"<dl>{_figures(line)}</dl>{_agents(line)}"
-        f'<div class="quiet">{escape(_next(line))}</div></li>'
+        f'<div class="quiet">{escape(_next(line))}</div></li>',
+        line["code"],
     )
 
 

@@ -64,15 +64,28 @@ class TestBullet:
         assert left + width <= 100.1
 
 
+LINE = {
+    "labels": {"en": "<script>alert(1)</script>"}, "code": "x", "depth": 0, "longest_wait_s": None, "n": 0,
+    "service_level": None, "sl_s": 20, "sl_target": 0.8, "next_wait_s": None, "agents": {}, "is_paused": True,
+    "is_overflowing": False,
+}  # fmt: skip
+
+
+class TestApart:
+    def test_every_tip_has_a_name_of_its_own_the_same_at_each_refresh(self):
+        lines = [LINE, LINE | {"code": "y"}]
+
+        drawn = floor_queues.draw({"queues": lines})
+
+        names = re.findall(r' id="([^"]+)"', drawn)
+        assert len(names) == len(set(names)) == 10
+        assert re.findall(r'aria-describedby="([^"]+)"', drawn) == names
+        assert floor_queues.draw({"queues": lines}) == drawn
+
+
 class TestText:
     def test_a_queue_named_like_markup_stays_text(self):
-        line = {
-            "labels": {"en": "<script>alert(1)</script>"}, "code": "x", "depth": 0, "longest_wait_s": None, "n": 0,
-            "service_level": None, "sl_s": 20, "sl_target": 0.8, "next_wait_s": None, "agents": {}, "is_paused": True,
-            "is_overflowing": False,
-        }  # fmt: skip
-
-        drawn = floor_queues.draw({"queues": [line]})
+        drawn = floor_queues.draw({"queues": [LINE]})
 
         assert "<script>" not in drawn
         assert "&lt;script&gt;" in drawn
