@@ -12,6 +12,11 @@ def outside_id(seed: int, number: int) -> str:
     return str(Random(f"outside {seed} {number}").randrange(10**15, 10**16))
 
 
+def answers(arrival: Arrival) -> dict[str, str]:
+    """Return what a form's own questions brought, whichever door it comes through."""
+    return {**arrival.answers, "city": arrival.person.city}
+
+
 def lead(arrival: Arrival, *, team_id: UUID | None, external_id: str) -> NewLead:
     """Return an arrival as a door would hand it in."""
     campaign, person = arrival.campaign, arrival.person
@@ -32,8 +37,8 @@ def lead(arrival: Arrival, *, team_id: UUID | None, external_id: str) -> NewLead
         ad=arrival.ad.id if arrival.ad else None,
         form=campaign.form,
         keyword=arrival.keyword,
-        geography=person.country,
-        attributes={**arrival.answers, "city": person.city, "treatment_group": campaign.treatment},
+        geography=person.city,
+        attributes=answers(arrival),
         tags=[campaign.treatment],
         consents=said,
         acquired_at=arrival.acquired_at,

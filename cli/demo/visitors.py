@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx
 
-from cli.demo import hours, market, staff, world
+from cli.demo import enquiries, hours, market, staff, world
 from cli.demo.client import AWAY, Client
 from cli.demo.market import Arrival
 from cli.demo.names import People, Person
@@ -83,7 +83,7 @@ class Visitors:
         ]
         fields = {"full_name": person.name, "phone_number": person.phone, "email": person.email}
         lead_id = graph.put(
-            {**fields, "country": person.country, **arrival.answers}, at=arrival.acquired_at,
+            {**fields, "country": person.country, **enquiries.answers(arrival)}, at=arrival.acquired_at,
             form_id=arrival.campaign.form, campaign_id=arrival.campaign.id, adset_id=arrival.adset.id,
             ad_id=arrival.ad.id, platform=self.rng.choice(("fb", "ig")), custom_disclaimer_responses=boxes,
         )  # fmt: skip
@@ -96,7 +96,7 @@ class Visitors:
         assert arrival.ad
         person = arrival.person
         columns = {"FULL_NAME": person.name, "PHONE_NUMBER": person.phone, "EMAIL": person.email}
-        columns |= {"COUNTRY": person.country, **arrival.answers}
+        columns |= {"COUNTRY": person.country, **enquiries.answers(arrival)}
         columns |= {
             f"{channel}_consent": "yes" if status == "granted" else "no" for channel, status in arrival.consents
         }
@@ -150,8 +150,8 @@ def _body(arrival: Arrival, team_id: str) -> dict[str, Any]:
         "adset": arrival.adset.id if arrival.adset else None,
         "ad": arrival.ad.id if arrival.ad else None,
         "form": campaign.form,
-        "geography": person.country,
-        "attributes": dict(arrival.answers),
+        "geography": person.city,
+        "attributes": enquiries.answers(arrival),
         "tags": [campaign.treatment],
         "consents": [{"channel": channel, "status": status} for channel, status in arrival.consents],
         "acquired_at": arrival.acquired_at.isoformat(),
