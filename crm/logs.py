@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping
 import orjson
 import structlog
 
-QUIET = ("alembic", "httpx", "httpcore", "asyncio", "uvicorn.access", "urllib3")
-"""Loggers whose ordinary lines carry addresses of requests, and with them whatever was asked."""
+QUIET = (
+    "alembic", "httpx", "httpcore", "asyncio", "uvicorn.access", "urllib3", "metricflow", "metricflow_semantics",
+)  # fmt: skip
+"""Loggers whose ordinary lines carry addresses of requests, and with them whatever was asked; or whole plans of
+questions, which take longer to write than some take to compile."""
 
 SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,

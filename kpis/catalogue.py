@@ -22,7 +22,7 @@ SECTIONS: Mapping[int, tuple[str, str]] = {
     1: ("Inbound queues", "Gelen çağrı kuyrukları"),
     2: ("Handling and agents' time", "Çağrı işleme ve temsilci zamanı"),
     3: ("Outbound dialling", "Dış arama"),
-    4: ("Lead response", "Müşteri adayına yanıt"),
+    4: ("Lead response", "Başvuruya yanıt"),
     5: ("Funnel, conversion, money", "Huni, dönüşüm, para"),
     6: ("Resolution, quality, compliance", "Çözüm, kalite, uyum"),
     7: ("Platform", "Platform"),
