@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 from typer.testing import CliRunner
 
 from cli import kpi
@@ -98,10 +98,12 @@ class TestAsk:
         assert (await ask(tenant.analyst, "funnel_reached")).suppressed == 0, "nine cycles, whatever they reached"
 
         # What they ask is on record, without what it names: questions that overlap could be subtracted.
-        with capture_logs() as lines:
-            await ask(boss, "funnel_reached", filters=[META])
-            await ask(tenant.analyst, "funnel_reached", filters=[META], **april)
-        (line,) = [each for each in lines if each["event"] == "kpi_asked"]
+        said = CapturingLogger()
+        monkeypatch.setattr(query, "log", said)
+        await ask(boss, "funnel_reached", filters=[META])
+        await ask(tenant.analyst, "funnel_reached", filters=[META], **april)
+        ((_, told_as, line),) = said.calls
+        assert told_as == ("kpi_asked",)
         assert line["user_id"] == str(tenant.analyst.user_id)
         assert (line["filters"], line["since"], line["until"]) == (["platform:1"], "2026-04-01", "2026-05-01")
         assert "meta" not in str(line)

@@ -432,7 +432,8 @@ comment on function crm.learn_young_tables is
 create function crm.event_horizon() returns xid8 language sql stable as $$
   select pg_snapshot_xmin(pg_current_snapshot()) $$;
 create function crm.events_since(seen pg_snapshot) returns setof crm.event_log language sql stable security definer
-  set search_path = crm, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+  set search_path = crm, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off as $$
   select * from crm.event_log where tx_id >= pg_snapshot_xmax(seen)
   union all
   select e.* from pg_snapshot_xip(seen) as late(tx_id) join crm.event_log e on e.tx_id = late.tx_id $$;
