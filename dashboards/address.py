@@ -15,12 +15,15 @@ USUAL, PAGE, TURNED = "usual choices", "page", "page was turned"
 
 
 def begin(page: str) -> None:
-    """Forget the widgets of the run before: at the beginning of each run. `page`: which page it is a run of.
+    """Begin a run; `page`: which page it is a run of.
 
-    A page that has just been turned to has widgets of its own, which know nothing of values kept under their keys.
+    A page that has just been turned to has widgets of its own, which know nothing of values kept under their keys. Of
+    the same page they stay known: a choice may cut a run short before it has come to the widget of the next one.
     """
     st.session_state[TURNED] = st.session_state.get(PAGE) != page
-    st.session_state[PAGE], st.session_state[USUAL] = page, {}
+    st.session_state[PAGE] = page
+    if st.session_state[TURNED]:
+        st.session_state[USUAL] = {}
 
 
 def query() -> dict[str, list[str]]:
@@ -84,6 +87,8 @@ def _follow(key: str, value: Any, usual: list[str]) -> None:
 def _keep() -> None:
     """Write what all widgets of the page hold: two may change before the address of the first has come back."""
     for key, usual in st.session_state[USUAL].items():
+        if key not in st.session_state:
+            continue  # the page has no such widget any more
         texts = _texts(st.session_state.get(key))
         if isinstance(st.session_state.get(key), tuple) and len(texts) == 1:
             continue  # the second day of a period is still to be chosen
