@@ -14,7 +14,7 @@ from uuid import UUID
 import dagster as dg
 import psycopg
 
-from orchestration import verdicts, warehouse, wording
+from orchestration import border, verdicts, warehouse, wording
 
 TELLS = "tells"
 """In a test's `meta`: the column whose values say what is missing, as the currency without a rate."""
@@ -29,16 +29,6 @@ select found.tenant_id, t.slug, count(*), (array_agg(distinct {tells}) filter (w
 {sql}
   ) as found left join crm.tenant t on t.tenant_id = found.tenant_id
  group by found.tenant_id, t.slug order by t.slug
-"""
-KEEP = """
-insert into ops.quarantine as q (tenant_id, feed, set_key, label, rules, reasons, reasons_tr, weight, status, since,
-                                 judged_at)
-values (%(tenant_id)s, %(feed)s, %(test)s, %(label)s, array[%(test)s], array[%(en)s], array[%(tr)s], %(rows)s, 'held',
-        %(now)s, %(now)s)
-on conflict (tenant_id, feed, set_key) do update
-   set label = excluded.label, reasons = excluded.reasons, reasons_tr = excluded.reasons_tr, weight = excluded.weight,
-       judged_at = excluded.judged_at, since = case when q.status = 'held' then q.since else excluded.since end,
-       status = excluded.status
 """
 CLEAR = """
 update ops.quarantine set status = 'cleared', judged_at = %(now)s
@@ -122,16 +112,17 @@ def keep(found: Sequence[Failing], assets: Collection[dg.AssetKey], *, now: date
     again is cleared."""
     rows = [
         {
-            "tenant_id": firm.tenant_id, "feed": each.check.asset_key.to_user_string(), "test": each.check.name,
-            "label": f"{firm.slug}, {each.check.asset_key.path[-1]}", "rows": firm.rows, "now": now,
-            "en": f"{each.asks} Not so: {firm.why}", "tr": f"{each.asks_tr} Tutmuyor: {firm.why_tr}",
+            "tenant_id": firm.tenant_id, "feed": each.check.asset_key.to_user_string(), "set_key": each.check.name,
+            "label": f"{firm.slug}, {each.check.asset_key.path[-1]}", "day": None, "rules": [each.check.name],
+            "reasons": [f"{each.asks} Not so: {firm.why}"], "reasons_tr": [f"{each.asks_tr} Tutmuyor: {firm.why_tr}"],
+            "weight": firm.rows, "status": "held", "now": now,
         }
         for each in found for firm in each.firms
     ]  # fmt: skip
     told = {"feeds": [key.to_user_string() for key in assets], "now": now}
     with warehouse.connect() as connection, connection.transaction():
-        connection.cursor().executemany(KEEP, rows)
-        kept = {"firms": [row["tenant_id"] for row in rows], "tests": [row["test"] for row in rows]}
+        connection.cursor().executemany(border.KEEP, rows)
+        kept = {"firms": [row["tenant_id"] for row in rows], "tests": [row["set_key"] for row in rows]}
         connection.execute(CLEAR, told | kept)
 
 
