@@ -35,11 +35,11 @@ def launch(base: Path, binaries: Path, *, fast: bool) -> tuple[subprocess.Popen[
 
     :raises ServerRefused: when the server does not come up; its last words are in the message.
     """
-    command = [sys.executable, "-m", "cli.keeper", str(base), str(binaries), "fast" if fast else "safe"]
+    ours = [sys.executable, "-m", "cli.keeper", str(base), str(binaries), "fast" if fast else "safe"]
     with open(base / "postgres.log", "ab") as log:
         # A session of its own: Ctrl-C in the terminal is for us, and we still need the database to stop in order.
         keeper = subprocess.Popen(
-            command,
+            ours,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -137,15 +137,19 @@ def keep(base: Path, binaries: Path, *, fast: bool, announce: IO[str]) -> int:
     return postgres.wait()
 
 
-def _start(base: Path, binaries: Path, *, fast: bool) -> subprocess.Popen[bytes]:
-    """Start postgres on a free port, bound to the life of this process."""
-    settings = SETTINGS | {"port": str(free_port())} | (FORGETFUL if fast else {})
+def command(base: Path, binaries: Path, *, port: int, fast: bool) -> list[str]:
+    """Return the command that runs a server for as long as the thread lives that starts it."""
+    settings = SETTINGS | {"port": str(port)} | (FORGETFUL if fast else {})
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     # setpriv sets the death signal after the account has changed (a change clears it) and execs, so the pid is the
-    # server's. The signal follows the thread that calls Popen, so this runs in the main thread. INT = fast shutdown.
-    command = ["setpriv", "--pdeathsig", "INT", "--", str(binaries / "postgres"), "-D", str(base / "data"), *options]
+    # server's. The signal follows the thread that calls Popen, so that is the main thread. INT = fast shutdown.
+    return ["setpriv", "--pdeathsig", "INT", "--", str(binaries / "postgres"), "-D", str(base / "data"), *options]
+
+
+def _start(base: Path, binaries: Path, *, fast: bool) -> subprocess.Popen[bytes]:
+    """Start postgres on a free port, bound to the life of this process."""
     return subprocess.Popen(
-        command,
+        command(base, binaries, port=free_port(), fast=fast),
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
         start_new_session=True,

@@ -97,11 +97,9 @@ class Postgres:
     def start(self) -> None:
         """Start it again as it was started before, on what is on the disk."""
         user = account.runtime_user()
-        options = keeper.SETTINGS | {"port": str(self.port)}
-        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         binaries = cluster.reachable_binaries(self.base, user)
-        command = ["setpriv", "--pdeathsig", "INT", "--", str(binaries / "postgres"), "-D", str(self.base / "data")]
-        self.again = subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL, **account.run_as(user))
+        command = keeper.command(self.base, binaries, port=self.port, fast=False)
+        self.again = subprocess.Popen(command, stderr=subprocess.DEVNULL, **account.run_as(user))
 
     def stop(self) -> None:
         if self.again:
