@@ -37,12 +37,16 @@ MAINTENANCE: tenant_settings.Setting[list[Maintenance]] = tenant_settings.declar
 
 
 async def note_probe(tx: Tx, *, is_ok: bool, duration_ms: float, now: datetime) -> None:
-    """Note what a probe of the API found in the minute of `now` (UTC); the first probe of a minute counts."""
+    """Note what a probe of the API found in the minute of `now` (UTC); the first probe of a minute counts.
+
+    Nothing is noted until a probe was answered well: what still starts for the first time is not down.
+    """
     announced = await tenant_settings.value(tx, MAINTENANCE, at=now)
     is_announced = any(each.begins <= now < each.ends for each in announced)
     await tx.execute(
         "insert into crm.probe (tenant_id, minute_at, is_ok, duration_ms, is_maintenance)"
-        " values ($1::uuid, $2::timestamptz, $3::bool, $4::real, $5::bool) on conflict do nothing",
+        " select $1::uuid, $2::timestamptz, $3::bool, $4::real, $5::bool"
+        " where $3::bool or exists (select from crm.probe where tenant_id = $1::uuid) on conflict do nothing",
         tx.actor.tenant_id, minute_of(now), is_ok, duration_ms, is_announced,
     )  # fmt: skip
 

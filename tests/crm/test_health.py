@@ -57,3 +57,16 @@ class TestNoteProbe:
         assert [tuple(row) for row in rows] == [
             (now, True, False), (soon, False, True), (soon + timedelta(minutes=5), True, False),
         ]  # fmt: skip
+
+    async def test_begins_with_the_first_that_was_answered_well(self, tenant: Tenant, now: datetime):
+        for minute, is_ok in enumerate((False, True, False)):
+            at = now + timedelta(minutes=minute)
+            await db.run(
+                tenant.system,
+                lambda tx, at=at, is_ok=is_ok: health.note_probe(tx, is_ok=is_ok, duration_ms=2.5, now=at),
+            )
+
+        async with db.transaction(tenant.system) as tx:
+            rows = await tx.fetch("select minute_at, is_ok from crm.probe order by minute_at")
+
+        assert [tuple(row) for row in rows] == [(now + timedelta(minutes=1), True), (now + timedelta(minutes=2), False)]
