@@ -1,9 +1,11 @@
 """What takes seconds the first time somebody asks for it, made before anybody does: metrics, and the API's description.
 
 Metrics want libraries of the compiler, definitions of the project (parsed, where nobody has done it yet) and a first
-compilation; the description wants every route's schema.
+compilation; the description wants every route's schema. All of it stays for as long as the process does, hundreds of
+thousands of objects that the garbage collector would go through again and again while people wait.
 """
 
+import gc
 import threading
 
 import structlog
@@ -26,9 +28,11 @@ def soon(app: FastAPI) -> threading.Timer:
 
 
 def warm(app: FastAPI) -> None:
-    """Make it all. What cannot be made is left to whoever asks, who is told why."""
+    """Make it all, to stay. What cannot be made is left to whoever asks, who is told why."""
     app.openapi()
     try:
         catalogue.sql_of(catalogue.public()[0])
     except (errors.CrmError, OSError) as error:
         log.warning("not_warmed", error=type(error).__name__)
+    gc.collect()
+    gc.freeze()

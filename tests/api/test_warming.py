@@ -1,6 +1,7 @@
 """What takes seconds the first time is made before somebody asks."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -23,11 +24,12 @@ class TestSoon:
     async def test_makes_metrics_and_the_description(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(warming, "AFTER_S", 0.0)
         catalogue.definitions.cache_clear()
-        app = create_app()
+        app, kept = create_app(), gc.get_freeze_count()
 
         await asyncio.to_thread(warming.soon(app).join)
 
         assert app.openapi_schema
+        assert gc.get_freeze_count() > kept
         assert catalogue.definitions.cache_info().currsize == 1
 
     @pytest.mark.usefixtures("database")
