@@ -49,6 +49,10 @@ select a.id, a.subject, a.owner, a.failures, a.causes, a.run_id, a.told_at, a.la
 
 WORDS: Mapping[str, tuple[str, str]] = {
     GATE: ("what came in broke rules of the gate", "gelen veriler kapının kurallarına uymadı"),
+    "test:is_built": (
+        "tables could not be built of the rows of some firms",
+        "tablolar bazı firmaların satırlarından kurulamadı",
+    ),
     "test:horizon_age": (
         "a transaction has been open for minutes: nothing that happened since is in any number",
         "bir işlem dakikalardır açık: o zamandan beri olanlar hiçbir sayıda yok",

@@ -1,4 +1,4 @@
-"""dbt in Dagster: how models become assets, and how they are built.
+"""dbt in Dagster: how assets that are made of models (`orchestration.marts`) are built.
 
 dbt runs inside the run's process: a subprocess of its own each time costs several times what building costs.
 """
@@ -6,14 +6,12 @@ dbt runs inside the run's process: a subprocess of its own each time costs sever
 import os
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 from dbt.contracts.graph.manifest import Manifest
 
 from crm import clock
@@ -23,7 +21,6 @@ from orchestration import (
     connections,
     failing,
     parsed,
-    policy,
     previews,
     publishing,
     relations,
@@ -40,81 +37,22 @@ reads another domain runs with the one that is built upon the other, not before 
 QUIETLY = ("--log-level", "none", "--no-version-check")
 ARTIFACTS, NO_ARTIFACTS = "--write-json", "--no-write-json"
 """dbt's files about a run cost more time than building a table does: they are written for those who ask."""
+AGAIN = ("build", "--indirect-selection", "empty")
+"""How what could not be built is built once more: just that."""
+UNMADE = ("error", "skipped")
 WELL = ("success", "pass", "warn")
 """How a node ends that is in order."""
 PUBLISHES_LATER = "santral/publishes_later"
 """Tag of a run whose domains are published together at its end, by whoever started it."""
 
 
-class Models(DagsterDbtTranslator):
-    """Assets are named `schema/model`, as the tables are."""
-
-    def __init__(
-        self,
-        *,
-        freshness: dg.FreshnessPolicy,
-        condition: dg.AutomationCondition[Any] | None = None,
-        gates: Sequence[dg.AssetKey] = (),
-    ) -> None:
-        """Make assets of models. `gates`: what must have passed before whatever reads the operational tables."""
-        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
-        self.freshness = freshness
-        self.condition = condition
-        self.gates = gates
-
-    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        """Return schema and name, or what a source says itself."""
-        own = (dbt_resource_props.get("meta") or {}).get("dagster", {}).get("asset_key")
-        return dg.AssetKey(own or [dbt_resource_props["schema"], dbt_resource_props["name"]])
-
-    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
-        """Add what every asset of ours has."""
-        spec = super().get_asset_spec(manifest, unique_id, project)
-        above, node = manifest.get("parent_map", {}).get(unique_id, []), manifest["nodes"].get(unique_id)
-        gates = [dg.AssetDep(gate) for gate in self.gates if any(each.startswith("source.") for each in above)]
-        return spec.replace_attributes(
-            deps=[*spec.deps, *gates],
-            freshness_policy=self.freshness,
-            automation_condition=self.condition,
-            kinds={"dbt", "postgres"} | ({node["config"]["materialized"]} if node else set()),
-        )
-
-    def get_asset_check_spec(
-        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
-    ) -> dg.AssetCheckSpec | None:
-        """Say in words what a test asks. It stops no run: whoever builds says for whom it failed."""
-        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-        return spec and spec._replace(description=wording.asked(manifest["nodes"][unique_id])[0], blocking=False)
-
-    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """Return what a model is, in words; its SQL stands in the repository."""
-        return str(dbt_resource_props.get("description") or "")
-
-    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """Group by domain: leads, telephony, ads, …"""
-        return next(iter(dbt_resource_props.get("tags") or []), "") or str(dbt_resource_props["schema"])
-
-    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> Sequence[str]:
-        """Return who answers for the domain."""
-        return [policy.owner_of(self.get_group_name(dbt_resource_props))]
-
-    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
-        """Tag with the domain and the layer: stg, int, marts."""
-        return {"domain": self.get_group_name(dbt_resource_props), "layer": str(dbt_resource_props["schema"])}
-
-
-@cache
-def manifest() -> Path:
-    """Return the manifest of the project as it stands; it is built once for each state of the project."""
-    return project.target() / "manifest.json"
-
-
 def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Build and test the selected models under the pipeline's role, and publish what is green; nobody else writes
     meanwhile. Of a run that is tagged `PUBLISHES_LATER`, whoever started it publishes at its end.
 
-    Only a build of all of a domain makes it green: what was built in part waits for the next whole one. A test that
-    fails for some firms holds back theirs alone (`orchestration.failing`).
+    Only a build of all of a domain makes it green: what was built in part waits for the next whole one. A table that
+    cannot be built of the rows of some firms, and a test that fails for them, holds back theirs alone
+    (`orchestration.failing`).
 
     :raises dg.Failure: when a model or a test failed for all firms, with dbt's words on each, or when publishing did.
     """
@@ -124,13 +62,15 @@ def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[An
     domains, built, told = _domains(context), parsed.manifest(), _Told()
     with warehouse.one_writer():
         publishing.begin(domains)
-        for node, result in run([*BUILD, "--select", *chosen], pinned_for=context.run_id, within=built):
+        for node, result, is_apart in _whoever_can(chosen, domains, pinned_for=context.run_id, within=built):
             check = checks.get(node.unique_id)
             found = told.of(built.nodes[node.unique_id], result, check)
             if node.unique_id in assets and result.status == "success":
-                yield dg.MaterializeResult(asset_key=assets[node.unique_id], metadata=previews.of(node, result))
+                key = assets[node.unique_id]
+                unbuilt = told.of_table(key) if is_apart else {}
+                yield dg.MaterializeResult(asset_key=key, metadata=previews.of(node, result) | unbuilt)
             elif check and check in context.selected_asset_check_keys:
-                yield found.checked() if found else _checked(check, result)
+                yield found.checked() if found else _checked(check, built.nodes[node.unique_id], result)
         if set(context.selected_asset_keys) == set(assets.values()):
             failing.keep(told.fallen, assets.values(), now=clock.utc_now())
             publishing.end(domains, failed=sorted(told.problems), held=failing.firms(told.fallen))
@@ -138,6 +78,28 @@ def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[An
             told.of_publication(publishing.publish().problems)
     if told.problems:
         raise dg.Failure("; ".join(told.problems.values()), metadata={verdicts.FAILED: " ".join(sorted(told.failed))})
+
+
+def _whoever_can(
+    chosen: Sequence[str], domains: Set[str], *, pinned_for: str, within: Manifest
+) -> Iterator[tuple[Any, Any, bool]]:
+    """Build for all firms at once, and what could not be built so, firm by firm; yield each node with its result and
+    whether it went by firm."""
+    is_apart, again = domains <= _fallen_behind(within), list[str]()
+    for node, result in run([*BUILD, "--select", *chosen], pinned_for=pinned_for, within=within):
+        if result.status in UNMADE and not is_apart:
+            again.append(node.node_name)
+        else:
+            yield node, result, is_apart
+    if again:
+        for node, result in run([*AGAIN, "--select", *again], pinned_for=pinned_for, within=within, by_firm=domains):
+            yield node, result, True
+
+
+def _fallen_behind(project: Manifest) -> set[str]:
+    """Return the domains of which a table could not be built of some firm's rows."""
+    tables = set(failing.tables_unbuilt())
+    return {node.tags[0] for node in project.nodes.values() if f"{node.schema}/{node.name}" in tables}
 
 
 @dataclass(slots=True)
@@ -150,17 +112,25 @@ class _Told:
 
     def of(self, node: Any, result: Any, check: dg.AssetCheckKey | None) -> failing.Failing | None:
         """Take in how a node ended; return whose rows a test found, where it tells."""
-        if result.status in WELL:
-            return None
-        if result.status == "fail" and check and (found := failing.of(node, check)):
+        is_warning = result.status == "warn"
+        if result.status in ("fail", "warn") and check and (found := failing.of(node, check, is_warning=is_warning)):
             self.fallen.append(found)
             return found
+        if result.status in WELL:
+            return None
         is_test = node.resource_type == "test"
         what = f"{wording.asked(node.to_dict())[0]} ({node.name})" if is_test else node.name
         self.problems[node.name] = f"{what}: {result.message}"
         if result.status != "skipped":
             self.failed.add(f"{'test' if is_test else 'table'}:{node.name}")
         return None
+
+    def of_table(self, key: dg.AssetKey) -> dict[str, str]:
+        """Take in of whose rows a table could not be built; return what its materialization tells of it. A table that
+        only waits for another has nothing to say."""
+        found = failing.unbuilt(key)
+        self.fallen += [found] if found else []
+        return found.metadata if found and not found.only_waits else {}
 
     def of_publication(self, problems: Mapping[str, str]) -> None:
         """Take in which domains could not be published, and why."""
@@ -174,31 +144,42 @@ def _domains(context: dg.AssetExecutionContext) -> set[str]:
     return {relation.domain for relation in relations.all_relations() if relation.node in nodes}
 
 
-def _checked(key: dg.AssetCheckKey, result: Any) -> dg.AssetCheckResult:
+def _checked(key: dg.AssetCheckKey, test: Any, result: Any) -> dg.AssetCheckResult:
+    """Return how a test ended of which nobody can tell whose rows it found."""
+    (asks, asks_tr), rows = wording.asked(test.to_dict()), result.num_failures
+    is_known = result.status in ("fail", "warn")
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
         passed=result.status == "pass",
         severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
-        description=None if result.status == "pass" else result.message,
+        description=f"{asks} Not so: {rows} rows" if is_known else result.message if result.status != "pass" else None,
+        metadata={verdicts.TURKISH: f"{asks_tr} Tutmuyor: {rows} satır"} if is_known else {},
     )
 
 
-def run(arguments: Sequence[str], *, pinned_for: str = "", within: Manifest | None = None) -> Iterator[tuple[Any, Any]]:
+def run(
+    arguments: Sequence[str], *, pinned_for: str = "", within: Manifest | None = None, by_firm: Collection[str] = ()
+) -> Iterator[tuple[Any, Any]]:
     """Run dbt in a thread and yield each node with its result as it finishes. A test that fails keeps nothing from
     being built: publishing keeps back the rows of whom it found.
 
     Runs that are pinned for the same thing read the same events, those of the first one. `within`: the parsed project,
-    in which dbt leaves what it compiled.
+    in which dbt leaves what it compiled. `by_firm`: domains that are built firm by firm, as are those in which somebody
+    fell behind (`dbt_project/macros/by_firm.sql`).
 
     :raises dg.Failure: when dbt could not even start its work.
     """
     from dbt.cli.main import dbtRunner
 
-    os.environ.update(project.environment() | {"SANTRAL_DBT_PINNED_FOR": pinned_for})
+    parsed_project = within or parsed.manifest()
+    apart = {*by_firm, *_fallen_behind(parsed_project)}
+    if apart:
+        parsed_project.build_flat_graph()  # `graph` in macros, of which dbt knows only when it has parsed by itself
+    told = {"SANTRAL_DBT_PINNED_FOR": pinned_for, "SANTRAL_DBT_BY_FIRM": " ".join(apart)}
+    os.environ.update(project.environment() | told)
     connections.stay_open()
     _build_on()
-    parsed_project = within or parsed.manifest()
     folder = _folder()
     finished: queue.Queue[Any] = queue.Queue()
 

@@ -10,10 +10,14 @@ from dagster import DagsterEventType
 from orchestration import progress
 
 FAILED = "failed"
-"""Under this name a failure carries what could not be made, as codes (`table:fct_call`)."""
+"""Under this name a failure carries what could not be made, as codes (`table:fct_call`), and a table that was made for
+some firms, for whom it was not, in words."""
 TURKISH = "in Turkish"
-"""Under this name a check carries its description in Turkish."""
+"""Under this name a check, and such a table, says the same in Turkish."""
+IS_BUILT = "is_built"
+"""What such a table fails, beside its checks."""
 LOOKED_AT = {
+    DagsterEventType.ASSET_MATERIALIZATION,
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     DagsterEventType.ASSET_CHECK_EVALUATION,
     DagsterEventType.STEP_FAILURE,
@@ -52,11 +56,26 @@ def of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Verdict]:
             made[step].append(event.asset_key)
         elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
             checks.append((step, event.asset_check_evaluation_data))
+        elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
+            checks.append((step, _is_built(event.step_materialization_data.materialization)))
         else:
             ended[step] = event
     failed = {step for step, event in ended.items() if event.is_step_failure}
     steps = [_of_step(step, event, made[step], _broken(checks, step)) for step, event in ended.items()]
     return [*steps, *_of_checks(checks, failed), *_of_run(run, has_failed=bool(failed))]
+
+
+def _is_built(made: dg.AssetMaterialization) -> dg.AssetCheckEvaluation:
+    """Return what a table tells of itself as one more check."""
+    said = made.metadata.get(FAILED)
+    return dg.AssetCheckEvaluation(
+        asset_key=made.asset_key,
+        check_name=IS_BUILT,
+        passed=said is None,
+        metadata={key: made.metadata[key] for key in (TURKISH,) if key in made.metadata},
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=str(said.value) if said else None,
+    )
 
 
 def _broken(checks: Sequence[tuple[str, dg.AssetCheckEvaluation]], step: str) -> list[dg.AssetCheckEvaluation]:

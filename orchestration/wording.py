@@ -1,8 +1,33 @@
-"""What the tests of tables ask, in words: dbt's names of them are made for machines."""
+"""What the tests of tables ask, and why a table could not be built of a firm's rows, in words: dbt's names of tests and
+PostgreSQL's codes are made for machines, and its messages hold what was in the rows."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
+
+IS_BUILT = ("Every firm's rows of it can be built.", "Her firmanın satırları kurulabilir.")
+"""What is asked of every table that dbt builds."""
+WAITS = "waits"
+"""Stands for a code where a table was not tried: one that it is made of could not be built."""
+BROKEN: Mapping[str, tuple[str, str]] = {
+    WAITS: ("a table that it is made of could not be built", "dayandığı bir tablo kurulamadı"),
+    "21000": ("there are several rows where one belongs", "tek satır olması gereken yerde birden çok satır var"),
+    "22003": ("a number is too large", "bir sayı sığmayacak kadar büyük"),
+    "22007": ("a date or a time cannot be read", "bir tarih ya da saat okunamıyor"),
+    "22008": ("a date or a time is out of range", "bir tarih ya da saat olabilecek aralığın dışında"),
+    "22012": ("something is divided by zero", "bir değer sıfıra bölünüyor"),
+    "22023": ("a value is none of those there are, as a time zone", "bir değer, saat dilimi gibi, bilinenlerden değil"),
+    "22P02": ("a value is not of the kind of its column", "bir değer sütununun türünden değil"),
+    "23502": ("a value is missing", "bir değer eksik"),
+    "23505": ("a key comes twice", "bir anahtar iki kez geliyor"),
+}
+"""Why PostgreSQL could not build rows, by its code of the error (SQLSTATE), in English and in Turkish."""
+
+
+def broken(code: str) -> tuple[str, str]:
+    """Return why rows could not be built, in English and in Turkish: PostgreSQL's code of the error in words."""
+    en, tr = BROKEN.get(code, ("a value cannot be reckoned with", "bir değerle hesap yapılamıyor"))
+    return (en, tr) if code == WAITS else (f"{en} ({code})", f"{tr} ({code})")
 
 
 def asked(test: Mapping[str, Any]) -> tuple[str, str]:

@@ -36,19 +36,22 @@ def parsed(database: str) -> Path:
 
 @pytest.fixture
 def build(parsed: Path) -> Build:
-    """`await build()` runs `dbt build` on this test's database and publishes what it built; all must succeed."""
+    """`await build()` runs `dbt build` on this test's database and publishes what it built; all must succeed.
 
-    def work(arguments: Sequence[str]) -> None:
-        found = list(transform.run([*transform.BUILD, *arguments]))
+    `by_firm`: domains that are built as they are when the rows of a firm break a table.
+    """
+
+    def work(arguments: Sequence[str], by_firm: Sequence[str]) -> None:
+        found = list(transform.run([*transform.BUILD, *arguments], by_firm=by_firm))
         failed = [f"{node.node_name}: {result.message}" for node, result in found if result.status not in GOOD]
         assert not failed, failed
         assert found
         published = publishing.publish_at_hand({node.node_name for node, _ in found})
         assert not published.problems, published.problems
 
-    async def run(*arguments: str) -> None:
+    async def run(*arguments: str, by_firm: Sequence[str] = ()) -> None:
         await settled()  # a build reads up to the horizon, and tests beside this one hold it back
-        await asyncio.to_thread(work, arguments)
+        await asyncio.to_thread(work, arguments, by_firm)
 
     return run
 

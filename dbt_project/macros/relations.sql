@@ -67,9 +67,11 @@
 
 {# A table is filled first; its key, what may not be null and its policy come after, which costs a fraction. #}
 {% macro make_table(target, held, sql) %}
+  {%- set one_by_one = is_by_firm() -%}
   {% call statement('main') %}
     {{ without(held) }}
     create table {{ target }} as {{ promised(sql) }}
+    {{ 'with no data' if one_by_one }}
   {% endcall %}
   {% call statement('finish') %}
     {{ kept_contract(target) }}
@@ -82,6 +84,10 @@
     {%- endif %}
     {{ commented(target) }}
     {{ protect() }}
+    {%- if one_by_one %}
+    {{ views_of_firm() }}
+    {{ by_firm('insert into ' ~ target ~ ' ' ~ of_firm(promised(sql)) ~ ';') }}
+    {%- endif %}
     {{ analyzed(target) }}
   {% endcall %}
 {% endmacro %}
@@ -108,8 +114,18 @@ end $analyzed$;
   ) -%}
     {%- do held.update({row[0]: row[1]}) -%}
   {%- endfor -%}
-  {%- set names = model.columns.keys() | join(', ') -%}
-  {%- set key, strategy = config.get('unique_key'), config.get('incremental_strategy') -%}
+  {%- set names, strategy = model.columns.keys() | join(', '), config.get('incremental_strategy') -%}
+  {%- set one_by_one = is_by_firm() -%}
+  {%- set query = of_firm(promised(sql)) if one_by_one else promised(sql) -%}
+  {%- if strategy == 'affected_rebuild' -%}
+    {%- set news, found = 'affected', of_firm(affected_keys(target)) if one_by_one else affected_keys(target) -%}
+    {%- set come = 'insert into ' ~ target ~ ' (' ~ names ~ ') ' ~ query -%}
+  {%- else -%}
+    {%- set news, found = 'come', query -%}
+    {%- set come = 'insert into ' ~ target ~ ' (' ~ names ~ ') select ' ~ names ~ ' from come' -%}
+  {%- endif -%}
+  {%- set key = config.get('unique_key') | join(', ') if strategy != 'append' -%}
+  {%- set gone = 'delete from ' ~ target ~ ' where (' ~ key ~ ') in (select ' ~ key ~ ' from ' ~ news ~ ');' if key -%}
   {% call statement('main') %}
     set local random_page_cost = 1.1;
     {%- for column in model.columns.values() %}
@@ -120,17 +136,17 @@ end $analyzed$;
     comment on column {{ target }}.{{ column.name }} is {{ postgres_escape_comment(column.description) }};
     {%- endif %}
     {%- endfor %}
-    {%- if strategy == 'affected_rebuild' %}
-    create temporary table affected on commit drop as {{ affected_keys(target) }};
-    analyze affected;
-    delete from {{ target }} where ({{ key | join(', ') }}) in (select {{ key | join(', ') }} from affected);
-    insert into {{ target }} ({{ names }}) {{ promised(sql) }}
+    {%- if one_by_one %}
+    {{ views_of_firm() }}
+    create temporary table {{ news }} on commit drop as {{ found }} with no data;
+    {{ by_firm('delete from ' ~ news ~ '; insert into ' ~ news ~ ' ' ~ found ~ '; ' ~ gone ~ ' ' ~ come ~ ';') }}
     {%- else %}
-    create temporary table come on commit drop as {{ promised(sql) }};
-    {%- if strategy == 'delete+insert' %}
-    delete from {{ target }} where ({{ key | join(', ') }}) in (select {{ key | join(', ') }} from come);
+    create temporary table {{ news }} on commit drop as {{ found }};
+    {%- if strategy == 'affected_rebuild' %}
+    analyze {{ news }};
     {%- endif %}
-    insert into {{ target }} ({{ names }}) select {{ names }} from come
+    {{ gone }}
+    {{ come }}
     {%- endif %}
   {% endcall %}
 {% endmacro %}

@@ -1,4 +1,5 @@
-"""Marts that follow events hold what a rebuild from nothing holds, whatever happened, in whatever order it was told."""
+"""Marts that follow events hold what a rebuild from nothing holds, whatever happened, in whatever order it was told, be
+they built for all firms at once or firm by firm."""
 
 import json
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from tests.pipeline import Build, rows
 IS_SOAK = settings.default is not None and settings.default.max_examples > 100
 LEAST_STEPS, LEAST_KINDS = (0, 0) if IS_SOAK else (12, 12)
 """Of each round, and of all: the one history of a quick run should have something of everything."""
+DOMAINS = ("leads", "money", "quality", "telephony")
 UNTESTED = ("--exclude-resource-type", "test")
 
 
@@ -77,7 +79,7 @@ class TestFollowing:
             await history.store(tx, [late], now=golden.RECEIVED)
             await agents.sign_on(other, now=world.begin)
             await _happen(world, rounds[2])
-            await build(*tables())
+            await build(*tables(), by_firm=DOMAINS)
         await _happen(world, rounds[3])
         await world.close()
         await build(*tables())

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from expectations import rules
-from orchestration import transform
+from orchestration import marts
 
 OF_DBT = {
     "not_null": rules.Kind.present,
@@ -41,7 +41,7 @@ class TestRegistry:
         ours = [(suite.asset, rule.column, rule.kind) for suite in rules.SUITES for rule in suite.rules]
 
         assert len(set(ours)) == len(ours)
-        assert set(ours) & asked_by_dbt(transform.manifest()) == set()
+        assert set(ours) & asked_by_dbt(marts.manifest()) == set()
 
     def test_the_comparison_can_find_something(self, tmp_path: Path) -> None:
         double = {

@@ -1,13 +1,9 @@
 """Advertising: reports land, are judged at the border, and what is good becomes daily spend."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import dagster as dg
-from dagster_dbt import dbt_assets
 
 from crm import clock
-from orchestration import border, policy, transform, warehouse
+from orchestration import border, marts, policy, warehouse
 from orchestration.defs.ads import border as reports
 
 
@@ -22,16 +18,10 @@ def ad_reports() -> dg.MaterializeResult:
     return border.look(reports.FEED, reports.judge_new, reports.standing, now=clock.utc_now())
 
 
-@dbt_assets(
-    manifest=transform.manifest(),
-    select="tag:ads",
-    dagster_dbt_translator=transform.Models(freshness=policy.FRESH_ADS, condition=dg.AutomationCondition.eager()),
-    name="ad_marts",
-    pool=policy.Pool.marts,
-)
-def ad_marts(context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """Build what is derived from advertising reports."""
-    yield from transform.build(context)
+ad_marts = marts.of(
+    "ads", "ad_marts", freshness=policy.FRESH_ADS, condition=dg.AutomationCondition.eager(),
+    says="What is derived from advertising reports.",
+)  # fmt: skip
 
 
 @dg.sensor(
