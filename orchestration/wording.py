@@ -49,6 +49,12 @@ def asked(test: Mapping[str, Any]) -> tuple[str, str]:
         case "relationships" | "belongs_to":
             child, parent = column or columns, _table(told.get("to", ""))
             return f"Every {child} is known to {parent}.", f"Her {child} {parent} tablosunda vardır."
+        case "leads_arrive":
+            share = round(100 * float(told["share"]))
+            return (
+                f"A day later at least {share} % of the leads that an advertising platform reports are here.",
+                f"Reklam platformunun bildirdiği başvuruların en az %{share} kadarı bir gün sonra buradadır.",
+            )
         case "holds":
             condition = told.get("condition", "")
             return f"{_in_words(test)}: `{condition}`.", f"Her satırda şu koşul tutar: `{condition}`."

@@ -80,3 +80,20 @@ left join summed using ({{ key | join(', ') }})
 where {% for name, column in columns.items() %}whole.{{ name }} <> coalesce(summed.{{ column }}, 0){{ ' or ' if not loop.last }}{% endfor %}
 
 {% endtest %}
+
+
+{# Of each account's days of ads for which a platform reports leads, so many have arrived a day after: what it calls the day
+   may end half a day later than that of UTC. Days that it restates no more are done with. #}
+{% test leads_arrive(model, share) %}
+select
+  tenant_id,
+  platform || ' ' || account_id || ' ' || spend_on as account_day,
+  sum(leads) as leads,
+  sum(platform_leads) as platform_leads
+from {{ model }}
+cross join {{ source('ops', 'horizon') }} as horizon
+where platform_leads > 0
+  and horizon.pinned_at between spend_on + interval '60 hours' and spend_on + interval '{{ var("restatement_days") }} days'
+group by tenant_id, platform, account_id, spend_on
+having sum(leads) < {{ share }} * sum(platform_leads)
+{% endtest %}

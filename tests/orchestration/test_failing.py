@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ from orchestration import alerts, definitions, failing, policy, transform, verdi
 from tests.api.conftest import SignIn, app, sign_in
 from tests.conftest import Tenant, settled
 from tests.dbt_project import golden_leads as desk
-from tests.dbt_project.golden_money import at, lead, rates
+from tests.dbt_project.golden_money import at, lead, let_pass, rates, report
 from tests.orchestration.test_alerts import let_sensors_look
 from tests.orchestration.test_gates import owner
 from tests.pipeline import Build, loaded
@@ -26,9 +26,13 @@ __all__ = ["app", "owner", "sign_in"]
 
 WHY = "Every row has fx_rate. Not so: 1 rows (GBP)"
 WHY_TR = "Her satırda fx_rate vardır. Tutmuyor: 1 satır (GBP)"
+ARRIVE = "A day later at least 98 % of the leads that an advertising platform reports are here."
+ARRIVE_TR = "Reklam platformunun bildirdiği başvuruların en az %98 kadarı bir gün sonra buradadır."
 UNBUILT = "Every firm's rows of it can be built. Not so: a value is not of the kind of its column (22P02)"
 UNBUILT_TR = "Her firmanın satırları kurulabilir. Tutmuyor: bir değer sütununun türünden değil (22P02)"
 
+RESTATED = "update marts.fct_ad_spend_daily set platform_leads = 0"
+"""What the marts of ads come to when the platform takes back what it said."""
 UNTESTED = ("--exclude-resource-type", "test")
 SALE = "select payload_json ->> 'sale_id' from crm.event_log where aggregate_id = %s and event_type = 'lead.sold'"
 SAYS = """
@@ -89,11 +93,16 @@ class Books:
         self.money = [key for key in assets.executable_asset_keys if assets.get(key).group_name == "money"]
 
     async def open(self) -> None:
-        """Let both firms sell what has a rate, and know the leads that they will sell to."""
+        """Let both firms sell what has a rate, and know the leads that they will sell to; a platform claims ten leads
+        of the one that never came."""
         self.waiting = {firm.id: [await lead(firm, at(16, 10)) for _ in range(4)] for firm in (self.good, self.bad)}
-        for firm in (self.good, self.bad):
+        self.day = datetime.now(UTC).date() - timedelta(days=4)
+        for firm, claimed in ((self.good, 0), (self.bad, 10)):
             await rates(firm, date(2026, 3, 16), EUR="40")
+            await rates(firm, self.day, EUR="40")
+            await report(firm, self.day, "100.00", claimed)
             await self.sell(firm, "EUR", 16)
+        let_pass()
         await self.dbt("--select", "+fct_sale", "+fct_ad_result_daily", "+fct_sla_timer", *UNTESTED)
         assert await self.run()
 
@@ -139,6 +148,7 @@ class TestHeldFirm:
         monkeypatch.setattr(alerts, "tell", books.told.append)
         await books.open()
 
+        await self.misses_leads(books, owner)
         await self.lacks_a_rate(books)
         await self.breaks_a_table(books, owner)
         await self.breaks_tables_in_every_way(books, owner)
@@ -150,13 +160,13 @@ class TestHeldFirm:
             await books.sell(firm, currency, 17)
         goes_on = await books.run()
         held = (revenue("published", good), revenue("published", bad), as_of(bad) == began)
-        (shown,), (hold,) = await books.read(bad, "/alerts"), await books.read(bad, "/quarantine")
+        (shown,), (hold,) = await books.read(bad, "/alerts?is_open=true"), await books.read(bad, "/quarantine")
         refused = await books.sign_in(bad.admin).post(f"/quarantine/{hold['id']}/release", json={"because": "it_is_so"})
         others = [await books.read(good, path) for path in ("/alerts", "/quarantine")]
-        said = books.told[0].text
+        said = next(message.text for message in books.told if message.subject.endswith("fct_sale fails"))
         await rates(bad, date(2026, 3, 17), GBP="50")
         recovers = await books.run()
-        (over,) = await books.read(bad, "/alerts")
+        over, _ = await books.read(bad, "/alerts")
 
         assert (goes_on, recovers) == (True, True)
         assert held == ([4000, 4000], [4000], True), "one goes on, the other stands still"
@@ -171,10 +181,30 @@ class TestHeldFirm:
         assert (over["id"], over["is_open"]) == (shown["id"], False)
         assert books.messages() == [
             ("team:finance", "Santral: marts/fct_sale fails"),
+            ("team:finance", "Santral: marts/fct_ad_result_daily is well again"),
             ("team:finance", "Santral: marts/fct_sale is well again"),
         ]
         assert f"Not so at rival: 1 rows (GBP); {failing.STANDS}" in said
         assert f"Tutmuyor: rival: 1 satır (GBP); {failing.STANDS_TR}" in said
+
+    async def misses_leads(self, books: Books, owner: psycopg.Connection) -> None:
+        """A platform reports ten leads of a day of which none came: the firm is told, its numbers go on."""
+        (shown,), (warned,) = await books.read(books.bad, "/alerts"), await books.read(books.bad, "/quarantine")
+        others = [await books.read(books.good, path) for path in ("/alerts", "/quarantine")]
+        owner.execute(RESTATED)
+
+        missing, missing_tr = f"1 rows (meta act_1 {books.day})", f"1 satır (meta act_1 {books.day})"
+        assert as_of(books.bad) == as_of(books.good)
+        assert (shown["severity"], shown["sentence"], shown["sentence_tr"]) == (
+            "warning",
+            f"rival, fct_ad_result_daily: {ARRIVE} Not so: {missing}",
+            f"rival, fct_ad_result_daily: {ARRIVE_TR} Tutmuyor: {missing_tr}",
+        )
+        assert (warned["status"], warned["may_be_released"]) == ("warned", False)
+        assert others == [[], []], "nobody else's business"
+        assert f"{ARRIVE} Not so at rival: {missing}\nNumbers go on meanwhile." in books.told[0].text
+        assert f"{ARRIVE_TR} Tutmuyor: rival: {missing_tr}\nSayılar bu sırada" in books.told[0].text
+        assert books.messages() == [("team:finance", "Santral: marts/fct_ad_result_daily is to be looked at")]
 
     async def breaks_a_table(self, books: Books, owner: psycopg.Connection) -> None:
         """A sale's event names no sale: its table cannot be built, and what waits for it is not tried."""

@@ -37,6 +37,11 @@ class TestAsked:
                 "Every status is known to dim_stage_map.", "Her status dim_stage_map tablosunda vardır.",
             ),
             (
+                generic("leads_arrive", share=0.98),
+                "A day later at least 98 % of the leads that an advertising platform reports are here.",
+                "Reklam platformunun bildirdiği başvuruların en az %98 kadarı bir gün sonra buradadır.",
+            ),
+            (
                 {
                     "name": "fct_call_talk_is_not_negative", "depends_on": {"nodes": ["model.santral.fct_call"]},
                     "test_metadata": {"name": "holds", "kwargs": {"condition": "talk_s >= 0"}},
@@ -51,3 +56,14 @@ class TestAsked:
     )  # fmt: skip
     def test_is_a_sentence(self, test: dict[str, Any], said: str, said_tr: str) -> None:
         assert wording.asked(test) == (said, said_tr)
+
+
+class TestBroken:
+    def test_tells_postgresql_s_code_of_an_error_in_words(self) -> None:
+        assert wording.broken("23505") == ("a key comes twice (23505)", "bir anahtar iki kez geliyor (23505)")
+        assert wording.broken("22P04") == (
+            "a value cannot be reckoned with (22P04)", "bir değerle hesap yapılamıyor (22P04)",
+        )  # fmt: skip
+        assert wording.broken(wording.WAITS) == (
+            "a table that it is made of could not be built", "dayandığı bir tablo kurulamadı",
+        )  # fmt: skip
