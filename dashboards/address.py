@@ -54,9 +54,9 @@ def chosen(options: Sequence[str], key: str, usual: str) -> str:
 
 
 def some_of(label: str, options: Sequence[str], key: str, say: Callable[[str], str], **more: Any) -> list[str]:
-    """Offer a list of options, any of them chosen, as the address has it."""
+    """Offer a list of options, any of them chosen, as the address has it; none chosen means all."""
     _follow(key, [each for each in st.query_params.get_all(key) if each in options], [])
-    return st.multiselect(label, options, format_func=say, key=key, on_change=_keep, **more)
+    return st.multiselect(label, options, format_func=say, key=key, select_all=False, on_change=_keep, **more)
 
 
 def period(label: str, key: str, usual: Period, latest: date, **more: Any) -> Period | None:

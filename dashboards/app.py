@@ -8,6 +8,8 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dashboards import own_words
+
 STATIC = Path(st.__file__).parent / "static"
 INDEX = STATIC / "index.html"
 SOON = ("Metric", "DateInput", "Multiselect", "ArrowVegaLiteChart", "vega-interpreter", "embed", "DataFrame")
@@ -35,7 +37,8 @@ class Rooted:
         self._app = app
         base = "/" + st.get_option("server.baseUrlPath").strip("/")
         soon = [f"{base.rstrip('/')}/static/js/{name}" for name in scripts()]
-        self._index = INDEX.read_text().replace("<head>", ROOT.format(base=base, soon=json.dumps(soon)), 1)
+        root = ROOT.format(base=base, soon=json.dumps(soon)) + own_words.script()
+        self._index = INDEX.read_text().replace("<head>", root, 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for a page of ours; pass on what asks for anything else."""

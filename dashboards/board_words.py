@@ -109,8 +109,8 @@ BOARDS: dict[str, tuple[str, str]] = {
     "open_behind": ("Arkasındakileri göster: {name}", "Show what is behind: {name}"),
     "behind": ("Bu rakamın arkasında", "Behind this figure"),
     "row_help": (
-        "Bir satırı seçin: arkasındaki kayıtlar açılır.",
-        "Pick a row to open the records behind it.",
+        "Bir satırı seçin: arkasındaki kayıtlar açılır. Klavyede: Shift + boşluk.",
+        "Pick a row to open the records behind it. By keyboard: Shift + Space.",
     ),
     "cycles": (
         "Rakam döngüleri sayar: yeniden gelen başvuru listede bir kez durur.",
@@ -138,7 +138,7 @@ BOARDS: dict[str, tuple[str, str]] = {
     ),
     "funnel.velocity": ("Satışa kadar geçen gün", "Days until the sale"),
     "funnel.stages": ("Kohort ve dönem yan yana", "Cohort and period side by side"),
-    "funnel.losses": ("Kayıp nedenleri", "Reasons of losses"),
+    "funnel.losses": ("Kayıp nedenleri", "Reasons for loss"),
     "stage": ("Aşama", "Stage"),
     "reason": ("Neden", "Reason"),
     "sla.kept": ("Sözler ve gecikmeler", "Promises and delays"),
@@ -233,7 +233,7 @@ BOARDS: dict[str, tuple[str, str]] = {
     "head.cpa": ("Satış maliyeti", "Per sale"),
     "head.roas": ("Getiri", "Return"),
     "head.conversion_rate": ("Dönüşüm", "Conversion"),
-    "head.speed_to_lead_s": ("İlk temas", "First contact"),
+    "head.speed_to_lead_s": ("İlk temas", "Speed to lead"),
     "head.speed_to_lead_s_share_5m": ("5 dk içinde aranma", "Within 5 min"),
     "head.response_sla_compliance": ("Süreye uyum", "Within the promise"),
     "head.first_response_s": ("Yanıt süresi", "Response time"),

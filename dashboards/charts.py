@@ -93,9 +93,13 @@ def tips(**titles: str) -> list[alt.Tooltip]:
 
 
 def bare(chart: alt.LayerChart, height: int) -> alt.LayerChart:
-    """Return a chart of a height, without a frame, in the letters of the page."""
-    return chart.properties(height=height).configure(
-        font='"Source Sans", sans-serif', view=alt.ViewConfig(strokeWidth=0)
+    """Return a chart of a height, without a frame or room below, in the page's letters; `draw` says it in words."""
+    return chart.properties(height=height, padding={"bottom": 0}).configure(
+        font='"Source Sans", sans-serif',
+        view=alt.ViewConfig(strokeWidth=0),
+        mark=alt.MarkConfig(aria=False),
+        axis=alt.AxisConfig(aria=False),
+        legend=alt.LegendConfig(aria=False),
     )
 
 
@@ -146,7 +150,7 @@ def periods(days: Sequence[str], grain: str) -> alt.X:
     texts = " : ".join(f"datum.value === '{day}' ? '{words.period_of(day, grain)}'" for day in named) or "false ? ''"
     axis = alt.Axis(
         values=named, labelExpr=f"{texts} : ''", labelAngle=0, labelColor=faint(), labelFontSize=12, labelPadding=9,
-        ticks=False, domain=False, grid=False,
+        labelOverlap="parity", labelSeparation=4, ticks=False, domain=False, grid=False,
     )  # fmt: skip
     return alt.X("day:O", title=None, sort=None, scale=alt.Scale(domain=list(days)), axis=axis)
 

@@ -41,7 +41,7 @@ def offer(page: str, asks: Iterable[Ask], found: Figures, scope: Scope) -> None:
     def rows() -> list[tuple[Any, ...]]:
         return list(dict.fromkeys(_rows(asks, found, scope)))  # what stands on a page twice is saved once
 
-    with st.popover(say("download"), icon=":material/download:", help=say("download.help")):
+    with st.popover(say("download"), icon=":material/download:"):
         st.download_button(
             say("download.csv"), _later(lambda: _csv(rows())), f"{name}.csv", "text/csv", key="csv", width="stretch",
             on_click="ignore", icon=":material/csv:",

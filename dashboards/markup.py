@@ -32,6 +32,7 @@ STYLE = """
 <style>
 .floor {font-size: .95rem; line-height: 1.4; font-variant-numeric: tabular-nums}
 .floor.late {opacity: .6}
+.stElementContainer[data-stale="true"]:has(.floor) {opacity: 1 !important}
 .floor .quiet {opacity: .75}
 .floor .sign {display: inline-block; width: 1.6em; text-align: center; font-weight: 700}
 .floor .tag {display: inline-block; padding: 0 .55em; border: 1px solid currentColor; border-radius: 1em;
@@ -44,7 +45,7 @@ STYLE = """
                     letter-spacing: 0}
 .floor .num .tip > span, .floor .edge .tip > span {left: auto; right: 0}
 .floor .tip:hover > span, .floor .tip:focus > span {visibility: visible}
-.floor .cards {display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: .8rem;
+.floor .cards {display: grid; grid-template-columns: repeat(auto-fill, minmax(min(360px, 100%), 1fr)); gap: .8rem;
                list-style: none; margin: 0; padding: 0}
 .floor .card {border: 1px solid color-mix(in srgb, currentColor 16%, transparent); border-radius: .6rem; margin: 0;
               padding: .8rem 1rem}

@@ -15,7 +15,6 @@ TEAM = ("kpi.view", "kpi.view.team")
 """Who may ask for numbers at all; the rest of the pages is about the whole firm."""
 LOOKS = 5
 """Seconds between two looks for an API that was silent."""
-# Streamlit's columns shrink without end; these wrap on a tablet.
 COLOURS = """
 <style>
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {{color: {quiet}; opacity: 1}}
@@ -25,16 +24,19 @@ a:focus-visible, button:focus-visible, summary:focus-visible, canvas:focus-visib
 [tabindex="0"]:focus-visible:not(main) {{outline: 2px solid {chosen} !important; outline-offset: 1px;
   border-radius: .25rem}}
 [data-testid="stElementToolbar"]:focus-within {{opacity: 1 !important; visibility: visible !important}}
+[data-testid="stSidebarCollapseButton"] {{visibility: visible !important}}
 </style>"""
 """Streamlit's own quiet texts are too faint to be read by everybody, and where the keyboard is, is not always seen."""
 SPOKEN = "<script>document.documentElement.lang = '{language}'</script>"
 """In which language the page is to be read out."""
+# Streamlit's columns shrink without end; these wrap by the room beside the sidebar, wherever that comes from.
 STYLE = """
 <style>
 .st-key-spoken {position: absolute}
-.stMainBlockContainer {padding-top: 3.2rem; max-width: 1400px}
-[data-testid="stMetricValue"] {font-variant-numeric: tabular-nums}
+.stMain {container-type: inline-size}
+.stMainBlockContainer {padding: 3.2rem 3rem 5rem; max-width: 1400px}
 [data-testid="stHeading"] h2 {padding: .45rem 0 .5rem}
+[role="dialog"] [data-testid="stMarkdownContainer"] h3 {font-size: 1.15rem; padding: 0}
 [class*="st-key-tiles"] .stHorizontalBlock {display: grid; grid-template-columns: repeat(6, minmax(0, 1fr))}
 [class*="st-key-tiles-5"] .stHorizontalBlock {grid-template-columns: repeat(5, minmax(0, 1fr))}
 [class*="st-key-tiles-4"] .stHorizontalBlock {grid-template-columns: repeat(4, minmax(0, 1fr))}
@@ -45,6 +47,7 @@ STYLE = """
 .spark i {flex: 1; background: currentColor; border-radius: 1px 1px 0 0}
 .spark i:last-child {opacity: 1}
 [class*="st-key-tile-"] [data-testid="stMetricLabel"] {min-height: 2.5rem; align-items: flex-start}
+.st-key-filters > :has(> .stMultiSelect) {max-width: 320px}
 .st-key-filters [data-testid="stButtonGroup"] button {min-height: 2.5rem}
 .st-key-links {margin-bottom: .6rem}
 .st-key-links p {font-size: .9rem}
@@ -53,25 +56,30 @@ STYLE = """
 [class*="st-key-tile-"] [data-testid="stMetricLabel"] p, [class*="st-key-tile-"] [data-testid="stMetricDelta"] * {
   white-space: normal; overflow: visible}
 [class*="st-key-tile-"] [data-testid="stMetricDelta"] {border-radius: .6rem}
-[class*="st-key-tile-"] [data-testid="stMetricValue"] {font-size: 1.75rem; line-height: 1.35}
+[class*="-absent"] [data-testid="stMetricDelta"] {background: none; padding: 0}
+[data-testid="stMetricValue"] {font-size: 1.75rem; line-height: 1.35; font-variant-numeric: tabular-nums}
 [class*="-provisional"] [data-testid="stMetricValue"], [class*="-absent"] [data-testid="stMetricValue"] {opacity: .62}
 [class*="st-key-open-"] {position: absolute; top: .45rem; right: .4rem; width: auto !important}
 [class*="st-key-open-"] button {min-height: 0; padding: .15rem; opacity: .7}
 [class*="st-key-open-"] button:hover, [class*="st-key-open-"] button:focus-visible {opacity: 1}
 [class*="st-key-open-"] button [data-testid="stMarkdownContainer"] {position: absolute; width: 1px; height: 1px;
   overflow: hidden; clip-path: inset(50%)}
-@media (min-width: 1101px) {
+@container (min-width: 1001px) {
   [class*="st-key-tiles-6"] [data-testid="stMetricLabel"],
   .st-key-tiles-5-compliance-drop [data-testid="stMetricLabel"] {min-height: 3.6rem}
 }
-@media (max-width: 1100px) {
+@container (max-width: 1000px) {
   .stMainBlockContainer {padding: 4.6rem 2rem 4rem}
-  [class*="st-key-tiles"] .stHorizontalBlock {grid-template-columns: repeat(3, minmax(0, 1fr))}
+  [class*="st-key-tiles-6"] .stHorizontalBlock {grid-template-columns: repeat(3, minmax(0, 1fr))}
+}
+@container (max-width: 860px) {
+  [class*="st-key-tiles-5"] .stHorizontalBlock {grid-template-columns: repeat(3, minmax(0, 1fr))}
   [class*="st-key-tiles-4"] .stHorizontalBlock {grid-template-columns: repeat(2, minmax(0, 1fr))}
   [class*="st-key-pair"] .stHorizontalBlock, [class*="st-key-explore"] .stHorizontalBlock {flex-direction: column}
   [class*="st-key-pair"] .stHorizontalBlock > .stColumn, [class*="st-key-explore"] .stColumn {width: 100%}
 }
-@media (max-width: 640px) {
+@container (max-width: 600px) {
+  .stMainBlockContainer {padding-left: 1.2rem; padding-right: 1.2rem}
   [class*="st-key-tiles"] .stHorizontalBlock {grid-template-columns: repeat(2, minmax(0, 1fr)) !important}
 }
 </style>"""

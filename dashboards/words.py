@@ -12,6 +12,7 @@ from babel.numbers import format_decimal, format_percent, get_currency_symbol
 from dashboards import address
 from dashboards.board_words import BOARDS
 from dashboards.floor_words import FLOOR
+from dashboards.timeline_words import TIMELINE
 
 NOTHING = "–"
 """What stands where there is no data; a measured zero is 0."""
@@ -44,7 +45,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "conversion": ("Dönüşüm oranı", "Conversion rate"),
     "provisional": ("geçici", "provisional"),
     "mature": ("kesinleşmiş", "final"),
-    "speed": ("İlk temas (medyan)", "Median response"),
+    "speed": ("İlk temas (medyan)", "Speed to lead"),
     "points": ("puan", "pts"),
     "funnel.help": (
         "Her aşamaya ulaşan lead döngüleri. Yüzde, bir önceki aşamadan geçenlerin payıdır. "
@@ -117,56 +118,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "durations": ("Yollara göre süre, milisaniye", "Durations by route, milliseconds"),
     "p50": ("medyan", "median"),
     "p95": ("p95", "p95"),
-    "kind.lead.created": ("Başvuru geldi", "Lead received"),
-    "kind.lead.assigned": ("Temsilciye verildi", "Given to an agent"),
-    "kind.lead.status_changed": ("Durum değişti", "Status changed"),
-    "kind.lead.updated": ("Güncellendi", "Updated"),
-    "kind.lead.sold": ("Satış kaydedildi", "Sale recorded"),
-    "kind.lead.sale_cancelled": ("Satış iptal edildi", "Sale cancelled"),
-    "kind.quote.made": ("Teklif verildi", "Quote made"),
-    "kind.quote.accepted": ("Teklif kabul edildi", "Quote accepted"),
-    "kind.quote.declined": ("Teklif reddedildi", "Quote declined"),
-    "kind.quote.superseded": ("Teklif yenilendi", "Quote superseded"),
-    "kind.quote.withdrawn": ("Teklif geri çekildi", "Quote withdrawn"),
-    "kind.procedure.planned": ("İşlem günü belirlendi", "Procedure planned"),
-    "kind.check_in.scheduled": ("Kontroller planlandı", "Check-ins scheduled"),
-    "kind.check_in.done": ("Kontrol yapıldı", "Check-in done"),
-    "kind.check_in.skipped": ("Kontrol atlandı", "Check-in skipped"),
-    "kind.check_in.rescheduled": ("Kontrol ertelendi", "Check-in rescheduled"),
-    "kind.check_in.cancelled": ("Kontrol iptal edildi", "Check-in cancelled"),
-    "kind.call": ("Arama", "Call"),
-    "kind.message": ("Mesaj", "Message"),
-    "kind.meeting": ("Görüşme", "Meeting"),
-    "kind.note": ("Not", "Note"),
-    "channel.call": ("telefon", "telephone"),
-    "channel.whatsapp": ("WhatsApp", "WhatsApp"),
-    "channel.email": ("e-posta", "e-mail"),
-    "channel.sms": ("SMS", "SMS"),
-    "channel.meeting": ("yüz yüze", "in person"),
-    "channel.note": ("not", "note"),
-    "direction.outbound": ("giden", "outbound"),
-    "direction.inbound": ("gelen", "inbound"),
-    "outcome.answered": ("konuşuldu", "answered"),
-    "outcome.no_answer": ("cevap yok", "no answer"),
-    "outcome.busy": ("meşgul", "busy"),
-    "outcome.voicemail": ("telesekreter", "voicemail"),
-    "outcome.wrong_number": ("yanlış numara", "wrong number"),
-    "outcome.callback_requested": ("geri aranmak istiyor", "asked to be called back"),
-    "outcome.sent": ("gönderildi", "sent"),
-    "outcome.replied": ("yanıt verdi", "replied"),
-    "reason.unreachable": ("ulaşılamadı", "unreachable"),
-    "reason.not_interested": ("ilgilenmiyor", "not interested"),
-    "reason.price": ("fiyat", "price"),
-    "reason.competitor": ("başka klinik", "competitor"),
-    "reason.timing": ("zamanlama", "timing"),
-    "reason.travel": ("seyahat", "travel"),
-    "reason.health": ("sağlık", "health"),
-    "reason.no_answer": ("cevap yok", "no answer"),
-    "reason.cancelled": ("iptal", "cancelled"),
-    "reason.opted_out": ("aranmak istemiyor", "opted out"),
-    "reason.absence": ("temsilci izinli", "agent absent"),
-    "reason.manual": ("elle", "by hand"),
-    "reason.router.round_robin": ("otomatik dağıtım", "automatic distribution"),
     "unknown": ("bilinmiyor", "unknown"),
     "no_campaign": ("Kampanyasız", "No campaign"),
     "role.admin": ("Yönetici", "Administrator"),
@@ -180,6 +131,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "google": ("Google", "Google"),
     **FLOOR,
     **BOARDS,
+    **TIMELINE,
 }
 
 LANGUAGES = {"tr": "Türkçe", "en": "English"}

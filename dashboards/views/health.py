@@ -57,7 +57,7 @@ def _figures(last: str) -> None:
     rows.sort(key=lambda row: -row["requests"])
     data = [{"route": _name(row)} | {key: row[key] for key in WRITTEN} for row in rows]
     columns = {
-        "route": st.column_config.TextColumn(say("route"), pinned=True, width=290),
+        "route": st.column_config.TextColumn(say("route"), pinned=True, width=275),
         **{key: st.column_config.TextColumn(say(key), alignment="right", width=95) for key in WRITTEN},
     }
     grid.show(data, columns, WRITTEN)

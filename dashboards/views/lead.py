@@ -168,6 +168,12 @@ def _said(event: dict[str, Any], labels: dict[str, str]) -> str:
     parts = (
         name_of("channel", event["channel"]),
         name_of("direction", event["direction"]),
-        name_of("outcome", event["outcome"]),
+        outcome((event["outcome"] or "").removeprefix("consent.")),
     )
     return ", ".join(part for part in parts if part)
+
+
+def outcome(code: str) -> str:
+    """Return in words what came of it: of a call, of what was said in one, or why there was none."""
+    group = next((group for group in ("outcome", "call", "reason") if f"{group}.{code}" in words.WORDS), "outcome")
+    return name_of(group, code)

@@ -26,7 +26,9 @@ def show(scope: Scope) -> None:
         if not items:
             st.success(say("sla.overdue.none"), icon=":material/check_circle:")
             return
-        picked = grid.show([_row(item) for item in items], _columns(), WRITES, key="overdue", picks=True)
+        picked = grid.show(
+            [_row(item) for item in items], _columns(), WRITES, width="content", key="overdue", picks=True
+        )
         if page["next_cursor"]:
             st.caption(say("overdue.more", n=MOST))
         _open([items[place]["lead_id"] for place in picked])

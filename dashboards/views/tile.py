@@ -91,7 +91,7 @@ def _change(name: str, now: float | None, then: float | None) -> str | None:
         points = (now - then) * 100
         if abs(points) < 0.05:
             return None
-        return f"{'-' if points < 0 else '+'}{words.number(abs(points), 1)} {say('points')}"
+        return f"{'-' if points < 0 else '+'}{words.exact(abs(points), 1)} {say('points')}"
     if not then:
         return None
     change = now / then - 1

@@ -26,7 +26,7 @@ async def files_are_true(visit: Visit, api: Api) -> None:
     await visit.page.keyboard.press("Escape")
     chart = visit.page.get_by_test_id("stVegaLiteChart").first
     await chart.hover()
-    with Image.open(await _save(visit, "Download as PNG")) as picture:
+    with Image.open(await _save(visit, "Grafiği kaydet (PNG)")) as picture:
         assert picture.format == "PNG"
         assert min(picture.size) > 100
         assert len(picture.convert("RGB").getcolors(100_000) or range(100_000)) > 10, "something is drawn"

@@ -6,7 +6,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from dashboards import app
+from dashboards import app, own_words
 
 
 @pytest.fixture
@@ -27,6 +27,11 @@ class TestRooted:
 
         named = re.findall(r'"/static/js/([\w-]+)\.([\w-]+)\.js"', page)
         assert tuple(name for name, _ in named) == app.SOON, "this Streamlit has each of them, and once"
+
+    def test_this_streamlit_says_each_word_that_is_put_into_turkish(self):
+        said = "".join(file.read_text() for file in (app.STATIC / "static" / "js").glob("*.js"))
+
+        assert [text for text in own_words.OWN if f"`{text}`" not in said and f'"{text}"' not in said] == []
 
     def test_passes_on_what_is_no_page(self, client):
         assert client.get("/_stcore/health").text == "behind"

@@ -77,7 +77,10 @@ class TestPages:
         await walk.go_to(visit, "company")
         await walk.is_told(visit, api, walk.BOARDS[0], {})
         await saved.files_are_true(visit, api)
-        await keys.is_walked(visit, "Çıkış", "Gün", "Arkasındakileri göster: Gelen başvuru", "Download as PNG", "Ekip")
+        await keys.is_walked(
+            visit, "Çıkış", "Kenar çubuğunu kapat", "Gün", "Arkasındakileri göster: Gelen başvuru",
+            "Grafiği kaydet (PNG)", "Ekip",
+        )  # fmt: skip
         await self._open_what_is_behind(visit)
         await self._choose_meta_by_week(visit)
         await walk.walk(visit, api, {"platform": ["meta"]})

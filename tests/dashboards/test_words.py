@@ -3,7 +3,14 @@
 import pytest
 import streamlit as st
 
+from crm.callbacks.rows import SHOWN
+from crm.calls import catalogue
+from crm.calls.story import Outcome
+from crm.consent.rules import Reason
+from crm.leads.lifecycle import LOSS_REASONS
+from crm.routing.settings import QUEUED
 from dashboards import words
+from dashboards.views import lead
 
 
 @pytest.fixture(params=["tr", "en"])
@@ -25,6 +32,20 @@ class TestTexts:
             assert english, key
             gaps = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in (turkish, english)]
             assert gaps[0] == gaps[1], key
+
+    def test_whatever_a_timeline_says_has_a_word(self):
+        reasons = {*LOSS_REASONS, *Reason, *(f"auto.{status}" for status in QUEUED.default)}
+        wanted = {f"kind.callback.{happened}" for happened in SHOWN} | {f"reason.{reason}" for reason in reasons}
+
+        assert wanted - words.WORDS.keys() == set()
+
+    def test_what_came_of_a_call_is_said_whoever_says_it(self, monkeypatch):
+        in_language(monkeypatch, "tr")
+        codes = {*catalogue.DEFAULT, *Outcome, *Reason} - {"open"}
+
+        unsaid = {code for code in codes if lead.outcome(code) == code.replace("_", " ")}
+
+        assert unsaid == set()
 
     def test_a_code_without_a_word_stays_readable(self, language):
         assert words.name_of("outcome", "left_message") == "left message"

@@ -1,12 +1,13 @@
 """Walking all pages in one visit: each figure is the API's, read out well, no page wider than the screen."""
 
 import asyncio
+import re
 from typing import Any
 
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator
 
-from dashboards import boards, words
+from dashboards import boards, own_words, words
 from dashboards.layout import Board, Table
 from tests.dashboards.conftest import Visit
 from tests.dashboards.told import Api, Filters
@@ -17,6 +18,8 @@ BOARDS = (
 )  # fmt: skip
 OTHERS = ("experiments", "floor", "health")
 DESK, TABLET = {"width": 1440, "height": 2600}, {"width": 900, "height": 2600}
+NAMES = "[...document.querySelectorAll('[aria-label]')].map(each => each.ariaLabel)"
+ENGLISH = re.compile("|".join([*(f"{re.escape(text)}(:|$)" for text in own_words.OWN), *own_words.AROUND]))
 RUNNING = "[data-testid=stStatusWidget], [data-stale=true], [data-test-script-state=running]"
 
 
@@ -125,6 +128,7 @@ async def reads_well(visit: Visit, key: str) -> None:
     """Axe finds nothing, and a tablet shows the page without moving it sideways."""
     assert await flaws(visit) == [], key
     assert await visit.page.evaluate("document.documentElement.lang") == "tr", key
+    assert [name for name in await visit.page.evaluate(NAMES) if ENGLISH.match(name)] == [], key
     await visit.page.set_viewport_size(TABLET)
     assert await too_wide(visit) <= 0, key
 
