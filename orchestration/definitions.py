@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration import progress
+from orchestration import marts, progress
 
 EVERYTHING = "everything"
 NUMBERS = (
@@ -19,6 +19,7 @@ NUMBERS = (
 def defs() -> dg.Definitions:
     """Load the domains' folders."""
     whole = dg.Definitions(
+        assets=marts.sources(),
         jobs=[dg.define_asset_job(EVERYTHING, NUMBERS, description="Make every number once, to its publication.")],
         # Steps write to one database under one lock: a process for each would only cost its start.
         executor=dg.in_process_executor,

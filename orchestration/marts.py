@@ -1,5 +1,6 @@
 """dbt in Dagster: how models become assets, and those of a domain its marts, which a schedule refreshes."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -100,10 +101,16 @@ def refreshed(
     made: dg.AssetsDefinition, name: str, *, after: Sequence[dg.AssetsDefinition] = (), every: str, says: str
 ) -> dg.ScheduleDefinition:
     """Return the schedule that refreshes a domain's marts; the gates that it goes by are looked at before."""
-    return dg.ScheduleDefinition(
-        name=name,
-        target=dg.AssetSelection.assets(*after, made),
-        cron_schedule=every,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=says,
-    )
+    return policy.scheduled(policy.job_of(name, *after, made, says=says), every)
+
+
+def sources() -> list[dg.AssetSpec]:
+    """Return the operational tables that models read, as the project tells of them; what lands from outside is judged,
+    and tells of itself."""
+    names, found = Models(freshness=policy.FRESH_LEADS), json.loads(manifest().read_text())["sources"].values()
+    keys = {names.get_asset_key(each): str(each["description"]) for each in found}
+    return [
+        dg.AssetSpec(key, description=says, group_name="sources", kinds={"postgres"}, owners=[policy.ENGINEERS])
+        for key, says in keys.items()
+        if key.path[0] != "raw"
+    ]

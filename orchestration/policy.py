@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -51,6 +52,21 @@ ALERT_AFTER = "santral/alert_after"
 DAILY = {ALERT_AFTER: "1"}
 """Of runs that come once a day: three in a row would be half a week."""
 EVERY_FIVE_MINUTES = "*/5 * * * *"
+
+
+def job_of(name: str, *assets: dg.AssetsDefinition, says: str) -> Any:
+    """Return the job that makes some assets: what it is called is what Dagster's pages say of its runs."""
+    return dg.define_asset_job(name, dg.AssetSelection.assets(*assets), description=says)
+
+
+def scheduled(job: Any, cron: str, *, name: str = "", daily: bool = False) -> dg.ScheduleDefinition:
+    """Return the schedule of a job, by its name if it has no other; `cron` is in UTC. `daily`: it comes once a day, so
+    that the owner is told of the first failure."""
+    return dg.ScheduleDefinition(
+        name=name or job.name, job=job, cron_schedule=cron, tags=DAILY if daily else None,
+        default_status=dg.DefaultScheduleStatus.RUNNING, description=job.description,
+    )  # fmt: skip
+
 
 FRESH_LEADS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1), warn_window=timedelta(minutes=15))
 """Lead marts follow operations within minutes."""

@@ -115,6 +115,13 @@ class TestAutomation:
         }  # fmt: skip
         assert repository.get_schedule_def("refresh_leads").cron_schedule == policy.EVERY_FIVE_MINUTES
 
+    def test_runs_are_called_by_what_they_make(self, defs: dg.Definitions) -> None:
+        repository = defs.get_repository_def()
+
+        jobs = [repository.get_job(one.job_name) for one in repository.schedule_defs]
+
+        assert [job.name for job in jobs if job.name.startswith("__") or not job.description] == []
+
     def test_every_schedule_that_builds_passes_its_gates_first(self, defs: dg.Definitions) -> None:
         graph, repository = defs.resolve_asset_graph(), defs.get_repository_def()
 

@@ -24,8 +24,11 @@ ad_marts = marts.of(
 )  # fmt: skip
 
 
+judge_ad_reports = policy.job_of("judge_ad_reports", ad_reports, says="Judges what landed, and who is silent.")
+
+
 @dg.sensor(
-    target=dg.AssetSelection.assets(ad_reports),
+    job=judge_ad_reports,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Judges advertising reports soon after they land.",
@@ -41,14 +44,8 @@ def landed_ad_reports(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
     return dg.RunRequest(run_key=latest)
 
 
-look_for_silence = dg.ScheduleDefinition(
-    name="look_for_silent_accounts",
-    target=dg.AssetSelection.assets(ad_reports),
-    cron_schedule="30 6 * * *",
-    tags=policy.DAILY,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="What does not land starts no sensor: once a day somebody asks which accounts are silent.",
-)
+# What does not land starts no sensor: once a day somebody asks which accounts are silent.
+look_for_silence = policy.scheduled(judge_ad_reports, "30 6 * * *", name="look_for_silent_accounts", daily=True)
 
 refresh_ads = dg.AutomationConditionSensorDefinition(
     name="refresh_ads",

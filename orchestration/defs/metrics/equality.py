@@ -78,11 +78,8 @@ def _asked(report: equality.Report) -> dg.AssetCheckResult:
     )
 
 
-compare_numbers = dg.ScheduleDefinition(
-    name="compare_numbers",
-    target=dg.AssetSelection.assets(metrics_equality),
-    cron_schedule="20 6 * * *",
-    tags=policy.DAILY,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Once a day: one number everywhere.",
+compare_numbers = policy.scheduled(
+    policy.job_of("compare_numbers", metrics_equality, says="Once a day: one number everywhere."),
+    "20 6 * * *",
+    daily=True,
 )

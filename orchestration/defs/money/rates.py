@@ -35,7 +35,7 @@ def fx_rates(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 @dg.schedule(
     name="pull_rates",
-    target=dg.AssetSelection.assets(fx_rates),
+    job=policy.job_of("pull_rates", fx_rates, says="Asks the central banks for their rates."),
     cron_schedule="45 15,18 * * *",
     execution_timezone="Europe/Istanbul",
     tags=policy.DAILY,

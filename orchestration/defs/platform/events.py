@@ -100,10 +100,7 @@ def _late(late: Sequence[tuple[str, int, str]]) -> dg.AssetCheckResult:
     )
 
 
-look_at_events = dg.ScheduleDefinition(
-    name="look_at_events",
-    target=dg.AssetSelection.assets(event_horizon),
-    cron_schedule=policy.EVERY_FIVE_MINUTES,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Whether readers of events are held back, every five minutes.",
+look_at_events = policy.scheduled(
+    policy.job_of("look_at_events", event_horizon, says="Whether readers of events are held back."),
+    policy.EVERY_FIVE_MINUTES,
 )

@@ -44,11 +44,8 @@ def data_docs() -> dg.MaterializeResult:
     )
 
 
-write_data_docs = dg.ScheduleDefinition(
-    name="write_data_docs",
-    target=dg.AssetSelection.assets(data_docs),
-    cron_schedule="20 4 * * *",
-    tags=policy.DAILY,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="The pages about the gates, every morning.",
+write_data_docs = policy.scheduled(
+    policy.job_of("write_data_docs", data_docs, says="The pages about the gates, every morning."),
+    "20 4 * * *",
+    daily=True,
 )
