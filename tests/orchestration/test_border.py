@@ -111,7 +111,8 @@ class TestGate:
         await land(tenant, {"results": [google_row(DAY)]}, account="777", source="google")
         await land(other_tenant, {"data": [meta_row(DAY)]})
         await land(tenant, {"data": [meta_row(DAY, spend="-3.00")]}, hours=1)
-        await land(tenant, {"data": [meta_row(days[1], account_currency=None, spend="99")]}, day=days[1], hours=1)
+        unreadable = meta_row(days[1], account_currency=None, spend="99", clicks="9" * 30)
+        await land(tenant, {"data": [unreadable]}, day=days[1], hours=1)
 
         ok, told = await asyncio.to_thread(run_ads)
 
@@ -123,6 +124,7 @@ class TestGate:
         assert "2 of 14 reports are held back" in told
         assert "meta act_1:2026-02-01: spend is negative" in told
         assert "meta act_1:2026-02-02: the currency is missing" in told
+        assert "a count (impressions, clicks, leads) is negative or not a number" in told, "no number is so large"
         assert "no report has come for more than two days" in told, "a source that died is told of, too"
 
         await land(tenant, {"data": [meta_row(DAY, spend="11.00")]}, hours=2)
