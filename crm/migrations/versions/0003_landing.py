@@ -97,7 +97,8 @@ create view raw.ad_report_row with (security_invoker = true) as
   )
   select tenant_id, payload_id, row_no, source, natural_key, account_id, day, row_day, fetched_at, currency,
          campaign_id, adset_id, ad_id,
-         case when spend_text ~ '^-?[0-9]{1,18}([.][0-9]{1,18})?$' then spend_text::numeric / spend_divisor end as spend,
+         case when spend_text ~ '^-?[0-9]{1,18}([.][0-9]{1,18})?$'
+              then spend_text::numeric / spend_divisor end as spend,
          case when coalesce(impressions_text, '0') ~ '^-?[0-9]{1,18}$'
               then coalesce(impressions_text, '0')::bigint else -1 end as impressions,
          case when coalesce(clicks_text, '0') ~ '^-?[0-9]{1,18}$'
