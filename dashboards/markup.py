@@ -84,6 +84,7 @@ STYLE = """
 .floor .at {font-size: .84rem; text-align: right; margin: -2rem 0 .6rem 0; line-height: 1.6}
 .floor tbody th, .floor .state {white-space: nowrap}
 .floor.wraps tbody th {white-space: normal; overflow-wrap: anywhere}
+.floor.wraps tbody > tr > * {vertical-align: top}
 @media (max-width: 1000px) {
   .floor th, .floor td {padding: .34rem .35rem}
   .floor .beside > .bar {display: none}

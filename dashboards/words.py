@@ -94,8 +94,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "refused": ("API bu soruyu yanıtlamadı: {message}", "The API did not answer this question: {message}"),
     "forbidden": (
-        "Bu sayfa rolünüze açık değil. Yöneticiler, denetçiler ve analistler görebilir.",
-        "This page is not open to your role. Managers, auditors and analysts see it.",
+        "Bu sayfa rolünüze açık değil. Açık olanlar menüde.",
+        "This page is not open to your role. The menu has those that are.",
     ),
     "signed_out": (
         "Oturumunuz sona erdi; lütfen yeniden giriş yapın.",

@@ -1,5 +1,6 @@
 """What the gates hold back from the numbers and why, letting it in, and what the person on duty was told."""
 
+import re
 from html import escape
 from typing import Any
 
@@ -15,6 +16,7 @@ SIGNS = {
     "error": ("■", markup.VERMILLION),
     "warning": ("▲", ORANGE),
 }
+DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 BECAUSE = ("checked_at_source", "campaign_paused", "campaign_started", "source_was_down", "holiday")
 """Why somebody lets in what is held: codes that stay with it."""
 
@@ -129,18 +131,19 @@ def show_alerts(_scope: Scope) -> None:
     heads = [escape(say(f"alert.{key}")) for key in ("state", "at", "what", "owner", "subject")]
     rows = [_alert(alert) for alert in found]
     with st.container(border=True):
-        table = markup.table(say("quality.alerts"), heads, rows, widths=(14, 12, 42, 12, 20), right=())
-        st.html(f'<div class="floor">{table}</div>')
+        table = markup.table(say("quality.alerts"), heads, rows, widths=(13, 13, 48, 14, 12), right=())
+        st.html(f'<div class="floor wraps">{table}</div>')
 
 
 def _alert(alert: dict[str, Any]) -> str:
     sign, colour = SIGNS.get(alert["severity"], ("●", markup.GREY)) if alert["is_open"] else ("✓", GREEN)
     state = name_of("alert", "open" if alert["is_open"] else "over")
     signed = f'<span class="sign" style="color:{colour}" aria-hidden="true">{sign}</span>{escape(state)}'
+    said = DAY.sub(lambda day: words.day_of(day[0]), alert["sentence_tr" if words.language() == "tr" else "sentence"])
     cells = (
         escape(words.instant(alert["raised_at"])),
-        escape(alert["sentence_tr" if words.language() == "tr" else "sentence"]).replace("; ", ";<br>"),
-        escape(alert["owner"]),
+        "<br>".join(escape(each) for each in said.split("; ")),
+        escape(alert["owner"].removeprefix("team:").replace("-", " ")),
         f"<code>{escape(alert['subject'])}</code>",
     )
     return markup.row(signed, cells, right=(), kind="" if alert["is_open"] else "faint")
