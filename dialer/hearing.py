@@ -54,7 +54,7 @@ class Ear:
         """Return the call of a customer that this message begins; None when it begins none."""
         if message["userevent"] != ARRIVED or not message["uniqueid"] or message.variables.get(OF_CALL):
             return None
-        return Arrival(message["linkedid"], message["calleridnum"], message["queue"], _credible(message.at or now, now))
+        return Arrival(message["linkedid"], message["calleridnum"], message["queue"], credible(message.at or now, now))
 
     def fact(self, message: Message, *, now: datetime) -> Fact | None:
         """Return what a message tells, with the call it is about where that can be known."""
@@ -75,7 +75,7 @@ class Ear:
             _keep(self._calls, fact.leg_id, call_name)
         if isinstance(fact, LegEnded):
             self._names.pop(fact.leg_id, None)
-        return replace(fact, call_id=call_name, at=_credible(fact.at, now))
+        return replace(fact, call_id=call_name, at=credible(fact.at, now))
 
     def facts(self, messages: Iterable[Message], *, now: datetime) -> list[Fact]:
         """Return the facts of several messages, in order."""
@@ -108,6 +108,6 @@ def _keep(known: OrderedDict[str, str], key: str, value: str) -> None:
         known.popitem(last=False)
 
 
-def _credible(at: datetime, now: datetime) -> datetime:
+def credible(at: datetime, now: datetime) -> datetime:
     """Return when something happened by the exchange's clock; when that cannot be true, it is now."""
     return at if abs(at - now) < CREDIBLE else now

@@ -1,7 +1,7 @@
 """After a silence: our calls are compared with those the exchange has, and what was missed is told as facts.
 
 Every event between two connections is lost. What the exchange still has is taken as it stands now; what it has no more
-has vanished; what it has and we have given up is hung up.
+has vanished; what it has and we have given up is hung up. Now is what the exchange's clock shows, as events tell it.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from dialer import queue_log, records
 from dialer.ami.connection import Refused
 from dialer.ami.messages import Message
 from dialer.ami.translate import translate
-from dialer.hearing import OF_CALL, Arrival
+from dialer.hearing import OF_CALL, Arrival, credible
 
 if TYPE_CHECKING:
     from dialer.bridge import Bridge
@@ -61,14 +61,15 @@ async def resync(bridge: "Bridge") -> bool:
         answer; nothing was concluded then.
     """
     asked_at = bridge.now()
+    theirs = credible((await bridge.connection.say("Ping")).at or asked_at, asked_at)  # rows of lists tell no time
     channels = await bridge.connection.ask("CoreShowChannels", within=20)
     members = await bridge.connection.ask("QueueStatus", within=20)
     for each in channels:
         bridge.ear.meet(each["uniqueid"], _call_name(each), each["channel"])
     waiting = [row for row in members if row.event == "QueueEntry" and row["uniqueid"]]
-    await _meet_callers(bridge, waiting, channels, asked_at)
-    await bridge.tell([fact for each in channels for fact in standing(each, now=asked_at)])
-    await bridge.mirror([fact for each in members if (fact := _member(each, now=asked_at))], is_whole=True)
+    await _meet_callers(bridge, waiting, channels, theirs)
+    await bridge.tell([fact for each in channels for fact in standing(each, now=theirs)])
+    await bridge.mirror([fact for each in members if (fact := _member(each, now=theirs))], is_whole=True)
     there = {_call_name(each) for each in channels}
     missing = [row for row in await _open(bridge, asked_at) if _name(row) not in there]
     for row in missing:
@@ -77,7 +78,7 @@ async def resync(bridge: "Bridge") -> bool:
     gone = [_name(row) for row in missing if row["is_settled"]]
     if gone:
         # Together, or an end would be told that turns out to have been another at once.
-        vanished = [Vanished(call_id=name, at=asked_at) for name in gone]
+        vanished = [Vanished(call_id=name, at=theirs) for name in gone]
         await bridge.tell([*vanished, *await _written(bridge, gone)])
     await _hang_up_orphans(bridge, channels)
     return all(row["is_settled"] for row in missing)

@@ -161,7 +161,9 @@ class Exchange:
         if not self._clients[writer]:
             writer.write(_wire([("Response", "Error"), asked, ("Message", "Permission denied")]))
         elif name == "ping":
-            writer.write(_wire([("Response", "Success"), asked, ("Ping", "Pong")]))
+            writer.write(
+                _wire([("Response", "Success"), asked, ("Ping", "Pong"), ("Timestamp", f"{self.board.now():.6f}")])
+            )
         elif name == "logoff":
             writer.write(_wire([("Response", "Goodbye"), asked, ("Message", "Thanks for all the fish.")]))
             writer.close()

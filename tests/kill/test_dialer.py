@@ -76,6 +76,7 @@ async def test_the_one_beside_it_takes_over(tenant: Tenant, phase: str):
             await until_connected(exchange, besides=before)
             await floor.until(placed.call_id, lambda row: row["connected_at"])
             await asyncio.sleep(1)  # they talk
+            assert (await floor.call(placed.call_id))["status"] == "connected"
             await db.run(tenant.sales_agent, lambda tx: wishes.hang_up(tx, placed.call_id, now=clock.utc_now()))
             row = await floor.until(placed.call_id, lambda row: row["ended_at"])
 
