@@ -1,16 +1,4 @@
-"""Publication: readers see the last good one or the new one, whatever fails or dies meanwhile."""
-
-import itertools
-import os
-import random
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+"""Publication: what is green becomes what readers see, whatever happened in the workshop."""
 
 import psycopg
 import pytest
@@ -18,116 +6,20 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from crm.settings import APP_ROLE
-from crm.settings import settings as our_settings
-from orchestration import publishing, relations, warehouse
-from orchestration.relations import Relation
-from tests.conftest import NOW, Tenant
-
-
-def relation(
-    name: str,
-    domain: str = "leads",
-    *,
-    entity: Sequence[str] = (),
-    is_view: bool = False,
-    day: str = "",
-    reads: Sequence[str] = (),
-) -> Relation:
-    """A relation of the workshop of these tests."""
-    return Relation(name, f"model.santral.{name}", domain, is_view, False, tuple(entity), frozenset(reads), day)
-
-
-ENTITY = ("tenant_id", "lead_id")
-WORKSHOP = (
-    relation("fct_cycle", entity=ENTITY, day="received_on"),
-    relation("fct_interval", entity=ENTITY),
-    relation("dim_owner"),
-    relation("loose"),
-    relation("fct_reached", is_view=True),
-    relation("fct_call", "telephony", entity=("tenant_id", "call_id")),
-    relation("fct_sale", "money", reads=["leads"]),
+from orchestration import publishing
+from tests.orchestration.workshop import (
+    TRANSACTIONS,
+    as_reader,
+    built,
+    close_gate,
+    is_level,
+    open_gate,
+    what_stands,
+    workshop,
+    write,
 )
-TRANSACTIONS = itertools.count(100)
-MADE = """
-create table marts.fct_cycle (tenant_id uuid not null, lead_id int not null, cycle_no int not null, n int,
-  source_max_recorded_at timestamptz, source_max_tx_id bigint, received_on date default '2026-03-03',
-  primary key (tenant_id, lead_id, cycle_no));
-create table marts.fct_interval (tenant_id uuid not null, lead_id int not null, n int, source_max_tx_id bigint);
-create table marts.dim_owner (tenant_id uuid not null, owner_id int primary key, n int);
-create table marts.loose (tenant_id uuid, n int);
-create view marts.fct_reached as select tenant_id, lead_id, n > 0 as is_reached from marts.fct_cycle;
-create table marts.fct_call (tenant_id uuid not null, call_id int primary key, n int, source_max_tx_id bigint);
-create table marts.fct_sale (tenant_id uuid not null, sale_id int primary key);
-insert into ops.horizon (tx_id, pinned_at) values ('1', now());
-"""
 
-
-@pytest.fixture
-def workshop(database: str, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
-    """The pipeline's connection to a workshop with a few relations, which are all there are."""
-    monkeypatch.setattr(relations, "all_relations", lambda: WORKSHOP)
-    monkeypatch.setattr(publishing, "WITH_EACH", {})
-    with warehouse.connect() as connection:
-        connection.execute(MADE)
-        yield connection
-
-
-def write(connection: psycopg.Connection, tenant: Tenant, tx_id: int, leads: Sequence[int], n: int) -> None:
-    """What a build does: the rows of some leads go and come back, in two facts, each by itself."""
-    values = {"tenant": tenant.id, "leads": list(leads), "n": n, "tx": tx_id}
-    added = {
-        "fct_cycle": "lead, 1, %(n)s, now(), %(tx)s from unnest(%(leads)s::int[]) as lead",
-        "fct_interval": "lead, 1, %(tx)s from unnest(%(leads)s::int[]) as lead, generate_series(1, %(n)s)",
-    }
-    for name, rows in added.items():
-        connection.execute(
-            f"delete from marts.{name} where tenant_id = %(tenant)s and lead_id = any(%(leads)s)", values
-        )
-        connection.execute(f"insert into marts.{name} select %(tenant)s, {rows}", values)
-
-
-def built(*domains: str, failed: Sequence[str] = (), fails_for: Sequence[Tenant] = ()) -> None:
-    publishing.begin(domains)
-    publishing.end(domains, failed=failed, held=[firm.id for firm in fails_for])
-
-
-def held(connection: psycopg.Connection, schema: str, name: str, firm: Tenant | None = None) -> list[Any]:
-    found = connection.execute(f"select tenant_id, row(each)::text from {schema}.{name} as each").fetchall()
-    return sorted(row for owner, row in found if firm is None or owner == firm.id)
-
-
-def is_level(connection: psycopg.Connection, domain: str = "leads", firm: Tenant | None = None) -> bool:
-    names = [one.name for one in WORKSHOP if one.domain == domain]
-    return all(held(connection, "published", name, firm) == held(connection, "marts", name, firm) for name in names)
-
-
-def what_stands(connection: psycopg.Connection, firm: Tenant, schema: str = "published") -> dict[str, list[Any]]:
-    return {one.name: held(connection, schema, one.name, firm) for one in WORKSHOP if one.domain == "leads"}
-
-
-def close_gate(connection: psycopg.Connection, firm: Tenant) -> None:
-    """Let the gate of leads find most of a firm's day bad."""
-    told = {"firm": firm.id, "at": NOW}
-    connection.execute(
-        "insert into ops.border_day (tenant_id, feed, part, day, rows, figures, counted_at)"
-        " values (%(firm)s, 'raw/leads', 'meta/spring', '2026-03-03', 10, '{}', %(at)s) on conflict do nothing", told,
-    )  # fmt: skip
-    connection.execute(
-        "insert into ops.quarantine (tenant_id, feed, set_key, label, day, rules, reasons, reasons_tr, weight, status,"
-        " since, judged_at) values (%(firm)s, 'raw/leads', 'x', 'x', '2026-03-03', '{}', '{}', '{}', 8, 'held', %(at)s,"
-        " %(at)s) on conflict (tenant_id, feed, set_key) do update set status = 'held'", told,
-    )  # fmt: skip
-
-
-def open_gate(connection: psycopg.Connection, firm: Tenant) -> None:
-    connection.execute("update ops.quarantine set status = 'cleared' where tenant_id = %s", (firm.id,))
-
-
-def at(connection: psycopg.Connection, minute: int) -> datetime:
-    """Let the next builds read everything up to some minute."""
-    instant = NOW + timedelta(minutes=minute)
-    connection.execute("update ops.horizon set pinned_at = %s", (instant,))
-    return instant
+__all__ = ["workshop"]
 
 
 class TestPublish:
@@ -245,7 +137,7 @@ class TestPublish:
         built("leads")
         publishing.publish()
 
-        with psycopg.connect(_app()) as reader:
+        with psycopg.connect(as_reader()) as reader:
             reader.execute("select set_config('app.tenant_id', %s, false)", (str(other_tenant.id),))
             seen = [
                 reader.execute(f"select count(*), min(lead_id) from published.{name}").fetchone()
@@ -296,204 +188,3 @@ class TestPublish:
 
         assert problems == {}
         assert is_level(workshop)
-
-
-class TestClosedGate:
-    """A firm whose data is bad keeps its last good numbers, tick by tick; everybody else's go on."""
-
-    def publish(self, workshop: psycopg.Connection, minute: int, *domains: str) -> datetime:
-        instant = at(workshop, minute)
-        built(*(domains or ("leads", "telephony")))
-        assert publishing.publish().problems == {}
-        return instant
-
-    def as_of(self, workshop: psycopg.Connection, firm: Tenant) -> dict[str, datetime]:
-        return dict(
-            workshop.execute("select domain, as_of from ops.publication where tenant_id = %s", (firm.id,)).fetchall()
-        )
-
-    def test_holds_one_firm_at_every_tick_and_brings_all_it_missed(self, workshop, tenant, other_tenant):
-        write(workshop, tenant, 7, [1, 2], 1)
-        write(workshop, other_tenant, 7, [1, 2], 1)
-        first = self.publish(workshop, 0)
-        good = what_stands(workshop, other_tenant)
-        close_gate(workshop, other_tenant)
-        for tick in (1, 2):
-            write(workshop, tenant, 7 + tick, [tick + 2], 1)
-            write(workshop, other_tenant, 7 + tick, [tick + 2], 2)
-            workshop.execute("insert into marts.loose values (%s, 1), (%s, 1)", (tenant.id, other_tenant.id))
-            held_at = self.publish(workshop, tick)
-
-            assert what_stands(workshop, other_tenant) == good
-            assert is_level(workshop, firm=tenant)
-            assert self.as_of(workshop, other_tenant) == {"leads": first, "telephony": held_at}
-            assert set(self.as_of(workshop, tenant).values()) == {held_at}
-
-        open_gate(workshop, other_tenant)
-        again = self.publish(workshop, 3)
-
-        assert is_level(workshop)
-        assert self.as_of(workshop, other_tenant)["leads"] == again
-        spans = workshop.execute("select tenant_id, domain, since, until from ops.held_back").fetchall()
-        assert spans == [(other_tenant.id, "leads", first, again)]
-
-    def test_a_test_that_fails_for_one_firm_holds_it_in_whatever_reads_the_domain(self, workshop, tenant, other_tenant):
-        def sell(sale: int) -> None:
-            for firm, offset in ((tenant, 0), (other_tenant, 10)):
-                write(workshop, firm, next(TRANSACTIONS), [sale], 1)
-                workshop.execute("insert into marts.fct_sale values (%s, %s)", (firm.id, sale + offset))
-
-        sell(1)
-        self.publish(workshop, 0, "leads", "money")
-        sell(2)
-        built("leads", fails_for=[other_tenant])
-        built("money")
-        publishing.publish()
-        sales = [held(workshop, "published", "fct_sale", firm) for firm in (tenant, other_tenant)]
-        good = is_level(workshop, firm=tenant), is_level(workshop, firm=other_tenant)
-        built("leads", failed=["a_table"])
-        built("money")
-        waits = [moved.domain for moved in publishing.publish().moved]
-        self.publish(workshop, 1, "leads", "money")
-
-        assert [len(of_firm) for of_firm in sales] == [2, 1]
-        assert good == (True, False)
-        assert waits == [], "what is made of a domain that failed waits for it"
-        assert is_level(workshop)
-        assert is_level(workshop, "money")
-
-    def test_what_was_bad_when_it_was_built_is_held_though_it_was_mended_meanwhile(self, workshop, tenant):
-        close_gate(workshop, tenant)
-        write(workshop, tenant, 7, [1], 1)
-        publishing.begin(["leads"])
-        open_gate(workshop, tenant)
-        publishing.end(["leads"])
-        publishing.publish()
-        held_back = what_stands(workshop, tenant)
-        self.publish(workshop, 1)
-
-        assert not any(held_back.values())
-        assert is_level(workshop)
-
-    def test_a_firm_that_comes_while_another_is_held_is_published_and_one_that_begins_badly_is_not(
-        self, workshop, tenant, other_tenant
-    ):
-        close_gate(workshop, tenant)
-        write(workshop, tenant, 7, [1], 1)
-        write(workshop, other_tenant, 7, [1], 1)
-
-        self.publish(workshop, 0)
-
-        assert is_level(workshop, firm=other_tenant)
-        assert not any(what_stands(workshop, tenant).values())
-        assert "leads" not in self.as_of(workshop, tenant), "it has no numbers yet, rather than none of anything"
-        open_gate(workshop, tenant)
-        self.publish(workshop, 1)
-        assert is_level(workshop)
-
-    def test_old_rows_outlive_a_table_that_is_made_anew(self, workshop, tenant, other_tenant):
-        write(workshop, tenant, 7, [1], 1)
-        write(workshop, other_tenant, 7, [1], 1)
-        self.publish(workshop, 0)
-        close_gate(workshop, other_tenant)
-        write(workshop, other_tenant, 8, [2], 1)
-        workshop.execute("drop view marts.fct_reached; alter table marts.fct_cycle drop n, add label text")
-        workshop.execute("update marts.fct_cycle set label = 'x'")
-        workshop.execute("create view marts.fct_reached as select tenant_id, lead_id, label from marts.fct_cycle")
-
-        self.publish(workshop, 1)
-
-        rows = workshop.execute("select tenant_id, lead_id, label from published.fct_reached").fetchall()
-        assert sorted(rows, key=str) == sorted([(tenant.id, 1, "x"), (other_tenant.id, 1, None)], key=str)
-        open_gate(workshop, other_tenant)
-        self.publish(workshop, 2)
-        assert is_level(workshop)
-
-
-class TestReaders:
-    """What readers meet while publications come, fail and die."""
-
-    def test_never_see_a_mixture(self, workshop, tenant):
-        write(workshop, tenant, 1, range(40), 1)
-        built("leads", "telephony")
-        publishing.publish()
-        mixtures: list[Any] = []
-        looks, stop = [0], threading.Event()
-
-        def look() -> None:
-            with psycopg.connect(_app(), autocommit=True) as reader:
-                reader.execute("select set_config('app.tenant_id', %s, false)", (str(tenant.id),))
-                while not stop.is_set():
-                    found = reader.execute(INVARIANT).fetchone()
-                    looks[0] += 1
-                    if found[0] != 0 or found[1] > 1:
-                        mixtures.append(found)
-
-        reader = threading.Thread(target=look)
-        reader.start()
-        chance = random.Random(5)
-        for round_no in range(2, 14):
-            write(workshop, tenant, round_no, range(40), round_no % 3 + 1)
-            fails = chance.random() < 0.3
-            built("leads", failed=["a_check"] if fails else [])
-            publishing.publish()
-            if chance.random() < 0.2:
-                workshop.execute(f"alter table marts.fct_cycle add more_{round_no} int")
-        stop.set()
-        reader.join()
-
-        assert mixtures == []
-        assert looks[0] > 20
-
-    def test_a_publication_that_is_killed_leaves_the_last_good_one(self, workshop, tenant):
-        write(workshop, tenant, 1, range(300), 2)
-        built("leads")
-        publishing.publish()
-        before = {one.name: held(workshop, "published", one.name) for one in WORKSHOP[:4]}
-        chance, killed = random.Random(11), 0
-        for round_no in range(2, 5):
-            write(workshop, tenant, round_no, range(300), round_no)
-            built("leads")
-            with _publisher() as process:
-                time.sleep(chance.random() * 0.05)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-            now = {one.name: held(workshop, "published", one.name) for one in WORKSHOP[:4]}
-            whole = is_level(workshop)
-            killed += not whole
-            assert whole or now == before, "all of it or nothing"
-            with warehouse.one_writer():  # the dead one's connection ends before anybody else builds or publishes
-                publishing.publish()
-            assert is_level(workshop)
-            before = {one.name: held(workshop, "published", one.name) for one in WORKSHOP[:4]}
-        assert killed
-
-
-INVARIANT = """
-select (select coalesce(sum(n), 0) from published.fct_cycle) - (select count(*) from published.fct_interval),
-       (select count(distinct source_max_tx_id) from published.fct_cycle)
-"""
-"""A lead's cycle has as many intervals as it says, and all were written by one build."""
-
-PUBLISHER = """
-import sys
-from orchestration import publishing, relations, warehouse
-from tests.orchestration.test_publishing import WORKSHOP
-relations.all_relations, publishing.WITH_EACH = lambda: WORKSHOP, {}
-with warehouse.one_writer():
-    print("ready", flush=True)
-    publishing.publish()
-"""
-
-
-def _publisher() -> "subprocess.Popen[bytes]":
-    """Start a process that publishes; it is about to when this returns."""
-    process = subprocess.Popen([sys.executable, "-c", PUBLISHER], stdout=subprocess.PIPE, env=os.environ)
-    assert process.stdout
-    assert process.stdout.readline() == b"ready\n"
-    return process
-
-
-def _app() -> str:
-    url = our_settings().role_url(APP_ROLE, driver="psycopg").set(drivername="postgresql")
-    return url.render_as_string(hide_password=False)
