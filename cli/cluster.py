@@ -105,6 +105,11 @@ def reachable_binaries(base: Path, user: pwd.struct_passwd | None) -> Path:
     return copy / WHEEL / TREE / "bin"
 
 
+ORDER = ("--locale=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+"""How texts are ordered: PostgreSQL's own way, which sorts them three times as fast as the C library's, and stays the
+same when that is another one tomorrow, so that no index is wrong."""
+
+
 def initialise(base: Path, binaries: Path, user: pwd.struct_passwd | None) -> None:
     """Make the data folder; it appears whole or not at all.
 
@@ -119,8 +124,8 @@ def initialise(base: Path, binaries: Path, user: pwd.struct_passwd | None) -> No
     if user:
         os.chown(draft, user.pw_uid, user.pw_gid)
         os.chown(password, user.pw_uid, user.pw_gid)
-    options = ["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-    command = [str(binaries / "initdb"), "-D", str(draft), f"--pwfile={password}", *options]
+    options = ["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync"]
+    command = [str(binaries / "initdb"), "-D", str(draft), f"--pwfile={password}", *options, *ORDER]
     done = subprocess.run(command, capture_output=True, text=True, check=False, **run_as(user))
     if done.returncode:
         raise ServerRefused(f"PostgreSQL could not make its data folder in {base}: {keeper.last_line(done.stderr)}")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import bootstrap
-from cli import dagster_home
+from cli import cluster, dagster_home
 from cli.main import COMMANDS
 from crm.settings import Settings
 
@@ -54,6 +54,10 @@ def test_has_every_process_of_the_product_and_the_optional_servers():
     assert SERVICES["asterisk"]["profiles"] == ["telephony"]
     assert SERVICES["rabbitmq"]["profiles"] == ["stream"]
     assert SERVICES["s3"]["profiles"] == ["s3"]
+
+
+def test_orders_texts_as_the_embedded_server_does():
+    assert SERVICES["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split() == list(cluster.ORDER)
 
 
 @pytest.mark.parametrize("name", OURS)
