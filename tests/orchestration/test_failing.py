@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -261,6 +262,17 @@ class TestHeldFirm:
             owner.execute("delete from crm.event_log where id = any(%s)", (written,))
             await asyncio.to_thread(lambda models: list(transform.run(["run", "--select", *models])), list(faults))
             assert failing.tables_unbuilt() == []
+
+
+class TestEveryTest:
+    def test_of_a_table_with_firms_finds_rows_of_firms(self, parsed: Path) -> None:
+        """What is no firm's would stop everybody's numbers; other tests than these find whole rows."""
+        nodes = json.loads((parsed / "manifest.json").read_text())["nodes"]
+        tests = [node for node in nodes.values() if (node.get("test_metadata") or {}).get("name") == "unique_together"]
+        ours = [test for test in tests if not nodes[test["attached_node"]]["config"]["meta"].get("shared")]
+
+        assert ours
+        assert [t["name"] for t in ours if "tenant_id" not in t["test_metadata"]["kwargs"]["columns"]] == []
 
 
 class TestOf:
