@@ -51,7 +51,7 @@ TIMELINE: dict[str, tuple[str, str]] = {
     "channel.note": ("not", "note"),
     "direction.outbound": ("giden", "outbound"),
     "direction.inbound": ("gelen", "inbound"),
-    "outcome.answered": ("konuşuldu", "answered"),
+    "outcome.answered": ("yanıtlandı", "answered"),
     "outcome.no_answer": ("cevap yok", "no answer"),
     "outcome.busy": ("meşgul", "busy"),
     "outcome.voicemail": ("telesekreter", "voicemail"),
