@@ -1,4 +1,5 @@
-"""The demo's telephones: agents sign on, customers call in by the exchange, agents call theirs and write calls up."""
+"""The demo's telephones: agents sign on, customers call in by the exchange, agents call theirs and write calls up; a
+campaign dials who was not reached."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,13 +14,17 @@ AT_PHONES = 6
 """Agents who sign on; the others work by other means."""
 BEAT_S = 10.0
 LOOK_S = 2.0
-IDLE_S = 45.0
+IDLE_S = 240.0
 """Mean seconds for which a free agent waits before calling somebody themselves."""
 SETTINGS = {
     "labels": {"tr": "Satış", "en": "Sales"},
     "hours": "always",
     "max_wait_s": 180,
 }
+CAMPAIGN = {"code": "unreached", "name": "Ulaşılamayanlar", "mode": "progressive", "queue": QUEUE, "most_lines": 1}
+"""A call only for who is ready, and one at a time: whoever answers is not to find that a caller was quicker."""
+UNREACHED = ["is_test:is:false", "status:in:no_answer"]
+LOAD_S = 300.0
 SPOKEN = ("information", "information", "interested", "interested", "appointment", "not_interested")
 """What comes of conversations."""
 CALLED = ("assigned", "no_answer", "contacted")
@@ -48,6 +53,8 @@ class Phones:
     async def live(self) -> None:
         """Keep everybody at their telephone, for ever."""
         async with asyncio.TaskGroup() as group:
+            if self.at_work:
+                group.create_task(self._dial())
             for client in self.at_work:
                 group.create_task(self._beat(client))
                 group.create_task(self._work(client))
@@ -56,6 +63,17 @@ class Phones:
         while True:
             await client.call("POST", "/pbx/agent/beat")
             await asyncio.sleep(BEAT_S)
+
+    async def _dial(self) -> None:
+        """Let a campaign run, and put into it now and then who was not reached meanwhile."""
+        while True:
+            listed = await self.office.call("GET", "/dialer/campaigns") or {"items": []}
+            made = next((each for each in listed["items"] if each["code"] == CAMPAIGN["code"]), None)
+            if made or (made := await self.office.create("/dialer/campaigns", CAMPAIGN)):
+                await self.office.call("POST", f"/dialer/campaigns/{made['id']}/load", json={"filter": UNREACHED})
+                if made["status"] == "draft":
+                    await self.office.call("POST", f"/dialer/campaigns/{made['id']}/start")
+            await asyncio.sleep(LOAD_S)
 
     async def _work(self, client: Client) -> None:
         """Write up calls that are over; when nothing has happened for a while, call one of one's own leads."""
