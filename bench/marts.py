@@ -97,8 +97,8 @@ def main() -> None:
         firm = product.run(product.make_firm())
         with psycopg.connect(url, autocommit=True) as owner:
             nodes = _grow(owner, firm)
-        with warehouse.connect() as connection:
-            pairs = [_pair(connection, nodes, number) for number in range(ROUNDS)]
+        with warehouse.connect() as connection, psycopg.connect(url, autocommit=True) as owner:
+            pairs = [_pair(connection, owner, nodes, number) for number in range(ROUNDS)]
             report.figure("marts, full build over the SQL by hand", [a / b for a, b, _ in pairs], 1.0, at_least=False)
             report.figure("the same, by hand with its settings too", [a / c for a, _, c in pairs], 1.0, at_least=False)
             full = statistics.median([a for a, _, _ in pairs])
@@ -133,10 +133,14 @@ def generate(owner: psycopg.Connection, firm: product.Firm, first: int, last: in
                            "last": last, "days": DAYS, "leads": LEADS, "activities": ACTIVITIES})  # fmt: skip
 
 
-def _pair(connection: psycopg.Connection, nodes: Sequence[dict[str, Any]], number: int) -> tuple[float, float, float]:
+def _pair(
+    connection: psycopg.Connection, owner: psycopg.Connection, nodes: Sequence[dict[str, Any]], number: int
+) -> tuple[float, float, float]:
     """Return the seconds of dbt's models, of the same SQL by hand, and by hand with dbt's settings, in turned order."""
     ours, by_hand, settled = 0.0, 0.0, 0.0
     for turn in range(3):
+        for left_behind in ("vacuum analyze", "checkpoint"):  # by whoever built before: nobody else pays for it
+            owner.execute(left_behind)
         match (turn + number) % 3:
             case 0:
                 ours = _seconds(_build("--full-refresh"))
