@@ -59,12 +59,12 @@ def job_of(name: str, *assets: dg.AssetsDefinition, says: str) -> Any:
     return dg.define_asset_job(name, dg.AssetSelection.assets(*assets), description=says)
 
 
-def scheduled(job: Any, cron: str, *, name: str = "", daily: bool = False) -> dg.ScheduleDefinition:
-    """Return the schedule of a job, by its name if it has no other; `cron` is in UTC. `daily`: it comes once a day, so
-    that the owner is told of the first failure."""
+def scheduled(job: Any, cron: str, *, name: str = "", says: str = "", daily: bool = False) -> dg.ScheduleDefinition:
+    """Return the schedule of a job, by its name and in its words if it has no others; `cron` is in UTC. `daily`: it
+    comes once a day, so that the owner is told of the first failure."""
     return dg.ScheduleDefinition(
         name=name or job.name, job=job, cron_schedule=cron, tags=DAILY if daily else None,
-        default_status=dg.DefaultScheduleStatus.RUNNING, description=job.description,
+        default_status=dg.DefaultScheduleStatus.RUNNING, description=says or job.description,
     )  # fmt: skip
 
 

@@ -85,14 +85,16 @@ def _whoever_can(
 ) -> Iterator[tuple[Any, Any, bool]]:
     """Build for all firms at once, and what could not be built so, firm by firm; yield each node with its result and
     whether it went by firm."""
-    is_apart, again = domains <= _fallen_behind(within), list[str]()
-    for node, result in run([*BUILD, "--select", *chosen], pinned_for=pinned_for, within=within):
+    behind, again = _fallen_behind(within), list[str]()
+    is_apart = domains <= behind
+    for node, result in run([*BUILD, "--select", *chosen], pinned_for=pinned_for, within=within, by_firm=behind):
         if result.status in UNMADE and not is_apart:
             again.append(node.node_name)
         else:
             yield node, result, is_apart
     if again:
-        for node, result in run([*AGAIN, "--select", *again], pinned_for=pinned_for, within=within, by_firm=domains):
+        apart, once_more = behind | domains, [*AGAIN, "--select", *again]
+        for node, result in run(once_more, pinned_for=pinned_for, within=within, by_firm=apart):
             yield node, result, True
 
 
@@ -159,21 +161,25 @@ def _checked(key: dg.AssetCheckKey, test: Any, result: Any) -> dg.AssetCheckResu
 
 
 def run(
-    arguments: Sequence[str], *, pinned_for: str = "", within: Manifest | None = None, by_firm: Collection[str] = ()
+    arguments: Sequence[str],
+    *,
+    pinned_for: str = "",
+    within: Manifest | None = None,
+    by_firm: Collection[str] | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Run dbt in a thread and yield each node with its result as it finishes. A test that fails keeps nothing from
     being built: publishing keeps back the rows of whom it found.
 
     Runs that are pinned for the same thing read the same events, those of the first one. `within`: the parsed project,
-    in which dbt leaves what it compiled. `by_firm`: domains that are built firm by firm, as are those in which somebody
-    fell behind (`dbt_project/macros/by_firm.sql`).
+    in which dbt leaves what it compiled. `by_firm`: domains that are built firm by firm, by itself those in which
+    somebody fell behind (`dbt_project/macros/by_firm.sql`).
 
     :raises dg.Failure: when dbt could not even start its work.
     """
     from dbt.cli.main import dbtRunner
 
     parsed_project = within or parsed.manifest()
-    apart = {*by_firm, *_fallen_behind(parsed_project)}
+    apart = _fallen_behind(parsed_project) if by_firm is None else by_firm
     if apart:
         parsed_project.build_flat_graph()  # `graph` in macros, of which dbt knows only when it has parsed by itself
     told = {"SANTRAL_DBT_PINNED_FOR": pinned_for, "SANTRAL_DBT_BY_FIRM": " ".join(apart)}

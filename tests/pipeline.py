@@ -41,7 +41,7 @@ def build(parsed: Path) -> Build:
     `by_firm`: domains that are built as they are when the rows of a firm break a table.
     """
 
-    def work(arguments: Sequence[str], by_firm: Sequence[str]) -> None:
+    def work(arguments: Sequence[str], by_firm: Sequence[str] | None) -> None:
         found = list(transform.run([*transform.BUILD, *arguments], by_firm=by_firm))
         failed = [f"{node.node_name}: {result.message}" for node, result in found if result.status not in GOOD]
         assert not failed, failed
@@ -49,7 +49,7 @@ def build(parsed: Path) -> Build:
         published = publishing.publish_at_hand({node.node_name for node, _ in found})
         assert not published.problems, published.problems
 
-    async def run(*arguments: str, by_firm: Sequence[str] = ()) -> None:
+    async def run(*arguments: str, by_firm: Sequence[str] | None = None) -> None:
         await settled()  # a build reads up to the horizon, and tests beside this one hold it back
         await asyncio.to_thread(work, arguments, by_firm)
 

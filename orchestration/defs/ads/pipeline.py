@@ -44,8 +44,10 @@ def landed_ad_reports(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
     return dg.RunRequest(run_key=latest)
 
 
-# What does not land starts no sensor: once a day somebody asks which accounts are silent.
-look_for_silence = policy.scheduled(judge_ad_reports, "30 6 * * *", name="look_for_silent_accounts", daily=True)
+look_for_silence = policy.scheduled(
+    judge_ad_reports, "30 6 * * *", name="look_for_silent_accounts", daily=True,
+    says="What does not land starts no sensor: once a day somebody asks which accounts are silent.",
+)  # fmt: skip
 
 refresh_ads = dg.AutomationConditionSensorDefinition(
     name="refresh_ads",

@@ -83,12 +83,8 @@ def past() -> dg.Definitions:
         dg.AssetSelection.assets(numbers_as_of),
         description="Make the numbers as they were known at `instant`; questions with `as_of` then are answered.",
     )
-    daily = dg.ScheduleDefinition(
-        name="drop_outdated_as_of",
-        job=job,
-        cron_schedule="50 4 * * *",
-        tags=policy.DAILY,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Once a day: numbers as of an instant that were kept for 14 days go.",
-    )
+    daily = policy.scheduled(
+        job, "50 4 * * *", name="drop_outdated_as_of", daily=True,
+        says="Once a day: numbers as of an instant that were kept for 14 days go.",
+    )  # fmt: skip
     return dg.Definitions(assets=[numbers_as_of], jobs=[job], schedules=[daily])

@@ -93,11 +93,8 @@ def operations() -> dg.Definitions:
         dg.AssetSelection.assets(*assets),
         description="What the product does by itself. Launch one with `launch: true` to have the worker do it now.",
     )
-    hourly = dg.ScheduleDefinition(
-        name="look_at_operations",
-        job=look,
-        cron_schedule="5 * * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="How what the product does by itself stands, every hour. It looks and changes nothing.",
-    )
+    hourly = policy.scheduled(
+        look, "5 * * * *", name="look_at_operations",
+        says="How what the product does by itself stands, every hour. It looks and changes nothing.",
+    )  # fmt: skip
     return dg.Definitions(assets=assets, jobs=[look], schedules=[hourly])
